@@ -1,0 +1,81 @@
+# `make demo` and `make test` do all of the set-up themselves; what is done is not done again.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+KAFKA := .headrace/kafka
+
+# The first Python here that Bytewax has wheels for; looked for only when the venv is made.
+FITS := 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))'
+PYTHON = $(shell for name in python3 python3.12 python3.11; do \
+	$$name -c $(FITS) >/dev/null 2>&1 && echo $$name && break; done)
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_ROOT_USER_ACTION := ignore
+
+.PHONY: help setup demo test check bench lock
+
+help:
+	@echo 'make demo    servers, a stream of ticks, the market flow; ARGS="--seconds 20"'
+	@echo 'make test    all tests; ARGS="-k kafka" for some'
+	@echo 'make check   ruff, mypy, import-linter'
+	@echo 'make bench   the benchmarks; ARGS="market"'
+	@echo 'make setup   the virtual environment and the Kafka jars, nothing else'
+	@echo 'make lock    requirements.lock anew, from pyproject.toml'
+
+setup: $(VENV)/.made $(VENV)/.locked $(VENV)/.headrace $(KAFKA)/.jars
+	@:
+
+demo: setup
+	@$(BIN)/headrace demo $(ARGS)
+
+test: setup
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: setup
+	@echo 'ruff check' && $(BIN)/ruff check --quiet
+	@echo 'ruff format' && $(BIN)/ruff format --check --quiet
+	@echo 'mypy --strict' && $(BIN)/mypy --no-error-summary
+	@echo 'import-linter' && { $(BIN)/lint-imports >$(VENV)/imports.log || { \
+		cat $(VENV)/imports.log; exit 1; }; }
+
+bench: setup
+	@$(BIN)/headrace bench $(ARGS)
+
+# With hashes and no address: good for any index, on Python 3.11 and 3.12 for Linux on x86-64.
+lock: $(VENV)/.locked
+	@CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe \
+		--strip-extras --no-emit-index-url --no-emit-trusted-host --no-emit-find-links \
+		--no-emit-options --extra demo --extra dev --output-file requirements.lock pyproject.toml
+
+$(VENV)/.made:
+	@test -n '$(PYTHON)' || { echo 'Python 3.11 or 3.12 is needed, and none was found'; exit 1; }
+	@echo 'Setting up: $(VENV) with $(PYTHON)'
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.locked: requirements.lock | $(VENV)/.made
+	@echo 'Setting up: the packages of requirements.lock'
+	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
+	@touch $@
+
+$(VENV)/.headrace: pyproject.toml | $(VENV)/.locked
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# Without Java or Maven there is no stamp: it says so each time, and goes on.
+$(KAFKA)/.jars: deploy/kafka/pom.xml
+	@command -v java >/dev/null && command -v mvn >/dev/null || { \
+		echo 'No Java or no Maven: librdkafka stands in for Apache Kafka'; exit 0; }; \
+	echo 'Setting up: the jars of Apache Kafka'; \
+	rm -rf $(KAFKA)/new && mkdir -p $(KAFKA)/new; \
+	mvn --quiet --batch-mode -f deploy/kafka/pom.xml dependency:copy-dependencies \
+		-DincludeScope=runtime -DoutputDirectory='$(CURDIR)/$(KAFKA)/new' >$(KAFKA)/maven.log 2>&1 || { \
+		cat $(KAFKA)/maven.log; exit 1; }; \
+	rm -rf $(KAFKA)/lib && mv $(KAFKA)/new $(KAFKA)/lib; \
+	touch $@

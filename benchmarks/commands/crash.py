@@ -1,0 +1,74 @@
+"""``headrace bench crash``: kill and starve the flows, and compare what is left."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks.crash import Campaign, Result, drains, one_of_two, outages, plans
+from replay import arguments
+
+OUTAGE_S = 30.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare --points, --downs, --seed, --count and --also."""
+    parser.add_argument("--points", type=int, default=50, metavar="N", help="kill points (50)")
+    parser.add_argument(
+        "--downs", type=int, default=3, metavar="N", help="of them with 15 s of down-time (3)"
+    )
+    parser.add_argument("--seed", type=int, default=1, metavar="N", help="(1)")
+    parser.add_argument(
+        "--count", type=arguments.positive, default=40_000, metavar="N", help="messages (40000)"
+    )
+    parser.add_argument(
+        "--also",
+        action="store_true",
+        help="outages of 30 s of each server, Redis emptied, drains, one of two workers killed",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print a line for each point and each run; return 1 where any run differs."""
+    with tempfile.TemporaryDirectory(prefix="headrace-crash-") as directory:
+        return _campaign(Campaign(Path(directory), args.seed, args.count), args)
+
+
+def _campaign(campaign: Campaign, args: argparse.Namespace) -> int:
+    begin = time.monotonic()
+    failed = _told("in peace, against its replay", campaign.reference())
+    point = 0
+
+    def tell(line: str) -> None:
+        nonlocal point
+        point += 1
+        print(f"point {point:>2}/{args.points}: {line}", flush=True)
+
+    for number, plan in enumerate(plans(args.seed, args.points, args.downs), start=1):
+        result = campaign.run(plan.points, tell, plan.workers)
+        failed += _told(f"run {number}, {plan.workers} workers", result)
+    if args.also:
+        failed += _told("outages", campaign.run(outages(OUTAGE_S), print))
+        failed += _told("one of two workers killed", campaign.run(one_of_two(), print, workers=2))
+        drained = campaign.run(drains(), print)
+        failed += _told("drained, nothing repeated", drained, may_repeat=False)
+        failed += _told("Redis emptied: the flow stops and says so", campaign.emptied())
+    outcome = f"{failed} runs differ" if failed else "all equal"
+    print(f"{point} kill points: {outcome}, {time.monotonic() - begin:.0f} s")
+    return 1 if failed else 0
+
+
+def _told(name: str, result: Result, *, may_repeat: bool = True) -> int:
+    """Print a run's outcome; return 1 where it is a failure."""
+    repeated = sum(result.repeats.values())
+    faults = list(result.faults)
+    if repeated and not may_repeat:
+        faults.append(f"records written twice: {result.repeats}")
+    print(f"{name}: {'DIFFERS' if faults else 'equal'}, {repeated:,} records written twice")
+    if result.arrival is not None:
+        print(f"  its topic's replay was the measure: not the recording, {result.arrival}")
+    for fault in faults:
+        print(f"  {fault[:1000]}")
+    return 1 if faults else 0

@@ -1,0 +1,204 @@
+"""The crash campaign: whatever happens to a run, its results are those of a run in peace.
+
+A recording is fed to real Kafka while ``headrace run market`` and ``headrace run history``
+work on it. Processes are killed and servers go away on the way. In the end the
+tables of PostgreSQL, the hashes and streams of Redis and the exported files must equal
+those of a run without incident, and the files those of ``headrace replay``.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import redis
+
+from benchmarks.held import EXPORTED, Arrival, Held, arrival, differences, files, held, repeats
+from benchmarks.incidents import (
+    Act,
+    drain,
+    kill_broker,
+    kill_flow,
+    kill_supervisor,
+    kill_worker,
+    stop_postgres,
+    stop_redis,
+)
+from benchmarks.rig import Rig
+from benchmarks.trial import Incident, Trial
+from replay.market.simulate import TOPIC, Session, record_session
+from replay.recording import Recording
+from state.clock import NS
+from state.errors import HeadraceError
+
+EPOCH_S = 0.2
+PARTITIONS = 4
+DURATION_NS = 1200 * NS
+"""The session's event time: short, so that most of the ticks end a bar."""
+FIRST, LAST = 0.05, 0.9
+"""Where the first and the last point of a run may be, as shares of the input."""
+POINTS_PER_RUN = 10
+DOWN_S = 15.0
+VICTIMS = ("worker", "flow", "supervisor", "history")
+WEIGHTS = (4, 2, 2, 2)
+AGAIN = 0.25
+"""The share of points that lie in a flow's start instead of its work."""
+LONGEST_START_S = 5.0
+SETTINGS = {
+    "HEADRACE_RUN__EPOCH": f"{EPOCH_S * 1000:.0f}ms",
+    "HEADRACE_RUN__RESTARTS": "1000",
+    "HEADRACE_REDIS__STREAM_LENGTH": "10000000",
+    "HEADRACE_MARKET__RISK__INTERVAL": "1s",
+    "HEADRACE_MARKET__RISK__MIN_OBSERVATIONS": "5",
+    "HEADRACE_MARKET__PORTFOLIOS": (
+        '{"head": {"SIM0000": 0.6, "SIM0001": 0.4}, '
+        '"spread": {"SIM0000": 0.5, "SIM0002": -0.3, "SIM0005": 0.2}}'
+    ),
+}
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of a run: ``faults`` is empty where all was as it had to be."""
+
+    faults: list[str]
+    repeats: dict[str, int] = field(default_factory=dict)
+    """Messages in each output topic that a restart wrote again."""
+    arrival: Arrival | None = None
+    """Set where the topic did not hold the recording, so that a replay of the topic was the
+    measure of the exported files, and nothing the measure of the other parts."""
+
+
+class Campaign:
+    """Runs over one recording in a directory; each on servers of its own."""
+
+    def __init__(self, directory: Path, seed: int, count: int = 40_000) -> None:
+        self._directory = directory
+        self._recording = directory / "recording.parquet"
+        self._runs = 0
+        self._expected: Held | None = None
+        session = Session(seed, count, partitions=PARTITIONS, duration_ns=DURATION_NS)
+        record_session(session, self._recording)
+        self._count = sum(1 for _ in Recording([self._recording]).messages())
+
+    def reference(self) -> Result:
+        """Run in peace; what it leaves is what all other runs must leave."""
+        with self._rig() as rig:
+            trial = Trial(rig, self._recording, PARTITIONS)
+            trial.finish()
+            self._expected = held(rig, rig.directory / "export")
+            replayed = rig.directory / "replay"
+            rig.headrace("replay", "market", str(self._recording), "--out", str(replayed))
+            exported = {p: x for p, x in self._expected.items() if p.startswith(EXPORTED)}
+            return Result(differences(files(replayed), exported), repeats(rig))
+
+    def run(self, incidents: Sequence[Incident], tell: Tell, workers: int = 1) -> Result:
+        """Run with incidents, telling of each; compare with the reference."""
+        assert self._expected is not None, "reference() comes first"
+        with self._rig() as rig:
+            try:
+                trial = Trial(rig, self._recording, PARTITIONS, workers)
+                for incident in incidents:
+                    tell(incident.happen(trial))
+                trial.finish()
+                found = held(rig, rig.directory / "export")
+            except HeadraceError as error:
+                return Result([str(error)])
+            came = arrival(rig)
+            if came.is_faithful(self._count):
+                return Result(differences(self._expected, found), repeats(rig))
+            return Result(_against_replay(rig, found), repeats(rig), came)
+
+    def emptied(self) -> Result:
+        """Empty Redis in the middle of a run: the flow has to stop and to say so."""
+        with self._rig() as rig:
+            trial = Trial(rig, self._recording, PARTITIONS, flows=("market",))
+            trial.reach(0.3)
+            with redis.Redis(port=rig.valkey.port) as client:
+                client.flushall()
+            code, said = trial.flows["market"].wait(), trial.flows["market"].said()
+        told = "redis has lost writes" in said
+        return Result([] if code == 1 and told else [f"ended with code {code}: {said}"])
+
+    def _rig(self) -> Rig:
+        self._runs += 1
+        return Rig(self._directory / str(self._runs), SETTINGS)
+
+
+def _against_replay(rig: Rig, found: Held) -> list[str]:
+    """Return what differs between the exported files and a replay of what the topic holds."""
+    taken, replayed = rig.directory / "taken.parquet", rig.directory / "replay"
+    rig.headrace("record", TOPIC, "--out", str(taken))
+    rig.headrace("replay", "market", str(taken), "--out", str(replayed))
+    exported = {part: lines for part, lines in found.items() if part.startswith(EXPORTED)}
+    return differences(files(replayed), exported)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One run of the campaign."""
+
+    workers: int
+    points: list[Incident]
+
+
+def plans(seed: int, points: int, long_downs: int) -> Iterator[Plan]:
+    """Yield runs with so many kill points in all, every second run with two workers.
+
+    At ``long_downs`` points all of market is down for `DOWN_S`.
+    """
+    rng = random.Random(seed)
+    long = set(rng.sample(range(points), min(long_downs, points)))
+    for run, first in enumerate(range(0, points, POINTS_PER_RUN)):
+        numbers = range(first, min(first + POINTS_PER_RUN, points))
+        spacing = (LAST - FIRST) / len(numbers)
+        yield Plan(
+            1 + run % 2,
+            [
+                _point(rng, FIRST + (place + rng.random()) * spacing, down=number in long)
+                for place, number in enumerate(numbers)
+            ],
+        )
+
+
+def _point(rng: random.Random, at: float, *, down: bool) -> Incident:
+    (victim,) = rng.choices(VICTIMS, WEIGHTS)
+    index, jitter_s = rng.randrange(8), rng.uniform(0, EPOCH_S)
+    after_s = rng.uniform(0, LONGEST_START_S) if rng.random() < AGAIN else None
+    if down:
+        name = f"market killed and down for {DOWN_S:g} s"
+        return Incident(name, kill_flow("market", DOWN_S), at, jitter_s)
+    acts: dict[str, tuple[str, Act]] = {
+        "worker": ("a worker killed", kill_worker(index)),
+        "flow": ("market killed", kill_flow("market")),
+        "supervisor": ("market's supervisor killed", kill_supervisor()),
+        "history": ("history killed", kill_flow("history")),
+    }
+    name, act = acts[victim]
+    return Incident(name, act, at, jitter_s, after_s)
+
+
+def outages(down_s: float) -> list[Incident]:
+    """Return an outage of each server, one after another."""
+    return [
+        Incident(f"the broker killed and down for {down_s:g} s", kill_broker(down_s), 0.1),
+        Incident(f"Redis stopped for {down_s:g} s", stop_redis(down_s), 0.35),
+        Incident(f"PostgreSQL stopped for {down_s:g} s", stop_postgres(down_s), 0.6),
+    ]
+
+
+def one_of_two() -> list[Incident]:
+    """Return the deaths of either worker of two; for a run with two."""
+    return [
+        Incident(f"worker {index} of two killed", kill_worker(index), 0.3 + 0.3 * index)
+        for index in range(2)
+    ]
+
+
+def drains() -> list[Incident]:
+    """Return two stops by SIGTERM; nothing may be worked on twice then."""
+    return [Incident("market drained", drain(), at, EPOCH_S / 2) for at in (0.3, 0.6)]

@@ -1,0 +1,139 @@
+"""What can happen to a run: processes are killed, servers go away."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import psutil  # type: ignore[import-untyped]  # it ships no types
+
+from benchmarks.trial import Trial
+from connectors.redis.reader import RedisReader
+from flows.servers import KafkaBroker, Postgres, Valkey
+from state.errors import Broken
+
+Act = Callable[[Trial], None]
+
+OUTAGE_MESSAGES = 3_000
+"""How many messages come while a server is down."""
+
+
+def kill_worker(index: int) -> Act:
+    """Kill -9 one worker process of market; its supervisor starts the group again."""
+
+    def act(trial: Trial) -> None:
+        workers: list[psutil.Process] = []
+
+        def found() -> bool:
+            workers[:] = trial.flows["market"].workers()
+            return bool(workers)
+
+        trial.until("a worker to kill", found)
+        before = {worker.pid for worker in workers}
+        workers[index % len(workers)].kill()
+        trial.disturbed()
+
+        def begun_anew() -> bool:
+            now = {worker.pid for worker in trial.flows["market"].workers()}
+            return bool(now) and not now & before
+
+        # A drain that meets a death ends with an error, and rightly so: wait for the new group.
+        trial.until("the group starts again", begun_anew)
+
+    return act
+
+
+def kill_flow(name: str, down_s: float = 0.0) -> Act:
+    """Kill -9 a flow's supervisor and workers at once; start it again after a while."""
+
+    def act(trial: Trial) -> None:
+        trial.flows[name].kill()
+        trial.disturbed()
+        time.sleep(down_s)
+        trial.restart(name)
+
+    return act
+
+
+def kill_supervisor() -> Act:
+    """Kill -9 the supervisor of market alone, whose workers have to end by themselves."""
+
+    def act(trial: Trial) -> None:
+        trial.flows["market"].kill_supervisor()
+        trial.restart("market")
+
+    return act
+
+
+def drain() -> Act:
+    """Stop market by SIGTERM and start it again."""
+
+    def act(trial: Trial) -> None:
+        trial.drain("market")
+        trial.restart("market")
+
+    return act
+
+
+def kill_broker(down_s: float) -> Act:
+    """Kill -9 the Kafka broker; start it again after a while."""
+    return _outage(lambda trial: trial.rig.kafka, _wait(down_s), crash=True)
+
+
+def stop_redis(down_s: float) -> Act:
+    """Stop Redis; start it again after a while."""
+    return _outage(lambda trial: trial.rig.valkey, _wait(down_s))
+
+
+def stop_postgres(down_s: float) -> Act:
+    """Stop PostgreSQL, without which market has to work on; start it again."""
+
+    def market_goes_on(trial: Trial) -> None:
+        before = _signals(trial)
+        time.sleep(down_s)
+        trial.until("market, without PostgreSQL", trial.market_caught_up)
+        if _signals(trial) == before:
+            raise Broken("no signal came to Redis while PostgreSQL was down")
+
+    return _outage(lambda trial: trial.rig.postgres, market_goes_on)
+
+
+def _outage(
+    server_of: Callable[[Trial], KafkaBroker | Valkey | Postgres],
+    meanwhile: Act,
+    *,
+    crash: bool = False,
+) -> Act:
+    """Return an act that no worker may die of: a flow waits, it does not restart."""
+
+    def act(trial: Trial) -> None:
+        server = server_of(trial)
+        before = _pids(trial)
+        if crash:
+            server.kill()
+        else:
+            server.stop()
+        trial.feed.gate.allow_more(OUTAGE_MESSAGES)
+        meanwhile(trial)
+        server.start()
+        trial.caught_up()
+        if _pids(trial) != before:
+            raise Broken("a worker died of an outage that it had to wait out")
+
+    return act
+
+
+def _wait(seconds: float) -> Act:
+    return lambda trial: time.sleep(seconds)
+
+
+def _pids(trial: Trial) -> list[int]:
+    return [worker.pid for flow in trial.flows.values() for worker in flow.workers()]
+
+
+def _signals(trial: Trial) -> int:
+    """Return how many signals Redis has got."""
+    reader = RedisReader(trial.rig.settings.redis.url, "market")
+    marks = reader.marks()
+    reader.close()
+    return sum(mark for (output, _), mark in marks.items() if output == "signals")

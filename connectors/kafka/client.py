@@ -1,0 +1,196 @@
+"""How to reach a Kafka cluster: the one place that makes librdkafka configurations.
+
+A setting comes from one of three places. What our guarantees rest on (`RESERVED`) is
+fixed, and naming it in the free options is an error; what only tunes has a default here
+that the free options replace; the rest is librdkafka's own. Secrets are in no repr, log
+line or error of ours.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
+from confluent_kafka.admin import AdminClient
+
+from state.errors import SettingsError
+
+LOG = logging.getLogger(__name__)
+
+RESERVED = frozenset(
+    {
+        "bootstrap.servers",
+        "security.protocol",
+        "sasl.mechanism",
+        "sasl.mechanisms",
+        "sasl.username",
+        "sasl.password",
+        "ssl.ca.location",
+        "group.id",
+        "enable.auto.commit",
+        "enable.auto.offset.store",
+        "auto.offset.reset",
+        "enable.partition.eof",
+        "max.poll.interval.ms",
+        "enable.idempotence",
+        "acks",
+        "request.required.acks",
+        "message.timeout.ms",
+        "delivery.timeout.ms",
+        "delivery.report.only.error",
+        "transactional.id",
+        "partitioner",
+    }
+)
+"""Options that a user may not set: guarantees rest on them, or a setting of ours holds them."""
+
+MAX_MESSAGE_BYTES = 32 << 20
+"""The largest message that is produced; half of the producer's queue, so that it always fits."""
+
+_QUEUE_KBYTES = 65_536
+"""What all consumers of a process, and its producer, may each hold in librdkafka's queues."""
+
+_DAY_MS = 86_400_000
+
+_COMMON: dict[str, Any] = {
+    "client.id": "headrace",
+    # A small request must not wait for the answer to the one before.
+    "socket.nagle.disable": True,
+    "socket.keepalive.enable": True,
+    # A broker that restarts is found again within a second.
+    "reconnect.backoff.max.ms": 1000,
+    "log.connection.close": False,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Addresses and credentials of a Kafka cluster; makes its clients.
+
+    Raises SettingsError where ``options`` names one of RESERVED.
+    """
+
+    bootstrap: str
+    security_protocol: str = "PLAINTEXT"
+    sasl_mechanism: str = ""
+    sasl_username: str = ""
+    sasl_password: str = field(default="", repr=False)
+    ssl_ca: str = ""
+    """Path of the certificates (PEM) that vouch for the brokers; '' for the system's."""
+    options: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Anything else, by librdkafka's own names; it may hold secrets such as a key's password."""
+
+    def __post_init__(self) -> None:
+        taken = sorted(RESERVED.intersection(self.options))
+        if taken:
+            raise SettingsError(f"kafka.options may not set {', '.join(taken)}: Headrace does")
+
+    def consumer(
+        self,
+        group: str,
+        *,
+        consumers: int = 1,
+        on_fatal: Callable[[KafkaError], None] | None = None,
+    ) -> Consumer:
+        """Return a consumer that resets, commits and stores nothing by itself.
+
+        ``consumers`` is how many a process has: they share its memory. ``on_fatal`` is
+        called from within the consumer's own calls.
+        """
+        tuning = {
+            # An answer comes at once when there is data; the wait delays only partitions
+            # that become readable while a request for the others is under way.
+            "fetch.wait.max.ms": 100,
+            "fetch.min.bytes": 1,
+            # The default of 1 s would be a stall after every burst that fills the queue.
+            "fetch.queue.backoff.ms": 5,
+            "queued.min.messages": max(10_000, 100_000 // consumers),
+            "queued.max.messages.kbytes": max(1024, _QUEUE_KBYTES // consumers),
+            # One answer; a message that is larger by itself is delivered all the same.
+            "fetch.max.bytes": max(1 << 20, (16 << 20) // consumers),
+        }
+        fixed = {
+            "group.id": group,
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            "auto.offset.reset": "error",
+            "enable.partition.eof": False,
+            # A flow that waits for a sink polls nothing for as long as that takes.
+            "max.poll.interval.ms": _DAY_MS,
+        }
+        consumer: Consumer = self._make(Consumer, tuning, fixed, on_fatal)
+        return consumer
+
+    def producer(
+        self,
+        on_delivery: Callable[[KafkaError | None, Any], None],
+        on_fatal: Callable[[KafkaError], None],
+    ) -> Producer:
+        """Return an idempotent producer that never gives a message up by time.
+
+        ``on_delivery`` is called only for messages that were refused.
+        """
+        tuning = {
+            "linger.ms": 2,
+            # Below any sensible max.message.bytes of a topic: the broker judges whole
+            # batches, and must not refuse small messages because they came together.
+            "batch.size": 262_144,
+            "queue.buffering.max.kbytes": _QUEUE_KBYTES,
+            "queue.buffering.max.messages": 100_000,
+            "message.max.bytes": MAX_MESSAGE_BYTES,
+        }
+        fixed = {
+            "enable.idempotence": True,
+            "acks": "all",
+            "message.timeout.ms": 0,
+            "delivery.report.only.error": True,
+            "on_delivery": on_delivery,
+            # As Kafka's Java client, so that a key has one home whoever writes it.
+            "partitioner": "murmur2_random",
+        }
+        producer: Producer = self._make(Producer, tuning, fixed, on_fatal)
+        return producer
+
+    def admin(self) -> AdminClient:
+        """Return a client for topics and offsets."""
+        admin: AdminClient = self._make(AdminClient, {}, {}, None)
+        return admin
+
+    def _make(
+        self,
+        kind: Callable[[dict[str, Any]], Any],
+        tuning: Mapping[str, Any],
+        fixed: Mapping[str, Any],
+        on_fatal: Callable[[KafkaError], None] | None,
+    ) -> Any:
+        def on_error(error: KafkaError) -> None:
+            LOG.warning("Kafka: %s", error.str())
+            if error.fatal() and on_fatal is not None:
+                on_fatal(error)
+
+        config = {**_COMMON, **tuning, **self.options, **self._security(), **fixed}
+        try:
+            return kind({**config, "error_cb": on_error, "logger": LOG})
+        except (KafkaException, TypeError, ValueError) as error:
+            raise SettingsError(f"kafka: {self._redacted(str(error))}") from None
+
+    def _security(self) -> dict[str, str]:
+        given = {
+            "bootstrap.servers": self.bootstrap,
+            "security.protocol": self.security_protocol,
+            "sasl.mechanism": self.sasl_mechanism,
+            "sasl.username": self.sasl_username,
+            "sasl.password": self.sasl_password,
+            "ssl.ca.location": self.ssl_ca,
+        }
+        return {name: value for name, value in given.items() if value}
+
+    def _redacted(self, text: str) -> str:
+        # librdkafka repeats a value that it cannot use in its message.
+        for secret in (self.sasl_password, *self.options.values()):
+            if secret:
+                text = text.replace(secret, "***")
+        return text

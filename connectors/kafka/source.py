@@ -1,0 +1,314 @@
+"""The Kafka source: one Bytewax partition per shard, emitting blocks by column.
+
+Shard i of n owns the topic's partitions p with p % n == i and reads them with one
+consumer by manual assignment: no rebalance moves a partition, and the snapshot alone
+says where to go on. ``next_batch`` never waits: it takes what librdkafka has fetched.
+
+Resuming. The state of a shard is the next offset and the newest event time of each of its
+partitions, idle ones included, so that a restart neither loses nor repeats. A new
+flow starts at offsets that were resolved once (topics.resolve_start) and kept by the
+runner. An offset that the broker does not hold stops the flow (OffsetGone), at opening
+and in the stream; so does a partition count that changes (PartitionsChanged).
+
+Commits. The first ``next_batch`` after ``snapshot()`` is called only once that snapshot is
+durable (bytewax.md), so it hands those offsets to the group (group.py), for tools to
+see. When the flow drains, the last offsets are committed at closing, a moment before
+their snapshot is durable: the group is for looking at, and no flow resumes from it.
+
+Stopping. Once ``lifecycle.stopping`` is set each shard raises StopIteration; Bytewax then
+snapshots and finishes the epoch, and nothing is replayed at the next start.
+
+Pacing. Partitions too far ahead in event time are paused by connectors/pacing.py. A
+paused partition's fetched messages are dropped by librdkafka and fetched again.
+
+Memory. librdkafka holds at most 64 MB of messages per process (client.py), and a block
+has at most ``batch`` messages, fewer where they are large: what is worked on at a time
+should fit into the processor's caches (packed frames take about a quarter less CPU than in
+blocks as large as what has been fetched: `headrace bench market --only c`).
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
+from confluent_kafka import KafkaError, Message, TopicPartition
+
+from connectors.kafka.client import Cluster
+from connectors.kafka.faults import GONE, PASSING
+from connectors.kafka.group import Group
+from connectors.kafka.messages import to_messages
+from connectors.kafka.topics import watermarks
+from connectors.pacing import Pacing
+from state.errors import Broken, OffsetGone, PartitionsChanged, SnapshotRefused
+from state.lifecycle import Lifecycle
+from state.metrics import EPOCH, KAFKA_ERRORS, LAG, MESSAGES
+from state.records import Messages
+
+LOG = logging.getLogger(__name__)
+
+VERSION = 1
+STATISTICS_S = 1.0
+BLOCK_BYTES = 6 << 20
+"""About the most bytes of a block, going by the mean size of the messages of the last one."""
+CLOSING_S = 5.0
+"""How long a drained process waits for the last commit."""
+
+State = tuple[str, int, str, int, dict[int, int], dict[int, int]]
+"""("kafka", VERSION, topic, partition count, {partition: next offset}, {partition: newest ns})."""
+
+
+class Block(Protocol):
+    """What a decoder makes of Messages: any columnar block that says what it covers."""
+
+    ranges: dict[int, tuple[int, int]]
+    newest: dict[int, int]
+    """The newest event time (ns) of each partition in it, heartbeats included."""
+
+    def __len__(self) -> int: ...
+
+
+BlockT = TypeVar("BlockT", bound=Block)
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """What a flow reads. ``start`` has an offset for every partition of the topic.
+
+    ``shards`` names all shards of the flow in order, ``local`` those of this process.
+    ``batch`` is the most messages of one block. ``group`` belongs to this flow and
+    generation alone.
+    """
+
+    topic: str
+    group: str
+    shards: Sequence[str]
+    local: Sequence[str]
+    start: Mapping[int, int]
+    batch: int
+
+    def owned(self, shard: str) -> list[int]:
+        """Return the partitions of one shard."""
+        index, count = self.shards.index(shard), len(self.shards)
+        return [p for p in sorted(self.start) if p % count == index]
+
+
+class KafkaSource(FixedPartitionedSource[tuple[str, BlockT], State]):
+    """Emits ``(shard name, decode(messages))`` for every block that is not empty.
+
+    One per process. Raises Misuse where the cluster cannot be reached at opening,
+    OffsetGone, PartitionsChanged, SnapshotRefused, and Broken for a fatal error.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        subscription: Subscription,
+        decode: Callable[[Messages], BlockT],
+        lifecycle: Lifecycle,
+        pacing: Pacing,
+    ) -> None:
+        self._cluster = cluster
+        self._plan = subscription
+        self._decode = decode
+        self._lifecycle = lifecycle
+        self._pacing = pacing
+        self._process: _Process[BlockT] | None = None
+
+    def list_parts(self) -> list[str]:
+        """Return the shards of this process."""
+        return list(self._plan.local)
+
+    def build_part(
+        self, step_id: str, for_part: str, resume_state: State | None
+    ) -> KafkaShard[BlockT]:
+        """Open a shard at its snapshot, or at the flow's start."""
+        if self._process is None:
+            self._process = self._open()
+        return KafkaShard(self._process, for_part, resume_state)
+
+    def _open(self) -> _Process[BlockT]:
+        plan = self._plan
+        marks = watermarks(self._cluster, plan.topic)
+        if len(marks) != len(plan.start):
+            raise PartitionsChanged(plan.topic, len(plan.start), len(marks))
+        owned = [p for shard in plan.local for p in plan.owned(shard)]
+        group = Group(self._cluster, plan.group, plan.topic, len(marks), owned, self._pacing)
+        group.start()
+        return _Process(
+            self._cluster, plan, self._decode, self._lifecycle, self._pacing, group, marks
+        )
+
+
+@dataclass(slots=True)
+class _Process(Generic[BlockT]):
+    """What the shards of a process share."""
+
+    cluster: Cluster
+    plan: Subscription
+    decode: Callable[[Messages], BlockT]
+    lifecycle: Lifecycle
+    pacing: Pacing
+    group: Group
+    marks: dict[int, tuple[int, int]]
+    shards: int = 0
+    """How many are open."""
+
+
+class KafkaShard(StatefulSourcePartition[tuple[str, BlockT], State]):
+    """One shard: a consumer of its partitions."""
+
+    def __init__(self, process: _Process[BlockT], name: str, state: State | None) -> None:
+        self._process = process
+        self._name = name
+        self._topic = process.plan.topic
+        self._offsets, self._newest = _position(process, name, state)
+        self._snapshot: dict[int, int] | None = dict(self._offsets)
+        """The offsets of a snapshot that the next poll will know to be durable."""
+        self._durable_at = 0.0
+        self._statistics_at = 0.0
+        self._paused: set[int] = set()
+        self._drained = False
+        self._at_most = process.plan.batch
+        """The most messages of the next block."""
+        self._fatal: KafkaError | None = None
+        self._consumed = MESSAGES.labels(self._topic)
+        self._epoch = EPOCH.labels(name)
+        for p, newest_ns in self._newest.items():
+            process.pacing.update(p, newest_ns)
+        self._consumer = process.cluster.consumer(
+            process.plan.group, consumers=len(process.plan.local), on_fatal=self._note_fatal
+        )
+        self._consumer.assign([TopicPartition(self._topic, p, o) for p, o in self._offsets.items()])
+        process.shards += 1
+
+    def next_batch(self) -> list[tuple[str, BlockT]]:
+        """Return a block of what has been fetched, or nothing; never waits."""
+        process = self._process
+        process.lifecycle.polled()
+        now = time.monotonic()
+        if self._snapshot is not None:
+            self._became_durable(self._snapshot, now)
+        if process.lifecycle.stopping.is_set():
+            self._drained = True
+            raise StopIteration
+        self._check()
+        self._pace()
+        found = self._consumer.consume(self._at_most, 0)
+        if now >= self._statistics_at:
+            self._statistics_at = now + STATISTICS_S
+            self._measure_lag()
+        if any(map(Message.error, found)):
+            found = [message for message in found if self._usable(message)]
+        return [(self._name, self._block(found))] if found else []
+
+    def snapshot(self) -> State:
+        """Return the state as plain values, copied."""
+        self._snapshot = dict(self._offsets)
+        count = len(self._process.marks)
+        return ("kafka", VERSION, self._topic, count, dict(self._offsets), dict(self._newest))
+
+    def close(self) -> None:
+        """Close the consumer; after a drain, commit the last offsets first."""
+        process = self._process
+        if self._drained:
+            process.group.durable(self._offsets)
+        self._consumer.close()
+        process.shards -= 1
+        if not process.shards:
+            process.group.close(CLOSING_S if self._drained else 0)
+
+    def _block(self, found: list[Message]) -> BlockT:
+        process = self._process
+        messages = to_messages(found, self._topic, len(process.marks), self._offsets)
+        for p, (_, following) in messages.ranges.items():
+            self._offsets[p] = following
+        fitting = BLOCK_BYTES * len(found) // max(1, len(messages.data))
+        self._at_most = min(process.plan.batch, max(1, fitting))
+        block = process.decode(messages)
+        for p, newest_ns in block.newest.items():
+            self._newest[p] = max(int(newest_ns), self._newest.get(p, int(newest_ns)))
+            process.pacing.update(p, self._newest[p])
+        self._consumed.inc(len(found))
+        return block
+
+    def _became_durable(self, offsets: dict[int, int], now: float) -> None:
+        self._process.group.durable(offsets)
+        if self._durable_at:
+            self._epoch.observe(now - self._durable_at)
+        self._durable_at = now
+        self._snapshot = None
+
+    def _check(self) -> None:
+        self._process.group.check()
+        if self._fatal is not None:
+            raise Broken(f"Kafka consumer of {self._topic}: {self._fatal.str()}")
+
+    def _note_fatal(self, error: KafkaError) -> None:
+        self._fatal = error
+
+    def _pace(self) -> None:
+        pacing = self._process.pacing
+        for p in self._offsets:
+            if pacing.paused(p) == (p in self._paused):
+                continue
+            if p in self._paused:
+                self._consumer.resume([TopicPartition(self._topic, p)])
+                self._paused.discard(p)
+            else:
+                self._consumer.pause([TopicPartition(self._topic, p)])
+                self._paused.add(p)
+
+    def _measure_lag(self) -> None:
+        for p, offset in self._offsets.items():
+            at = TopicPartition(self._topic, p)
+            high = self._consumer.get_watermark_offsets(at, cached=True)[1]
+            # Unknown (negative) until the first answer to a fetch.
+            high = max(high, self._process.marks[p][1])
+            LAG.labels(self._topic, str(p)).set(max(0, high - offset))
+
+    def _usable(self, message: Message) -> bool:
+        """Return whether this is a message; raise where going on would skip one."""
+        error = message.error()
+        if error is None:
+            return True
+        code = error.code()
+        KAFKA_ERRORS.labels(error.name()).inc()
+        p = message.partition()
+        if code in GONE and p is not None:
+            low, high = self._consumer.get_watermark_offsets(
+                TopicPartition(self._topic, p), cached=True
+            )
+            raise OffsetGone(self._topic, p, self._offsets[p], low, high)
+        if code not in PASSING or error.fatal():
+            raise Broken(f"Kafka cannot deliver {self._topic}[{p}]: {error.str()}")
+        LOG.warning("%s[%s]: %s", self._topic, p, error.str())
+        return False
+
+
+def _position(
+    process: _Process[BlockT], shard: str, state: State | None
+) -> tuple[dict[int, int], dict[int, int]]:
+    """Return (next offsets, newest event times) of a shard's partitions at opening."""
+    plan = process.plan
+    owned = plan.owned(shard)
+    offsets: dict[int, int] = {p: plan.start[p] for p in owned}
+    newest: dict[int, int] = {}
+    if state is not None:
+        kind, version, topic, count, offsets, newest = state
+        if (kind, version, topic) != ("kafka", VERSION, plan.topic):
+            found = f"{kind} {version} {topic}"
+            raise SnapshotRefused("source", found, f"kafka {VERSION} {plan.topic}")
+        if count != len(process.marks):
+            raise PartitionsChanged(plan.topic, count, len(process.marks))
+        if sorted(offsets) != owned:
+            raise SnapshotRefused(f"partitions of shard {shard}", sorted(offsets), owned)
+    for p, offset in offsets.items():
+        low, high = process.marks[p]
+        if not low <= offset <= high:
+            raise OffsetGone(plan.topic, p, offset, low, high)
+    return dict(offsets), dict(newest)

@@ -1,0 +1,206 @@
+"""Topics seen from outside: do they exist, how many partitions, which offsets.
+
+Every question has a time limit. A cluster that does not answer, a topic that is missing
+or a start that cannot be is Misuse: these run when a command starts, before a flow does.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Future
+from datetime import UTC, datetime
+from typing import Any
+
+from confluent_kafka import (
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    TopicCollection,
+    TopicPartition,
+)
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # OffsetSpec is public all the same
+    AdminClient,
+    OffsetSpec,
+)
+from confluent_kafka.cimpl import NewTopic
+
+from connectors.kafka.client import Cluster
+from connectors.kafka.faults import PASSING, UNREACHABLE
+from state.errors import Misuse
+
+TIMEOUT_S = 10.0
+"""How long a question to the cluster may take."""
+
+_RETRY_S = 0.02
+_EARLIEST = OffsetSpec.earliest()  # type: ignore[no-untyped-call]  # confluent_kafka has no types here
+_LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # as above
+_NOT_FOUND = -1
+"""The offset that the broker answers where no message is as late as the time asked for."""
+
+
+def partition_count(cluster: Cluster, topic: str, timeout_s: float = TIMEOUT_S) -> int:
+    """Return how many partitions a topic has, 0 where it is missing."""
+    return _count(cluster, cluster.admin(), topic, timeout_s)
+
+
+def watermarks(
+    cluster: Cluster, topic: str, timeout_s: float = TIMEOUT_S
+) -> dict[int, tuple[int, int]]:
+    """Return (first offset held, next offset to be written) of each partition of a topic.
+
+    Raises Misuse where the topic is missing.
+    """
+    admin = cluster.admin()
+    partitions = range(_count(cluster, admin, topic, timeout_s))
+    if not partitions:
+        raise Misuse(f"Kafka at {cluster.bootstrap} has no topic {topic}: create it")
+    low = _offsets(cluster, admin, topic, partitions, _EARLIEST, timeout_s)
+    high = _offsets(cluster, admin, topic, partitions, _LATEST, timeout_s)
+    return {p: (low[p], high[p]) for p in partitions}
+
+
+def resolve_start(
+    cluster: Cluster, topic: str, start: str | Mapping[int, int], timeout_s: float = TIMEOUT_S
+) -> dict[int, int]:
+    """Return the offset at which each partition of a topic starts.
+
+    ``start`` is ``earliest``, ``latest``, an ISO 8601 time (UTC where it names no zone:
+    the first message whose Kafka timestamp is not before it), or offsets for every
+    partition, as a mapping or as text ``0:15,1:20``. Called once for a new flow, and the
+    answer kept, so that a flow that dies before its first snapshot starts at the same place.
+    Raises Misuse.
+    """
+    marks = watermarks(cluster, topic, timeout_s)
+    if start == "earliest":
+        return {p: low for p, (low, _) in marks.items()}
+    if start == "latest":
+        return {p: high for p, (_, high) in marks.items()}
+    offsets = start if isinstance(start, Mapping) else _parse_offsets(start)
+    if offsets is not None:
+        return _checked(topic, offsets, marks)
+    # Asked for after the high watermark: what arrives in between is read, not skipped.
+    spec = OffsetSpec.for_timestamp(_parse_time_ms(str(start)))
+    found = _offsets(cluster, cluster.admin(), topic, marks, spec, timeout_s)
+    return {p: high if found[p] == _NOT_FOUND else found[p] for p, (_, high) in marks.items()}
+
+
+def ensure_topics(
+    cluster: Cluster,
+    topics: Mapping[str, int],
+    config: Mapping[str, str] | None = None,
+    timeout_s: float = TIMEOUT_S,
+) -> list[str]:
+    """Create the topics (name -> partitions) that are missing; return their names.
+
+    A topic that exists stays as it is, whatever its partition count. ``config`` holds
+    Kafka's topic settings. Returns once the new topics can be used.
+    """
+    admin = cluster.admin()
+    wanted = [
+        NewTopic(name, num_partitions=count, replication_factor=-1, config=dict(config or {}))
+        for name, count in topics.items()
+    ]
+    created = []
+    for name, future in admin.create_topics(wanted, request_timeout=timeout_s).items():
+        try:
+            _answer(cluster, future, timeout_s)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise Misuse(f"topic {name} cannot be created: {error.args[0].str()}") from None
+        else:
+            created.append(name)
+    deadline = time.monotonic() + timeout_s
+    for name in created:
+        while _count(cluster, admin, name, timeout_s) < topics[name]:
+            if time.monotonic() > deadline:
+                raise Misuse(f"topic {name} was created and did not appear in {timeout_s:g} s")
+            time.sleep(_RETRY_S)
+    return created
+
+
+def _count(cluster: Cluster, admin: AdminClient, topic: str, timeout_s: float) -> int:
+    # Not list_topics: a broker may create the topic that it is asked about.
+    asked = admin.describe_topics(TopicCollection([topic]), request_timeout=timeout_s)
+    try:
+        return len(_answer(cluster, asked[topic], timeout_s).partitions)
+    except KafkaException as error:
+        if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+            return 0
+        raise Misuse(f"topic {topic} cannot be used: {error.args[0].str()}") from None
+
+
+def _offsets(
+    cluster: Cluster,
+    admin: AdminClient,
+    topic: str,
+    partitions: Iterable[int],
+    spec: OffsetSpec,
+    timeout_s: float,
+) -> dict[int, int]:
+    deadline = time.monotonic() + timeout_s
+    while True:
+        asked = admin.list_offsets(
+            {TopicPartition(topic, p): spec for p in partitions},
+            isolation_level=IsolationLevel.READ_UNCOMMITTED,
+            request_timeout=timeout_s,
+        )
+        try:
+            return {
+                at.partition: int(_answer(cluster, future, timeout_s).offset)
+                for at, future in asked.items()
+            }
+        except KafkaException as error:
+            # A topic just made, or a broker just started, has no leaders for a moment.
+            fault = error.args[0]
+            if fault.code() not in PASSING or time.monotonic() > deadline:
+                raise Misuse(f"offsets of {topic} cannot be read: {fault.str()}") from None
+        time.sleep(_RETRY_S)
+
+
+def _answer(cluster: Cluster, future: Future[Any], timeout_s: float) -> Any:
+    """Return a future's result; a cluster that does not answer is Misuse."""
+    try:
+        return future.result(timeout_s + 1)
+    except TimeoutError:
+        reason = "no answer"
+    except KafkaException as error:
+        fault = error.args[0]
+        if fault.code() not in UNREACHABLE:
+            raise
+        reason = fault.str()
+    raise Misuse(
+        f"Kafka at {cluster.bootstrap} cannot be reached in {timeout_s:g} s ({reason}): "
+        "start it, or set kafka.bootstrap"
+    )
+
+
+def _parse_offsets(text: str) -> dict[int, int] | None:
+    try:
+        pairs = [part.split(":") for part in text.split(",")]
+        return {int(partition): int(offset) for partition, offset in pairs}
+    except ValueError:
+        return None
+
+
+def _parse_time_ms(text: str) -> int:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise Misuse(
+            f"start {text!r} is not earliest, latest, an ISO 8601 time, or offsets as 0:15,1:20"
+        ) from None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return int(moment.timestamp() * 1000)
+
+
+def _checked(
+    topic: str, offsets: Mapping[int, int], marks: Mapping[int, tuple[int, int]]
+) -> dict[int, int]:
+    if set(offsets) != set(marks):
+        raise Misuse(f"start must name the partitions 0 to {len(marks) - 1} of {topic}")
+    for p, (low, high) in marks.items():
+        if not low <= offsets[p] <= high:
+            raise Misuse(f"start {offsets[p]} of {topic}[{p}] is outside of {low} to {high}")
+    return {p: offsets[p] for p in marks}

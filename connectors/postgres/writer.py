@@ -1,0 +1,155 @@
+"""Rows into their tables over one connection, each once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, timedelta
+
+import psycopg
+from psycopg import sql
+
+from connectors.postgres.client import Connection
+from connectors.postgres.decode import Row
+from connectors.postgres.keeping import (
+    DAY_NS,
+    Keeping,
+    create_partitions,
+    drop_old,
+    partition_start,
+)
+from connectors.postgres.migrate import NATIVE, TIMESCALE, migrate, stored_layout
+from connectors.postgres.tables import Kind, Table
+from connectors.postgres.timescale import lift_limits, set_policies
+
+Batch = Mapping[Table, list[Row]]
+
+_STAGED = {
+    Kind.KEY: "text",
+    Kind.TEXT: "text",
+    Kind.INT: "int8",
+    Kind.FLOAT: "float8",
+    Kind.BOOL: "bool",
+    Kind.JSON: "text",
+}
+"""The type in which a column is copied; JSON is text until it is inserted."""
+
+
+class Writer:
+    """Writes over one connection, whose database it first brings up to this schema.
+
+    psycopg's errors pass through; after one, the connection is of no more use.
+    """
+
+    def __init__(self, connection: Connection, keeping: Keeping) -> None:
+        migrate(connection)
+        self._connection = connection
+        self._keeping = keeping
+        self._layout = stored_layout(connection)
+        self._statements: dict[Table, _Statements] = {}
+        self._partitions: set[tuple[str, date]] = set()
+        self._kept_day = 0
+        if self._layout == TIMESCALE:
+            lift_limits(connection)
+            set_policies(connection, _span(keeping.retention), _span(keeping.compress_after))
+
+    def write(self, batch: Batch) -> None:
+        """Write rows of any tables in one transaction; those already there stay as they are."""
+        for table in batch:
+            if table not in self._statements:
+                self._statements[table] = _Statements.stage(self._connection, table)
+        self._make_partitions(batch)
+        try:
+            self._insert(batch)
+        except psycopg.errors.CheckViolation:
+            # Another process has dropped a partition since, or so it seems.
+            self._partitions.clear()
+            self._make_partitions(batch)
+            self._insert(batch)
+        self._drop_old(batch)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def _insert(self, batch: Batch) -> None:
+        with self._connection.transaction(), self._connection.cursor() as cursor:
+            for table, rows in batch.items():
+                statements = self._statements[table]
+                with cursor.copy(statements.copy) as copy:
+                    copy.set_types(statements.types)
+                    for row in rows:
+                        copy.write_row(row)
+                cursor.execute(statements.insert)
+
+    def _make_partitions(self, batch: Batch) -> None:
+        if self._layout != NATIVE:
+            return
+        for table, rows in batch.items():
+            clock = self._statements[table].clock
+            days = {row[clock] // DAY_NS for row in rows}
+            needed = {partition_start(table, day) for day in days}
+            new = {start for start in needed if (table.name, start) not in self._partitions}
+            if new:
+                create_partitions(self._connection, table, new)
+                self._partitions.update((table.name, start) for start in new)
+
+    def _drop_old(self, batch: Batch) -> None:
+        """Look for what is past its retention whenever a new day has begun."""
+        newest_ns = max(
+            row[self._statements[table].clock] for table, rows in batch.items() for row in rows
+        )
+        if newest_ns // DAY_NS > self._kept_day:
+            self._kept_day = newest_ns // DAY_NS
+            if drop_old(self._connection, self._layout, self._keeping, newest_ns):
+                self._partitions.clear()
+
+
+def _span(duration_ns: int) -> timedelta:
+    return timedelta(microseconds=duration_ns // 1000)
+
+
+class _Statements:
+    """What is said to the server for one table."""
+
+    def __init__(self, table: Table) -> None:
+        names = ["generation", *(column.name for column in table.columns)]
+        stage = sql.Identifier(f"headrace_stage_{table.name}")
+        self.types = ["int4", *(_STAGED[column.kind] for column in table.columns)]
+        self.clock = names.index(table.clock)
+        self.create = sql.SQL("CREATE TEMP TABLE {} ({}) ON COMMIT DELETE ROWS").format(
+            stage,
+            sql.SQL(", ").join(
+                sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(kind))
+                for name, kind in zip(names, self.types, strict=True)
+            ),
+        )
+        columns = [sql.Identifier(name) for name in names]
+        self.copy = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(
+            stage, sql.SQL(", ").join(columns)
+        )
+        values = [
+            sql.SQL("{}::jsonb").format(column) if is_json else column
+            for column, is_json in zip(
+                columns, [False, *(c.kind is Kind.JSON for c in table.columns)], strict=True
+            )
+        ]
+        # Whole microseconds below 2^53 are exact doubles, in which an interval is multiplied.
+        time = sql.SQL("timestamptz 'epoch' + ({} / 1000) * interval '1 microsecond'").format(
+            sql.Identifier(table.clock)
+        )
+        self.insert = sql.SQL(
+            "INSERT INTO {} (time, {}) SELECT {}, {} FROM {} ON CONFLICT DO NOTHING"
+        ).format(
+            sql.Identifier(table.name),
+            sql.SQL(", ").join(columns),
+            time,
+            sql.SQL(", ").join(values),
+            stage,
+        )
+
+    @classmethod
+    def stage(cls, connection: Connection, table: Table) -> _Statements:
+        """Return the statements for a table, for which a staging table now exists."""
+        statements = cls(table)
+        connection.execute(statements.create)
+        return statements

@@ -1,0 +1,94 @@
+"""``headrace dead``: list, show and retry dead letters."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import orjson
+
+from flows.config import add_config_argument, load_settings
+from flows.dead import Letter, read, send_again
+from flows.live import cluster_of
+from flows.systems import output_topic
+from state.clock import NS
+from state.errors import Misuse
+from state.outputs import DEAD
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what to do, for which flow, with which letters."""
+    parser.add_argument("action", choices=["list", "show", "retry"])
+    parser.add_argument("system", nargs="?", default="market", metavar="SYSTEM", help="(market)")
+    parser.add_argument("--error", metavar="CLASS", help="only letters of this error class")
+    parser.add_argument(
+        "--coordinates", metavar="T/P/O[/S]", help="only this message, or this record of it"
+    )
+    parser.add_argument("--all", action="store_true", help="retry without any of these filters")
+    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    add_config_argument(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Read the flow's dead-letter topic; act on the letters that the filters let through."""
+    cluster = cluster_of(load_settings(args.config).kafka)
+    if args.action == "retry" and not (args.error or args.coordinates or args.all):
+        raise Misuse("say which letters to retry: --error CLASS, --coordinates T/P/O, or --all")
+    letters = _chosen(args, read(cluster, output_topic(args.system, DEAD)))
+    if args.action == "retry":
+        return _retry(args, list(letters))
+    count = 0
+    for letter in letters:
+        count += 1
+        print(_line(args, letter) if args.action == "list" else _whole(args, letter))
+    if not args.json:
+        print(f"{count} dead letters")
+    return 0
+
+
+def _chosen(args: argparse.Namespace, letters: Iterator[Letter]) -> Iterator[Letter]:
+    for letter in letters:
+        name = str(letter.coordinates)
+        named = not args.coordinates or args.coordinates in (name, name.rpartition("/")[0])
+        if named and args.error in (None, letter.error):
+            yield letter
+
+
+def _line(args: argparse.Namespace, letter: Letter) -> str:
+    if args.json:
+        return orjson.dumps(letter.facts()).decode()
+    when = datetime.fromtimestamp(letter.timestamp_ns / NS, UTC).isoformat(timespec="milliseconds")
+    return f"{letter.coordinates}  {when}  {letter.error}  {letter.reason}"
+
+
+def _whole(args: argparse.Namespace, letter: Letter) -> str:
+    content = {"key": _text(letter.key), "value": _text(letter.value)}
+    if args.json:
+        return orjson.dumps(letter.facts() | content).decode()
+    value = content["value"]
+    shown = f"left out, {letter.length:,} bytes" if value is None else value
+    return f"{_line(args, letter)}\n  key    {content['key']}\n  value  {shown}"
+
+
+def _text(value: bytes | None) -> str | None:
+    """Return UTF-8 text, or ``hex:…`` where it is none; None stays None."""
+    if value is None:
+        return None
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return f"hex:{value.hex()}"
+
+
+def _retry(args: argparse.Namespace, letters: list[Letter]) -> int:
+    whole = [letter for letter in letters if letter.value is not None]
+    left_out = len(letters) - len(whole)
+    sent = send_again(cluster_of(load_settings(args.config).kafka), whole)
+    if args.json:
+        print(orjson.dumps({"retried": sent, "left_out": left_out}).decode())
+    else:
+        print(
+            f"{sent} retried" + (f"; {left_out} cannot be: too large to keep" if left_out else "")
+        )
+    return 1 if left_out else 0

@@ -1,0 +1,154 @@
+"""The market system: ticks in; bars, NBBO, risk, signals, gaps and late records out.
+
+::
+
+    ticks ── shard ─┬─ outputs of each partition ──────────────┬─ redis
+      │             └─ handover ── portfolio (all partitions) ─┴─ topics
+      └─ dead letters ── dead
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+import bytewax.operators as op
+from bytewax.dataflow import Dataflow
+
+from connectors.market.decode import TickDecoder
+from flows.live import standalone
+from flows.portfolio import PortfolioLogic
+from flows.settings import Market, settings_hash
+from flows.shard import ShardLogic, TickShard
+from operators.market.bars import Bars
+from operators.market.breach import Breaches
+from operators.market.conditions import Conditions
+from operators.market.late import Late
+from operators.market.nbbo import Nbbo
+from operators.market.portfolio import Handover, Portfolios
+from operators.market.sequence import Sequence
+from operators.market.symbols import Symbols
+from operators.market.var import SymbolRisk, levels
+from operators.market.volatility import Volatility
+from operators.market.watermark import Watermarks
+from operators.operator import Operator
+from state.records import DeadLetter, OutputBatch
+from state.shards import shard_name
+from state.snapshots import unpack
+from state.ticks import TickBlock
+
+if TYPE_CHECKING:
+    from flows.runner import Context
+
+Item = OutputBatch | Handover
+
+
+def chain(market: Market) -> list[Operator]:
+    """Return the operators of a shard, in the order in which they see each block."""
+    risk = market.risk
+    return [
+        Sequence(),
+        Conditions(market.excluded_conditions, market.excluded_bits),
+        Nbbo(min(market.intervals), market.lateness),
+        Bars(market.intervals, market.lateness),
+        Volatility(risk.interval, market.intervals.index(risk.interval), risk.decay),
+        SymbolRisk(levels(risk.confidences, risk.horizons), risk.min_observations),
+        Breaches(risk.breach_confidence, risk.min_observations),
+        Late(),
+    ]
+
+
+def make_shard(market: Market, more: Iterable[Operator] = ()) -> TickShard:
+    """Return an empty shard; operators of one's own come after ours."""
+    universe = frozenset(symbol for weights in market.portfolios.values() for symbol in weights)
+    return TickShard(
+        Watermarks(market.lateness),
+        Symbols(market.symbol_ttl),
+        [*chain(market), *more],
+        universe,
+        market.risk.interval,
+    )
+
+
+def make_portfolios(market: Market) -> Portfolios:
+    """Return the portfolios of the settings, without history."""
+    risk = market.risk
+    return Portfolios(
+        market.portfolios,
+        risk.decay,
+        levels(risk.confidences, risk.horizons),
+        risk.min_observations,
+        risk.breach_confidence,
+    )
+
+
+def build(context: Context, more: Callable[[], Iterable[Operator]] = tuple) -> Dataflow:
+    """Return the dataflow of the market system.
+
+    ``more`` makes operators of one's own for a shard, which run behind ours.
+    """
+    market = context.settings.market
+    fingerprint = settings_hash(market, context.settings.kafka.shards)
+
+    def shard_logic(resume: bytes | None) -> ShardLogic:
+        return ShardLogic(make_shard(market, more()), fingerprint, resume)
+
+    def portfolio_logic(resume: bytes | None) -> PortfolioLogic:
+        return PortfolioLogic(make_portfolios(market), fingerprint, resume)
+
+    flow = Dataflow("market")
+    decoder = TickDecoder(market.max_ahead)
+    blocks = op.input("ticks", flow, context.source(market.topic, decoder.decode))
+    worked = op.stateful_batch("shard", blocks, shard_logic)
+    handovers = op.flat_map("handovers", worked, _handovers)
+    merged = op.stateful_batch("portfolio", handovers, portfolio_logic)
+    outputs = op.merge("outputs", op.flat_map("batches", worked, _batches), merged)
+    op.output("redis", outputs, context.sinks.redis)
+    op.output("topics", outputs, context.sinks.outputs)
+    op.output("dead", op.flat_map("dead_letters", blocks, _dead_letters), context.sinks.dead)
+    return flow
+
+
+def flow() -> Dataflow:
+    """Return the flow for ``python -m bytewax.run flows.market``, without a supervisor."""
+    return standalone("market")
+
+
+def warm_up() -> None:
+    """Load every compiled kernel, so that none is compiled once the source is open."""
+    for name in (
+        "sequence",
+        "symbols",
+        "table",
+        "volatility",
+        "watermark",
+        "windows",
+        "nbbo",
+        "breach",
+    ):
+        __import__(f"operators.market.kernels.{name}")
+
+
+def describe(market: Market, shards: int, snapshot: bytes, symbol: str) -> dict[str, Any]:
+    """Return what a shard's snapshot says of a symbol, by partition; empty where it is unknown."""
+    shard = make_shard(market)
+    parts = pickle.loads(snapshot)  # noqa: S301  # our own recovery store
+    shard.restore(unpack(parts, settings_hash(market, shards)))
+    return shard.describe(symbol)
+
+
+def _batches(item: tuple[str, Item]) -> list[tuple[str, OutputBatch]]:
+    name, result = item
+    return [(name, result)] if isinstance(result, OutputBatch) else []
+
+
+def _handovers(item: tuple[str, Item]) -> list[tuple[str, Handover]]:
+    # Under one shard's name, so that the sinks of what comes of it are on the same worker.
+    result = item[1]
+    return [] if isinstance(result, OutputBatch) else [(shard_name(0), result)]
+
+
+def _dead_letters(item: tuple[str, TickBlock]) -> list[tuple[str, DeadLetter]]:
+    name, block = item
+    return [(name, letter) for letter in block.dead]

@@ -1,0 +1,151 @@
+"""Settings: one TOML file and ``HEADRACE_…`` variables, parsed once, frozen.
+
+``HEADRACE_KAFKA__BOOTSTRAP`` sets ``[kafka] bootstrap``. Secrets come only from the
+environment or from the file that ``…_FILE`` names, never from the TOML file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import orjson
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from state.clock import NS
+
+_UNITS_NS = {"us": 1_000, "ms": 1_000_000, "s": NS, "m": 60 * NS, "h": 3600 * NS, "d": 86400 * NS}
+
+
+def duration_ns(value: object) -> object:
+    """Return nanoseconds from text such as ``250ms``, ``5s``, ``1m``; anything else unchanged."""
+    if isinstance(value, str):
+        match = re.fullmatch(r"(\d+)(us|ms|s|m|h|d)", value)
+        if not match:
+            raise ValueError(
+                f"{value!r} is no duration: write a whole number and us, ms, s, m, h or d"
+            )
+        return int(match[1]) * _UNITS_NS[match[2]]
+    return value
+
+
+Duration = Annotated[int, BeforeValidator(duration_ns), Field(ge=0)]
+"""Nanoseconds; in files and variables, text such as ``5s``."""
+
+
+class Part(BaseModel):
+    """A table of the settings file: frozen, unknown names refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Kafka(Part):
+    """Where records come from and go to."""
+
+    bootstrap: str = "127.0.0.1:9092"
+    group: str = "headrace"
+    shards: int = Field(default=4, ge=1, le=256)
+    batch: int = Field(default=4096, ge=1)
+    """The most messages of one poll of one shard."""
+    start: str = "earliest"
+    """Where a new flow starts: earliest, latest, an ISO 8601 time, or ``p:offset,…``."""
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    sasl_mechanism: str = ""
+    sasl_username: str = ""
+    sasl_password: SecretStr = SecretStr("")
+    ssl_ca: str = ""
+    options: dict[str, str] = {}
+    """Anything else for librdkafka, by its own names."""
+
+
+class Redis(Part):
+    """Where live readers look."""
+
+    url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
+    stream_length: int = Field(default=100_000, ge=1)
+    """About how many entries a stream keeps."""
+
+
+class Postgres(Part):
+    """Where history rests; written by the history flow alone."""
+
+    dsn: SecretStr = SecretStr("postgresql://headrace@127.0.0.1:5432/headrace")
+    retention: Duration = duration_ns("365d")  # type: ignore[assignment]  # text is parsed by the function itself
+    compress_after: Duration = duration_ns("7d")  # type: ignore[assignment]  # as above
+
+
+class Run(Part):
+    """How a flow runs; nothing here changes what it says."""
+
+    state_dir: Path = Path(".headrace/state")
+    epoch: Duration = duration_ns("1s")  # type: ignore[assignment]  # as above
+    workers: int = Field(default=1, ge=1, le=8)
+    generation: int = Field(default=1, ge=1)
+    drain: Duration = duration_ns("30s")  # type: ignore[assignment]  # as above
+    http_port: int = Field(default=9600, ge=0, le=65535)
+    """The first process's port on loopback for /live, /ready and /metrics; 0 turns them off."""
+    restarts: int = Field(default=5, ge=0)
+    """How many restarts within ten minutes before the supervisor gives up."""
+    max_dead_bytes: int = Field(default=1_000_000, ge=0)
+
+
+class Risk(Part):
+    """Volatility, VaR and breach signals."""
+
+    interval: Duration = duration_ns("1m")  # type: ignore[assignment]  # as above
+    decay: float = Field(default=0.94, gt=0, lt=1)
+    confidences: tuple[float, ...] = (0.99,)
+    horizons: tuple[int, ...] = (1,)
+    min_observations: int = Field(default=20, ge=2)
+    breach_confidence: float = Field(default=0.99, gt=0.5, lt=1)
+
+
+class Market(Part):
+    """The market system. All of it is part of the settings' hash."""
+
+    topic: str = "market.ticks"
+    intervals: tuple[Duration, ...] = (NS, 60 * NS)
+    lateness: Duration = duration_ns("1s")  # type: ignore[assignment]  # as above
+    max_ahead: Duration = duration_ns("5s")  # type: ignore[assignment]  # as above
+    max_skew: Duration = duration_ns("10m")  # type: ignore[assignment]  # as above
+    symbol_ttl: Duration = duration_ns("7d")  # type: ignore[assignment]  # as above
+    excluded_conditions: tuple[str, ...] = ("suspicious",)
+    """A trade does not count where one of its condition's words (split at ':') is here."""
+    excluded_bits: int = 0
+    """... or where a word of hexadecimal digits has one of these bits."""
+    risk: Risk = Risk()
+    portfolios: dict[str, dict[str, float]] = {}
+    """Weights by symbol for each portfolio."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Market:
+        if self.risk.interval not in self.intervals:
+            raise ValueError(
+                "risk.interval must be one of the intervals: forecasts are made from its bars"
+            )
+        if self.symbol_ttl <= self.lateness + max(self.intervals):
+            raise ValueError("symbol_ttl must exceed lateness + the longest interval")
+        return self
+
+
+class Settings(BaseSettings):
+    """All settings; ``flows.config`` loads them and tells where each came from."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="HEADRACE_", env_nested_delimiter="__", frozen=True, extra="forbid"
+    )
+
+    kafka: Kafka = Kafka()
+    redis: Redis = Redis()
+    postgres: Postgres = Postgres()
+    run: Run = Run()
+    market: Market = Market()
+
+
+def settings_hash(system: Part, shards: int) -> str:
+    """Return a hash of everything that outputs and state layout depend on."""
+    content: dict[str, Any] = {"shards": shards, "system": system.model_dump(mode="json")}
+    return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]

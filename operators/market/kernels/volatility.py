@@ -1,0 +1,63 @@
+"""EWMA volatility and covariance (RiskMetrics 1996, section 5.2)."""
+
+from __future__ import annotations
+
+import math
+
+from numba import njit
+
+
+@njit(
+    "void(i4[::1], f8[::1], f8, f8[::1], f8[::1], i8[::1], f8[::1], f8[::1], i8[::1])",
+    cache=True,
+    nogil=True,
+)
+def ewma_volatility(slot, close, decay, last_close, variance, observations, ret, sigma, seen):
+    """Step the variance of each closing bar's symbol: v = decay v + (1 - decay) r², first v = r².
+
+    State by slot: ``last_close`` float64 (0 before the first bar), ``variance`` float64,
+    ``observations`` int64 (returns so far). For each bar ``ret`` gets its simple return (0 at the
+    first), ``sigma`` the forecast of the next return's standard deviation and ``seen`` the
+    returns so far.
+    """
+    for i in range(len(slot)):
+        s = slot[i]
+        ret[i] = 0.0
+        if last_close[s] > 0.0:
+            r = close[i] / last_close[s] - 1.0
+            ret[i] = r
+            if observations[s] == 0:
+                variance[s] = r * r
+            else:
+                variance[s] = decay * variance[s] + (1.0 - decay) * (r * r)
+            observations[s] += 1
+        last_close[s] = close[i]
+        sigma[i] = math.sqrt(variance[s])
+        seen[i] = observations[s]
+
+
+@njit("void(f8[:, ::1], f8[::1], f8, b1)", cache=True, nogil=True)
+def ewma_covariance(covariance, returns, decay, is_first):
+    """Step S = decay S + (1 - decay) r r' in place; the first S is r r'."""
+    n = len(returns)
+    for i in range(n):
+        for j in range(n):
+            product = returns[i] * returns[j]
+            if is_first:
+                covariance[i, j] = product
+            else:
+                covariance[i, j] = decay * covariance[i, j] + (1.0 - decay) * product
+
+
+@njit("f8(f8[:, ::1], f8[::1], f8[::1])", cache=True, nogil=True)
+def portfolio_sigma(covariance, weights, marginal):
+    """Return sqrt(w'Sw); ``marginal`` gets Sw. Sums run in index order."""
+    n = len(weights)
+    total = 0.0
+    for i in range(n):
+        inner = 0.0
+        for j in range(n):
+            inner += covariance[i, j] * weights[j]
+        marginal[i] = inner
+        total += weights[i] * inner
+    return math.sqrt(max(total, 0.0))

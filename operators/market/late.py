@@ -1,0 +1,58 @@
+"""The side output of records that came too late for anything else."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from operators.market.records import TYPES
+from operators.operator import Outbox, Stateless, Work
+from state.metrics import LATE
+from state.ticks import TRADE
+
+
+class Late(Stateless):
+    """Emits ``late``: rows behind the watermark, too old to know, or retried too late."""
+
+    name = "late"
+
+    def process(self, work: Work, outbox: Outbox) -> None:
+        """Emit the late rows of a block; runs after every operator that could take them in."""
+        if not work.aside:
+            return
+        block = work.block
+        missed = work.keep & block.retried & ~work.placed
+        if missed.any():
+            missed &= (
+                block.kind != TRADE
+            ) | work.counts  # a trade that does not count misses nothing
+        late = ((work.late | work.too_old) & ~work.duplicate & (work.slot >= 0)) | missed
+        rows = np.flatnonzero(late).tolist()
+        for row in rows:
+            _emit(work, row, _reason(work, row), outbox)
+        if rows:
+            LATE.labels(block.topic).inc(len(rows))
+
+
+def _reason(work: Work, row: int) -> str:
+    if work.late[row]:
+        return "behind the watermark"
+    return "sequence too old" if work.too_old[row] else "window closed"
+
+
+def _emit(work: Work, row: int, reason: str, outbox: Outbox) -> None:
+    block = work.block
+    where = block.coordinates(row)
+    ts_ns = int(block.ts_ns[row])
+    record = {
+        "id": str(where),
+        "ts_ns": ts_ns,
+        "topic": where.topic,
+        "partition": where.partition,
+        "offset": where.offset,
+        "sequence": where.sequence,
+        "symbol": work.names[work.slot[row]],
+        "type": TYPES[block.kind[row]],
+        "watermark_ns": int(work.watermark[row]),
+        "reason": reason,
+    }
+    outbox.emit("late", where.partition, ts_ns, str(where), "", record)

@@ -1,0 +1,170 @@
+"""Risk of portfolios: what combines partitions, merged by event time.
+
+Each shard hands over the bars of the risk interval as they close, with the progress of
+its partitions: the last multiple of the interval that their watermarks have passed. A time
+T is worked on once every partition of the topic has passed it, so the result does not
+depend on how partitions interleave. Marginal and component VaR: Euler's allocation (Tasche
+1999); component i is w_i (Sw)_i / sigma times the VaR factor, and they sum to the VaR.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from operators.market.breach import breach_record
+from operators.market.kernels import volatility as kernel
+from operators.market.var import Level, risk_record
+from state.snapshots import pack_array, unpack_array
+
+Close = tuple[int, str, float, bool]
+"""(end of the bar in ns, symbol, simple return, whether there was a bar before it)."""
+
+Handover = tuple[int, dict[int, int], list[Close]]
+"""(partitions of the topic, progress in ns by partition, closed bars)."""
+
+Record = tuple[str, int, str, str, dict[str, Any]]
+"""(output, event time ns, id, table key, record)."""
+
+
+@dataclass(slots=True)
+class Book:
+    """One portfolio: its weights over the universe, and the last forecast made for it."""
+
+    name: str
+    symbols: list[str]
+    places: NDArray[np.int64]
+    weights: NDArray[np.float64]
+    sigma: float = 0.0
+    valid: bool = False
+
+    @property
+    def scope(self) -> str:
+        """Return the ``scope`` of the portfolio's records."""
+        return f"portfolio:{self.name}"
+
+
+class Portfolios:
+    """EWMA covariance of the universe and parametric VaR/ES of each portfolio."""
+
+    def __init__(
+        self,
+        portfolios: dict[str, dict[str, float]],
+        decay: float,
+        at: list[Level],
+        min_observations: int,
+        breach_confidence: float,
+    ) -> None:
+        self._universe = sorted({symbol for weights in portfolios.values() for symbol in weights})
+        place = {symbol: i for i, symbol in enumerate(self._universe)}
+        self._books = [
+            Book(
+                name,
+                sorted(weights),
+                np.array([place[s] for s in sorted(weights)], np.int64),
+                np.array([weights.get(s, 0.0) for s in self._universe]),
+            )
+            for name, weights in sorted(portfolios.items())
+        ]
+        self._place = place
+        self._decay = decay
+        self._levels = at
+        self._min_observations = min_observations
+        self._breach = Level(breach_confidence, 1).var_factor
+        size = len(self._universe)
+        self._covariance = np.zeros((size, size))
+        self._observations = np.zeros(size, np.int64)
+        self._steps = 0
+        self._progress: dict[int, int] = {}
+        self._pending: dict[int, list[tuple[str, float, bool]]] = {}
+
+    @property
+    def pending(self) -> int:
+        """Return how many times wait for the slowest partition."""
+        return len(self._pending)
+
+    def accept(self, handover: Handover) -> list[Record]:
+        """Take what a shard hands over; return the records of the times that are now complete."""
+        partitions, progress, closes = handover
+        for end_ns, symbol, ret, has_return in closes:
+            if symbol in self._place:
+                self._pending.setdefault(end_ns, []).append((symbol, ret, has_return))
+        self._progress.update(progress)
+        if len(self._progress) < partitions:
+            return []
+        complete = min(self._progress.values())
+        records: list[Record] = []
+        for end_ns in sorted(t for t in self._pending if t <= complete):
+            records.extend(self._step(end_ns, self._pending.pop(end_ns)))
+        return records
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return a copy of the state."""
+        return {
+            "covariance": pack_array(self._covariance),
+            "observations": pack_array(self._observations),
+            "steps": self._steps,
+            "progress": dict(self._progress),
+            "pending": {t: list(closes) for t, closes in self._pending.items()},
+            "forecasts": [(book.sigma, book.valid) for book in self._books],
+        }
+
+    def restore(self, parts: dict[str, Any]) -> None:
+        """Take over a snapshot's state."""
+        self._covariance = unpack_array(parts["covariance"])
+        self._observations = unpack_array(parts["observations"])
+        self._steps = parts["steps"]
+        self._progress = dict(parts["progress"])
+        self._pending = {t: list(closes) for t, closes in parts["pending"].items()}
+        for book, (sigma, valid) in zip(self._books, parts["forecasts"], strict=True):
+            book.sigma, book.valid = sigma, valid
+
+    def _step(self, end_ns: int, closes: list[tuple[str, float, bool]]) -> list[Record]:
+        returns = np.zeros(len(self._universe))
+        closed = np.zeros(len(self._universe), np.bool_)
+        for symbol, ret, has_return in sorted(closes):
+            place = self._place[symbol]
+            closed[place] = True
+            if has_return:
+                returns[place] = ret
+                self._observations[place] += 1
+        if not any(has_return for _, _, has_return in closes):
+            return []
+        touched = [book for book in self._books if closed[book.places].any()]
+        records = [r for book in touched for r in self._breaches(book, end_ns, returns)]
+        kernel.ewma_covariance(self._covariance, returns, self._decay, self._steps == 0)
+        self._steps += 1
+        for book in touched:
+            records.extend(self._forecast(book, end_ns))
+        return records
+
+    def _breaches(self, book: Book, end_ns: int, returns: NDArray[np.float64]) -> list[Record]:
+        if not book.valid:
+            return []
+        move = 0.0
+        for place in book.places.tolist():  # in the order of the names, never a BLAS reduction
+            move += float(book.weights[place] * returns[place])
+        limit = self._breach * book.sigma
+        if -limit <= move <= limit:
+            return []
+        kind, threshold = ("breach_down", -limit) if move < 0 else ("breach_up", limit)
+        identity = f"{book.scope}|{end_ns}"
+        record = breach_record(identity, end_ns, book.scope, kind, move, threshold)
+        return [("signals", end_ns, identity, "", record)]
+
+    def _forecast(self, book: Book, end_ns: int) -> list[Record]:
+        marginal = np.empty(len(self._universe))
+        sigma = float(kernel.portfolio_sigma(self._covariance, book.weights, marginal))
+        book.sigma = sigma
+        book.valid = bool((self._observations[book.places] >= self._min_observations).all())
+        records: list[Record] = []
+        for level in self._levels:
+            scale = level.var_factor / sigma if sigma > 0.0 else 0.0
+            shares = book.weights[book.places] * marginal[book.places] * scale
+            components = dict(zip(book.symbols, shares.tolist(), strict=True))
+            record = risk_record(level, book.scope, end_ns, sigma, components, book.valid)
+            records.append(("risk", end_ns, record["id"], level.key(book.scope), record))
+        return records

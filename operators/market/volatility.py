@@ -1,0 +1,47 @@
+"""EWMA volatility of each symbol on the bars of one interval."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from operators.market.kernels import volatility as kernel
+from operators.operator import Forecasts, Outbox, PerSymbol, Work
+
+
+class Volatility(PerSymbol):
+    """Steps the EWMA variance of a symbol at each of its closing bars; sets ``work.forecasts``.
+
+    Returns are simple, from the close of the symbol's previous bar, whenever that was.
+    """
+
+    name = "volatility"
+
+    def __init__(self, interval_ns: int, interval: int, decay: float) -> None:
+        super().__init__(last_close=np.float64, variance=np.float64, observations=np.int64)
+        self._interval_ns = interval_ns
+        self._interval = interval
+        self._decay = decay
+
+    def process(self, work: Work, outbox: Outbox) -> None:
+        """Make the block's new forecasts."""
+        bars = work.bars
+        if bars is None:
+            return
+        mine = np.flatnonzero(bars.interval == self._interval)
+        if not len(mine):
+            return
+        slot, close = bars.slot[mine], bars.close[mine]
+        ret, sigma, seen = np.empty(len(mine)), np.empty(len(mine)), np.empty(len(mine), np.int64)
+        kernel.ewma_volatility(
+            slot, close, self._decay, *self.room_for(len(work.names)), ret, sigma, seen
+        )
+        work.forecasts = Forecasts(
+            at_row=bars.at_row[mine],
+            partition=bars.partition[mine],
+            slot=slot,
+            end_ns=bars.start_ns[mine] + self._interval_ns,
+            price=close,
+            ret=ret,
+            sigma=sigma,
+            observations=seen,
+        )

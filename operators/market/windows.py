@@ -1,0 +1,126 @@
+"""The open windows of one interval: what a windowed operator keeps between blocks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from operators.market.kernels import windows as kernel
+from operators.operator import Work, grown
+from state.snapshots import pack_array, unpack_array
+
+
+class Windows:
+    """Aggregates trades into [start, end) windows aligned to UTC and closes them by watermark.
+
+    Only open windows are kept, so a snapshot is as large as what is open.
+    """
+
+    def __init__(self, interval_ns: int, lateness_ns: int) -> None:
+        self.interval_ns = interval_ns
+        # What is open at one time starts between watermark - interval and watermark + lateness.
+        self._depth = lateness_ns // interval_ns + 2
+        self._count = 0
+        self._slot: NDArray[np.int32] = np.empty(0, np.int32)
+        self._partition: NDArray[np.int32] = np.empty(0, np.int32)
+        self._whole: NDArray[np.int64] = np.empty((0, 4), np.int64)
+        self._real: NDArray[np.float64] = np.empty((0, 6))
+        self._ring: NDArray[np.int32] = np.empty((0, self._depth), np.int32)
+        self._next_end: NDArray[np.int64] = np.empty(0, np.int64)
+
+    def aggregate(
+        self,
+        work: Work,
+        chosen: NDArray[np.bool_],
+        price: NDArray[np.float64],
+        size: NDArray[np.float64],
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Take in the chosen rows as trades; return the windows that closed.
+
+        They are int64[k, 5] (row, partition, slot, start, trades) and float64[k, 6] (open, high,
+        low, close, volume, notional), in the order of the rows that closed them and in no
+        order within one row.
+        """
+        block = work.block
+        out_whole, out_real = self._prepare(work)
+        both = kernel.aggregate(
+            self.interval_ns, block.partition, work.slot, work.watermark, block.ts_ns, price, size,
+            chosen, *self._state(), out_whole, out_real, work.placed,
+        )  # fmt: skip
+        closed, self._count = both >> 32, both & 0xFFFFFFFF
+        return out_whole[:closed], out_real[:closed]
+
+    def sample(
+        self, work: Work, chosen: NDArray[np.bool_], values: NDArray[np.float64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Keep the last ``values`` float64[n, 4] of each window; return the windows that closed.
+
+        As `aggregate`, with the values in columns 0 to 3 of the float64[k, 6].
+        """
+        block = work.block
+        out_whole, out_real = self._prepare(work)
+        both = kernel.sample(
+            self.interval_ns, block.partition, work.slot, work.watermark, block.ts_ns, values,
+            chosen, *self._state(), out_whole, out_real, work.placed,
+        )  # fmt: skip
+        closed, self._count = both >> 32, both & 0xFFFFFFFF
+        return out_whole[:closed], out_real[:closed]
+
+    def _prepare(self, work: Work) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Make room in the state for one block; return room for all that may close in it."""
+        room = self._count + len(work.block)
+        if room > len(self._slot):
+            self._slot, self._partition = grown(self._slot, room), grown(self._partition, room)
+            self._whole, self._real = grown(self._whole, room), grown(self._real, room)
+        self._ring = grown(self._ring, len(work.names), -1)
+        self._next_end = grown(self._next_end, work.block.partitions, kernel.NEVER)
+        return np.empty((room, 5), np.int64), np.empty((room, 6))
+
+    def _state(self) -> tuple[Any, ...]:
+        """Return what both kernels take, in their order."""
+        return (
+            self._slot, self._partition, self._whole, self._real, self._ring, self._count,
+            self._next_end,
+        )  # fmt: skip
+
+    def release(self, slots: NDArray[np.int32]) -> None:
+        """Check that these slots have no open window: their time to live exceeds every window."""
+        if np.isin(self._slot[: self._count], slots).any():
+            raise AssertionError("a symbol expired with an open window")
+
+    def describe(self, slot: int) -> list[dict[str, Any]]:
+        """Return the open windows of a symbol: start (ns), ticks and columns so far."""
+        mine = np.flatnonzero(self._slot[: self._count] == slot).tolist()
+        return [
+            {
+                "start_ns": int(self._whole[w, 0]),
+                "ticks": int(self._whole[w, 3]),
+                "values": self._real[w].tolist(),
+            }
+            for w in sorted(mine, key=lambda w: self._whole[w, 0])
+        ]
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return a copy of the open windows."""
+        n = self._count
+        return {
+            "slot": pack_array(self._slot[:n]),
+            "partition": pack_array(self._partition[:n]),
+            "whole": pack_array(self._whole[:n]),
+            "real": pack_array(self._real[:n]),
+        }
+
+    def restore(self, parts: dict[str, Any]) -> None:
+        """Take over a snapshot's open windows."""
+        self._slot = unpack_array(parts["slot"])
+        self._partition = unpack_array(parts["partition"])
+        self._whole = unpack_array(parts["whole"])
+        self._real = unpack_array(parts["real"])
+        self._count = len(self._slot)
+        self._ring = np.full((int(self._slot.max(initial=-1)) + 1, self._depth), -1, np.int32)
+        starts = self._whole[:, 0]
+        self._ring[self._slot, (starts // self.interval_ns) % self._depth] = np.arange(self._count)
+        self._next_end = np.full(int(self._partition.max(initial=-1)) + 1, kernel.NEVER, np.int64)
+        np.minimum.at(self._next_end, self._partition, starts + self.interval_ns)

@@ -1,0 +1,62 @@
+"""Arguments that several commands share."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from replay.times import parse_time_ns
+from state.errors import Misuse
+
+
+def positive(text: str) -> int:
+    """Return a whole number from 1 on, for argparse."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return value
+
+
+def positive_float(text: str) -> float:
+    """Return a number above 0, for argparse."""
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError("must be above 0")
+    return value
+
+
+def time(text: str) -> int:
+    """Return ns since 1970 of an ISO 8601 time, for argparse."""
+    try:
+        return parse_time_ns(text)
+    except Misuse as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def add_recordings(parser: argparse.ArgumentParser) -> None:
+    """Declare RECORDING..."""
+    parser.add_argument("recordings", nargs="+", type=Path, metavar="RECORDING")
+
+
+def add_out_file(parser: argparse.ArgumentParser) -> None:
+    """Declare --out FILE."""
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="FILE", help="the recording to write"
+    )
+
+
+def add_out_directory(parser: argparse.ArgumentParser) -> None:
+    """Declare --out DIR."""
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the files go")
+
+
+def add_json(parser: argparse.ArgumentParser, what: str) -> None:
+    """Declare --json."""
+    parser.add_argument("--json", action="store_true", help=f"print {what} as JSON")
+
+
+def add_partitions(parser: argparse.ArgumentParser) -> None:
+    """Declare --partitions N."""
+    parser.add_argument(
+        "--partitions", type=positive, default=1, metavar="N", help="the topic's partitions (1)"
+    )

@@ -1,0 +1,41 @@
+"""``headrace record``: write what topics hold into a recording."""
+
+from __future__ import annotations
+
+import argparse
+
+from flows.config import add_config_argument, load_settings
+from flows.live import cluster_of
+from replay import arguments
+from replay.progress import progress
+from replay.recorder import Until, record
+from replay.report import print_recorded
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare TOPIC..., --out, --until and --count."""
+    parser.add_argument("topics", nargs="+", metavar="TOPIC")
+    arguments.add_out_file(parser)
+    end = parser.add_mutually_exclusive_group()
+    end.add_argument(
+        "--until",
+        type=arguments.time,
+        metavar="TIME",
+        help="up to this Kafka time, even if to come",
+    )
+    end.add_argument(
+        "--count", type=arguments.positive, metavar="N", help="N messages, waiting for them"
+    )
+    add_config_argument(parser)
+    arguments.add_json(parser, "the count")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the recording; without --until or --count, what the topics hold now."""
+    cluster = cluster_of(load_settings(args.config).kafka)
+    until = Until(args.count, args.until)
+    topics = list(dict.fromkeys(args.topics))
+    with progress("record", args.count) as advance:
+        count = record(topics, cluster, args.out, until, advance)
+    print_recorded(args.out, count, as_json=args.json)
+    return 0

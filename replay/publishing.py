@@ -1,0 +1,102 @@
+"""A recording back into Kafka."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from confluent_kafka import KafkaError, Producer
+from confluent_kafka import Message as KafkaMessage
+
+from connectors.kafka.client import Cluster
+from connectors.kafka.topics import ensure_topics, partition_count
+from replay.interleave import Speed, all_streams, next_ns, take
+from replay.recording import Recording
+from replay.rows import MS, Message, to_messages
+from state.clock import NS
+from state.errors import Broken, Misuse, Undelivered
+from state.records import ORIGIN_HEADER
+
+_BATCH = 4096
+_POLL_S = 0.1
+_TOPIC_CONFIG = {"retention.ms": "-1"}
+"""A recording is of the past: by Kafka's default its messages would be deleted at once."""
+
+
+def publish(
+    recording: Recording,
+    cluster: Cluster,
+    speed: Speed | None = None,
+    advance: Callable[[int], None] = lambda count: None,
+) -> int:
+    """Produce every message to its topic and partition; return how many were acknowledged.
+
+    A message gets its first coordinates as a header unless it has them already. A topic
+    that is missing is made with the recording's partition count. Raises Misuse where a
+    count differs or the cluster cannot be reached, Undelivered where a message is refused.
+    """
+    ensure_topics(cluster, recording.partitions, _TOPIC_CONFIG)
+    for topic, count in recording.partitions.items():
+        if (found := partition_count(cluster, topic)) != count:
+            raise Misuse(
+                f"topic {topic} has {found} partitions and the recording {count}: keys would move; "
+                "delete the topic, or import with --partitions"
+            )
+    outgoing = _Outgoing(cluster)
+    streams = list(all_streams(recording))
+    while streams := [stream for stream in streams if not stream.ended]:
+        taken = take(streams, _BATCH, None if speed is None else speed.due_ns())
+        for stream, rows in taken:
+            for message in to_messages(stream.topic, rows):
+                outgoing.send(message)
+            advance(len(rows))
+        if speed and not taken:
+            outgoing.poll()
+            time.sleep(max(0, min(1, (speed.when_ns(next_ns(streams)) - speed.now_ns()) / NS)))
+    outgoing.flush()
+    return len(recording)
+
+
+class _Outgoing:
+    """A producer that remembers the first refusal."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._failure: Broken | None = None
+        self._producer: Producer = cluster.producer(self._delivered, self._fatal)
+
+    def send(self, message: Message) -> None:
+        headers: list[tuple[str, str | bytes | None]] = list(message.headers)
+        if all(name != ORIGIN_HEADER for name, _ in headers):
+            origin = f"{message.topic}/{message.partition}/{message.offset}"
+            headers.append((ORIGIN_HEADER, origin.encode()))
+        while True:
+            try:
+                self._producer.produce(
+                    message.topic,
+                    message.value,
+                    message.key,
+                    message.partition,
+                    timestamp=message.timestamp_ns // MS,
+                    headers=headers,
+                )
+            except BufferError:
+                self.poll(_POLL_S)
+            else:
+                return
+
+    def poll(self, seconds: float = 0) -> None:
+        self._producer.poll(seconds)
+        if self._failure is not None:
+            raise self._failure
+
+    def flush(self) -> None:
+        while self._producer.flush(_POLL_S):
+            self.poll()
+        self.poll()
+
+    def _delivered(self, error: KafkaError | None, message: KafkaMessage) -> None:
+        if error is not None and self._failure is None:
+            self._failure = Undelivered(message.topic(), error.str())
+
+    def _fatal(self, error: KafkaError) -> None:
+        self._failure = self._failure or Broken(f"Kafka producer: {error.str()}")

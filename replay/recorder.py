@@ -1,0 +1,134 @@
+"""What Kafka topics hold, into a recording."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from confluent_kafka import Consumer, TopicPartition
+
+from connectors.kafka.client import Cluster
+from connectors.kafka.topics import watermarks
+from replay.rows import Message
+from replay.topics import BATCH, IDLE_POLLS, consume
+from replay.writer import RecordingWriter, rows_content
+from state.clock import now_ns
+from state.errors import Broken
+
+Place = tuple[str, int]
+Marks = dict[Place, tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Until:
+    """Where to end: after ``count`` messages, before ``time_ns``, else at the topics' ends."""
+
+    count: int | None = None
+    time_ns: int | None = None
+
+
+def record(
+    topics: Sequence[str],
+    cluster: Cluster,
+    out: Path,
+    until: Until,
+    advance: Callable[[int], None] = lambda count: None,
+) -> int:
+    """Write what the topics hold, from the first message held on; return the number.
+
+    A partition ends before its first message of ``until.time_ns`` or later; where that time
+    is still to come, what arrives until then is waited for. ``until.count`` is waited for
+    too. Raises Misuse where a topic is missing or the cluster cannot be reached.
+    """
+    marks = _marks(topics, cluster)
+    partitions = {topic: sum(1 for name, _ in marks if name == topic) for topic in topics}
+    consumer = cluster.consumer("headrace.record", on_fatal=_raise_fatal)
+    try:
+        start = [TopicPartition(topic, p, low) for (topic, p), (low, _) in marks.items()]
+        consumer.assign(start)
+        with RecordingWriter(out, partitions) as writer:
+            recorder = _Recorder(topics, cluster, consumer, writer, until, marks)
+            recorder.run(advance)
+            return writer.count
+    finally:
+        consumer.close()
+
+
+def _raise_fatal(error: Any) -> None:
+    raise Broken(f"Kafka consumer: {error.str()}")
+
+
+def _marks(topics: Sequence[str], cluster: Cluster) -> Marks:
+    return {
+        (topic, partition): marks
+        for topic in topics
+        for partition, marks in watermarks(cluster, topic).items()
+    }
+
+
+class _Recorder:
+    """Reads on until every partition has ended, or enough messages have come."""
+
+    def __init__(
+        self,
+        topics: Sequence[str],
+        cluster: Cluster,
+        consumer: Consumer,
+        writer: RecordingWriter,
+        until: Until,
+        marks: Marks,
+    ) -> None:
+        self._topics = topics
+        self._cluster = cluster
+        self._consumer = consumer
+        self._writer = writer
+        self._until = until
+        self._next = {place: low for place, (low, _) in marks.items()}
+        self._ends = {place: high for place, (_, high) in marks.items()}
+        self._open = set(marks)
+        self._fixed = until.count is None and until.time_ns is None
+        """Whether the ends are known; before that, new messages are waited for."""
+
+    def run(self, advance: Callable[[int], None]) -> None:
+        idle = 0
+        while True:
+            self._fix_ends()
+            if self._fixed:
+                self._open -= {p for p in self._open if self._next[p] >= self._ends[p]}
+            if not self._open or self._left() == 0:
+                return
+            found = consume(self._consumer, min(BATCH, self._left()))
+            idle = 0 if found else idle + 1
+            if self._fixed and idle == IDLE_POLLS:
+                return
+            advance(self._keep(found))
+
+    def _fix_ends(self) -> None:
+        """Take the topics' ends once ``until.time_ns`` has passed: later messages are later."""
+        wanted = self._until.time_ns
+        if not self._fixed and wanted is not None and now_ns() >= wanted:
+            self._ends = {p: high for p, (_, high) in _marks(self._topics, self._cluster).items()}
+            self._fixed = True
+
+    def _left(self) -> int:
+        return BATCH if self._until.count is None else self._until.count - self._writer.count
+
+    def _keep(self, found: Sequence[Message]) -> int:
+        """Write the messages that belong to the recording; return how many."""
+        kept: dict[Place, list[Message]] = defaultdict(list)
+        time_ns = self._until.time_ns
+        for message in found:
+            place = (message.topic, message.partition)
+            self._next[place] = message.offset + 1
+            if place not in self._open or (self._fixed and message.offset >= self._ends[place]):
+                continue
+            if time_ns is not None and message.timestamp_ns >= time_ns:
+                self._open.discard(place)
+            else:
+                kept[place].append(message)
+        for (topic, partition), messages in kept.items():
+            self._writer.write(topic, partition, rows_content(messages))
+        return sum(map(len, kept.values()))

@@ -1,0 +1,153 @@
+"""The tree of errors, whole on this page.
+
+::
+
+    HeadraceError
+    ├── Misuse                what the user asked for cannot be done (exit code 2)
+    │   └── SettingsError     a setting is missing, unknown or out of range
+    ├── ServerFailed          a local server did not start or end (flows.servers)
+    ├── BadRecord             one input record cannot be used: it becomes a dead letter
+    │   ├── Malformed         its bytes do not parse
+    │   ├── WrongType         a field is missing or of another type
+    │   ├── OutOfRange        a value that cannot be: NaN, a negative price, ...
+    │   ├── BadChecksum       a packed frame was damaged
+    │   ├── NoKey             the Kafka message has no key
+    │   └── FromTheFuture     its event time is too far ahead of its Kafka time
+    └── Broken                going on would lose or falsify data: the flow stops
+        ├── OffsetGone        the broker no longer holds the offset to resume from
+        ├── PartitionsChanged the topic's partition count differs from the snapshot's
+        ├── SnapshotRefused   a snapshot is of other settings or of an unknown version
+        ├── LostWrites        a sink holds less than it had acknowledged
+        ├── ForeignMarks      a sink holds the marks of another run
+        ├── Undelivered       the broker refused a message for good
+        └── Stopped           told to stop while a sink was down
+
+Positional arguments go to ``super().__init__`` so that every error pickles; the
+sentence is built in ``__str__`` and names the fault and the fix.
+"""
+
+from __future__ import annotations
+
+
+class HeadraceError(Exception):
+    """The root of everything that we raise on purpose."""
+
+
+class Misuse(HeadraceError):
+    """What the user asked for cannot be done; the command exits with 2."""
+
+
+class SettingsError(Misuse):
+    """A setting is missing, unknown or out of range."""
+
+
+class ServerFailed(HeadraceError):
+    """args: (name, reason)."""
+
+    def __str__(self) -> str:
+        name, reason = self.args
+        return f"{name}: {reason}"
+
+
+class BadRecord(HeadraceError):
+    """One input record cannot be used; args: (reason,). It becomes a dead letter."""
+
+
+class Malformed(BadRecord):
+    """The bytes do not parse as any known format."""
+
+
+class WrongType(BadRecord):
+    """A field is missing or has another type than its format says."""
+
+
+class OutOfRange(BadRecord):
+    """A value that cannot be: NaN, infinity, a negative price, an unknown side."""
+
+
+class BadChecksum(BadRecord):
+    """A packed frame's checksum does not match its bytes."""
+
+
+class NoKey(BadRecord):
+    """The Kafka message has no key, so nothing says which partition it belongs to."""
+
+
+class FromTheFuture(BadRecord):
+    """The event time exceeds the Kafka timestamp by more than ``max_ahead``."""
+
+
+class Broken(HeadraceError):
+    """Going on would lose or falsify data; the flow stops."""
+
+
+class OffsetGone(Broken):
+    """args: (topic, partition, offset, low, high)."""
+
+    def __str__(self) -> str:
+        topic, partition, offset, low, high = self.args
+        return (
+            f"offset {offset} of {topic}[{partition}] is gone: the broker holds {low} to {high}. "
+            "Start a new generation with --from TIME --generation N, or restore the topic."
+        )
+
+
+class PartitionsChanged(Broken):
+    """args: (topic, before, now)."""
+
+    def __str__(self) -> str:
+        topic, before, now = self.args
+        return (
+            f"{topic} has {now} partitions, the snapshot was made with {before}: keys have moved. "
+            "Start a new generation with --from TIME --generation N."
+        )
+
+
+class SnapshotRefused(Broken):
+    """args: (what, found, expected)."""
+
+    def __str__(self) -> str:
+        what, found, expected = self.args
+        return (
+            f"the snapshot's {what} is {found}, this program's is {expected}: its state would be "
+            "misread. Restore the settings, or start a new generation with --from TIME "
+            "--generation N."
+        )
+
+
+class LostWrites(Broken):
+    """args: (sink, output, origin, mark, expected)."""
+
+    def __str__(self) -> str:
+        sink, output, origin, mark, expected = self.args
+        return (
+            f"{sink} has lost writes: {output} of {origin} ends at {mark}, {expected} had been "
+            "acknowledged. Restore it, or refill it with --from TIME --generation N."
+        )
+
+
+class ForeignMarks(Broken):
+    """args: (sink, output, origin, found, expected)."""
+
+    def __str__(self) -> str:
+        sink, output, origin, found, expected = self.args
+        return (
+            f"{sink} holds {output} of {origin} from another run (lineage {found}, ours is "
+            f"{expected}). Use a new --generation N."
+        )
+
+
+class Undelivered(Broken):
+    """args: (topic, reason)."""
+
+    def __str__(self) -> str:
+        topic, reason = self.args
+        return f"a message to {topic} was refused for good: {reason}. It will be produced again."
+
+
+class Stopped(Broken):
+    """args: (sink,)."""
+
+    def __str__(self) -> str:
+        (sink,) = self.args
+        return f"stopped while waiting for {sink}; the last epoch is replayed at the next start."

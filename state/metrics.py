@@ -1,0 +1,56 @@
+"""Every metric of a process (contract 8), in one place.
+
+Latency figures belong to an epoch interval and a number of snapshot bytes, which
+are metrics here too.
+"""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram
+
+LATENCY_BUCKETS = (
+    0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10,
+)  # fmt: skip
+"""Seconds, from 100 µs."""
+
+RECORDS = Counter("headrace_records", "Records decoded", ["topic"])
+MESSAGES = Counter("headrace_messages", "Kafka messages consumed", ["topic"])
+DEAD = Counter("headrace_dead", "Records set aside as dead letters", ["topic", "error"])
+LATE = Counter("headrace_late", "Records behind the watermark", ["topic"])
+DUPLICATES = Counter("headrace_duplicates", "Records seen before", ["topic"])
+OUTPUTS = Counter("headrace_outputs", "Records emitted", ["output"])
+KAFKA_ERRORS = Counter("headrace_kafka_errors", "Errors met while consuming", ["error"])
+LAG = Gauge("headrace_consumer_lag", "Messages not yet consumed", ["topic", "partition"])
+WATERMARK_DELAY = Gauge(
+    "headrace_watermark_delay_seconds", "Wall clock less the watermark", ["topic", "partition"]
+)
+STALLED = Gauge(
+    "headrace_partition_stalled",
+    "1 where this partition holds the others back",
+    ["topic", "partition"],
+)
+LATENCY = Histogram(
+    "headrace_latency_seconds",
+    "Kafka timestamp to sent to the sink",
+    ["sink"],
+    buckets=LATENCY_BUCKETS,
+)
+EPOCH = Histogram(
+    "headrace_epoch_seconds",
+    "From one durable snapshot to the next",
+    ["shard"],
+    buckets=LATENCY_BUCKETS,
+)
+SNAPSHOT_BYTES = Histogram(
+    "headrace_snapshot_bytes",
+    "Bytes of one snapshot",
+    ["step"],
+    buckets=(1e3, 4e3, 16e3, 64e3, 256e3, 1e6, 4e6, 16e6, 64e6),
+)
+SINK_QUEUE = Gauge(
+    "headrace_sink_queue_depth", "Records handed to a sink, not acknowledged", ["sink"]
+)
+SINK_WAITING = Gauge("headrace_sink_waiting", "1 while the flow waits for this sink", ["sink"])
+MODEL_VALID = Gauge(
+    "headrace_model_valid", "1 where the last risk figure of a portfolio was valid", ["scope"]
+)

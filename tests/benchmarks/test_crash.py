@@ -1,0 +1,91 @@
+"""Whatever happens to a run, its results are those of a run in peace. Real servers, real kills."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.crash import Campaign, drains, one_of_two, outages, plans
+from benchmarks.held import differences
+from flows.servers.kafka import missing_for_kafka
+
+SEED = 11
+COUNT = 20_000
+
+needs_kafka = pytest.mark.skipif(
+    bool(missing_for_kafka()), reason="the stand-in for Kafka keeps nothing over a restart"
+)
+
+
+@pytest.fixture(scope="module")
+def campaign(tmp_path_factory):
+    """A campaign whose run in peace has been made, and equals its replay."""
+    made = Campaign(tmp_path_factory.mktemp("crash"), SEED, COUNT)
+    peace = made.reference()
+    assert peace.faults == []
+    assert not any(peace.repeats.values())
+    return made
+
+
+@needs_kafka
+def test_kills_at_five_points_change_nothing(campaign):
+    (plan,) = plans(SEED, points=5, long_downs=0)
+    told: list[str] = []
+    result = campaign.run(plan.points, told.append, workers=2)
+    assert result.faults == [], told
+    assert len(told) == 5
+    # Else no kill hit a flow at work, and nothing was shown.
+    assert sum(result.repeats.values()) > 0, told
+
+
+@needs_kafka
+def test_outages_of_each_server_are_waited_out(campaign):
+    result = campaign.run(outages(3.0), print)
+    assert result.faults == [], result.arrival
+
+
+@needs_kafka
+def test_either_worker_of_two_may_die(campaign):
+    assert campaign.run(one_of_two(), print, workers=2).faults == []
+
+
+@needs_kafka
+def test_a_drained_flow_works_on_nothing_twice(campaign):
+    result = campaign.run(drains(), print)
+    assert result.faults == []
+    assert not any(result.repeats.values())
+
+
+@needs_kafka
+def test_emptied_redis_stops_the_flow_which_says_so(campaign):
+    assert campaign.emptied().faults == []
+
+
+def test_the_same_seed_plans_the_same_points():
+    def shape(seed):
+        return [
+            (plan.workers, [(p.name, p.at, p.jitter_s, p.after_s) for p in plan.points])
+            for plan in plans(seed, points=50, long_downs=3)
+        ]
+
+    assert shape(1) == shape(1) != shape(2)
+    points = [point for _, run in shape(1) for point in run]
+    assert len(points) == 50
+    assert sum("down for 15 s" in name for name, *_ in points) == 3
+    assert all(0 < at < 1 for _, at, *_ in points)
+    assert {workers for workers, _ in shape(1)} == {1, 2}
+
+
+@pytest.mark.parametrize(
+    "found",
+    [["a", "b"], ["a", "b", "c", "c"], ["a", "c", "b"], ["a", "b", "d"]],
+    ids=["lost", "twice", "order", "other"],
+)
+def test_a_difference_is_found(found):
+    expected = {"stream": ["a", "b", "c"], "same": ["x"]}
+    (told,) = differences(expected, {"stream": found, "same": ["x"]})
+    assert told.startswith("stream ")
+    assert differences(expected, expected) == []
+
+
+def test_a_missing_and_a_surplus_part_are_differences():
+    assert len(differences({"a": ["1"]}, {"b": ["1"]})) == 2

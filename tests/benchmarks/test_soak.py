@@ -1,0 +1,38 @@
+"""The memory of the worker at full speed, in short; and the measure of its growth."""
+
+from __future__ import annotations
+
+from benchmarks.soak import ACTIVE, MB, Sample, growth, soak
+
+SECONDS, WARM_UP_S = 20.0, 8.0
+BOUND = 0.05
+"""Of some 400 MB: a leak of 100 bytes a tick is more, buffers that settle are less."""
+
+
+def _samples(leak_bytes: int) -> list[Sample]:
+    return [Sample(second, 400 * MB + second * leak_bytes, 0, 0) for second in range(600)]
+
+
+def test_growth_finds_a_slow_leak_and_nothing_else():
+    assert growth(_samples(0), 120) == 0
+    assert growth(_samples(20_000), 120) > 0.01
+    assert growth(_samples(2_000), 120) < 0.01
+
+
+def test_growth_before_the_warm_up_does_not_count():
+    samples = [Sample(s, (200 if s < 120 else 400) * MB, 0, 0) for s in range(600)]
+    assert growth(samples, 120) == 0
+
+
+def test_one_peak_is_no_growth():
+    samples = _samples(0)
+    samples[-1] = Sample(599, 800 * MB, 0, 0)
+    assert growth(samples, 120) == 0
+
+
+def test_memory_stays_level_at_full_speed(tmp_path):
+    outcome = soak(tmp_path, SECONDS, WARM_UP_S)
+    assert outcome.growth < BOUND
+    assert outcome.symbols > 2 * ACTIVE
+    assert outcome.ticks_per_s > 0
+    assert min(sample.lag for sample in outcome.samples) > 0  # never idle

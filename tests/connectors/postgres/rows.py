@@ -1,0 +1,124 @@
+"""Records of every output of market, as messages, and a database to put them into."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from connectors.postgres.keeping import DAY_NS
+from state.outputs import to_json
+from state.records import Messages
+
+T0 = 1_381_152_600_000_000_123
+"""7 October 2013, 13:30:00 UTC and 123 ns."""
+YEAR_NS = 365 * DAY_NS
+
+
+def bar(number: int, start_ns: int | None = None, interval: str = "1s") -> dict[str, Any]:
+    start = T0 // 10**9 * 10**9 + number * 10**9 if start_ns is None else start_ns
+    symbol = f"S{number % 5}"
+    return {
+        "id": f"{symbol}|{interval}|{start}",
+        "symbol": symbol,
+        "interval": interval,
+        "start_ns": start,
+        "open": 0.1 + number,
+        "high": 1e308,
+        "low": 5e-324,
+        "close": 1 / 3 * number,
+        "volume": 100.0,
+        "vwap": 0.30000000000000004,
+        "trades": 2**53 + 1,
+    }
+
+
+ONE_OF_EACH: dict[str, dict[str, Any]] = {
+    "bars": bar(1),
+    "nbbo": {
+        "id": "IBM|1",
+        "symbol": "IBM",
+        "ts_ns": T0,
+        "bid": None,
+        "bid_size": 0.0,
+        "ask": 181.55,
+        "ask_size": 3.0,
+    },
+    "risk": {
+        "id": "portfolio:é|ewma|0.99|1|5",
+        "ts_ns": T0,
+        "scope": "portfolio:é",
+        "method": "ewma-normal",
+        "confidence": 0.99,
+        "horizon": 1,
+        "var": 0.0123,
+        "es": 0.0234,
+        "components": {"BAC": 0.1, "IBM": -1e-07, "X": 3.0, "huge": 1e300},
+        "valid": True,
+    },
+    "signals": {
+        "id": "market.ticks/0/17/0",
+        "ts_ns": T0 + 1,
+        "scope": "symbol:IBM",
+        "kind": "breach_down",
+        "method": "ewma-normal",
+        "value": -0.02,
+        "threshold": -0.01,
+    },
+    "gaps": {
+        "id": "market.ticks/0/18/3",
+        "ts_ns": T0 + 2,
+        "symbol": "IBM",
+        "venue": "",
+        "type": "trade",
+        "first_missing": 5,
+        "last_missing": 6,
+        "count": 2,
+    },
+    "late": {
+        "id": "market.ticks/1/19/0",
+        "ts_ns": 0,
+        "topic": "market.ticks",
+        "partition": 1,
+        "offset": 2**63 - 1,
+        "sequence": 0,
+        "symbol": "IBM",
+        "type": "quote",
+        "watermark_ns": -(2**63),
+        "reason": 'behind\tthe "watermark"\\N\n',
+    },
+}
+
+
+def messages(
+    topic: str,
+    values: list[bytes],
+    headers: list[tuple[str, bytes]] | None = None,
+    generation: int = 1,
+) -> Messages:
+    """The values as messages of partition 0 from offset 100 on."""
+    if headers is None:
+        headers = [
+            ("headrace-counter", b"0/1"),
+            ("headrace-generation", str(generation).encode()),
+        ]
+    count = len(values)
+    starts = np.zeros(count + 1, np.int64)
+    np.cumsum([len(value) for value in values], out=starts[1:])
+    return Messages(
+        topic=topic,
+        partitions=1,
+        partition=np.zeros(count, np.int32),
+        offset=np.arange(100, 100 + count, dtype=np.int64),
+        timestamp_ns=np.full(count, T0 // 10**6 * 10**6, np.int64),
+        keyed=np.ones(count, np.bool_),
+        data=np.frombuffer(b"".join(values), np.uint8),
+        starts=starts,
+        keys=[b"k"] * count,
+        headers=dict.fromkeys(range(count), headers) if headers else {},
+        ranges={0: (100, 100 + count)},
+    )
+
+
+def json_of(records: list[dict[str, Any]]) -> list[bytes]:
+    return [to_json(record) for record in records]

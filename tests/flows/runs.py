@@ -1,0 +1,158 @@
+"""A `headrace run` of the test flow as a child process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import orjson
+import psutil  # type: ignore[import-untyped]  # it ships no types
+from confluent_kafka import Producer
+from pydantic import SecretStr
+
+from connectors.redis.reader import RedisReader
+from flows.servers.process import free_port
+
+ROOT = Path(__file__).parents[2]
+TALLY = Path(__file__).with_name("tally.py")
+
+
+def eventually(fact: Callable[[], Any], seconds: float = 20.0) -> Any:
+    """Return what ``fact`` returns once it is true; fail after a while."""
+    deadline = time.monotonic() + seconds
+    while not (answer := fact()):
+        assert time.monotonic() < deadline, f"not within {seconds} s: {fact}"
+        time.sleep(0.02)
+    return answer
+
+
+def settings(bootstrap: str, redis_url: str, directory: Path, **more: str) -> dict[str, str]:
+    """Return an environment with nothing of ours but these settings."""
+    own = {k: v for k, v in os.environ.items() if not k.startswith("HEADRACE_")}
+    return own | {
+        "PYTHONPATH": str(ROOT),
+        "HEADRACE_KAFKA__BOOTSTRAP": bootstrap,
+        "HEADRACE_KAFKA__SHARDS": "2",
+        "HEADRACE_REDIS__URL": redis_url,
+        "HEADRACE_RUN__STATE_DIR": str(directory / "state"),
+        "HEADRACE_RUN__EPOCH": "100ms",
+        "HEADRACE_RUN__HTTP_PORT": str(free_port()),
+        **more,
+    }
+
+
+def headrace(env: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end."""
+    command = [sys.executable, "-m", "flows", *words]
+    return subprocess.run(
+        command, env=env, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+@dataclass
+class Run:
+    """One run of a flow; killed at the end of the test if it still runs."""
+
+    env: dict[str, str]
+    words: tuple[str, ...]
+    log: Path
+    process: subprocess.Popen[bytes] = field(init=False)
+
+    def __enter__(self) -> Self:
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "flows", "run", *self.words],
+                env=self.env,
+                cwd=ROOT,
+                stderr=log,
+            )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def workers(self) -> list[psutil.Process]:
+        """Return the worker processes, by index."""
+        try:
+            found = psutil.Process(self.process.pid).children()
+            commands = {child: child.cmdline() for child in found}
+        except psutil.NoSuchProcess:
+            return []
+        running = [c for c, words in commands.items() if words and "--prepare" not in words]
+        return sorted(running, key=lambda c: commands[c][commands[c].index("--index") + 1])
+
+    def probe(self, path: str, index: int = 0) -> tuple[int, Any]:
+        """Return the answer of a worker's probe; (0, None) where nobody answers."""
+        port = int(self.env["HEADRACE_RUN__HTTP_PORT"]) + index
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+                return answer.status, answer.read()
+        except urllib.error.HTTPError as error:
+            return error.code, orjson.loads(error.read())
+        except OSError:
+            return 0, None
+
+    def ready(self, count: int = 1) -> None:
+        """Wait until all workers are ready."""
+
+        def fact() -> bool:
+            assert self.process.poll() is None, self.log.read_text()
+            return all(self.probe("/ready", index)[0] == 200 for index in range(count))
+
+        eventually(fact)
+
+    def end(self, number: int = signal.SIGTERM) -> int:
+        """Send a signal and return the exit code."""
+        self.process.send_signal(number)
+        return self.process.wait(30)
+
+
+class Numbers:
+    """Produces numbers to a topic and knows the sums that must come out."""
+
+    def __init__(self, bootstrap: str, topic: str, partitions: int) -> None:
+        self._producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 1})
+        self._topic = topic
+        self.sums: dict[str, list[int]] = {str(p): [] for p in range(partitions)}
+
+    def send(self, count: int) -> None:
+        """Produce ``count`` numbers to each partition."""
+        for partition, sums in self.sums.items():
+            for number in range(1, count + 1):
+                sums.append((sums[-1] if sums else 0) + number)
+                self.raw(str(number).encode(), int(partition))
+        self.flush()
+
+    def raw(self, value: bytes, partition: int = 0) -> None:
+        """Produce any value."""
+        self._producer.produce(self._topic, value, key=b"k", partition=partition)
+
+    def flush(self) -> None:
+        """Wait for the broker."""
+        assert self._producer.flush(20) == 0
+
+
+def held(redis_url: str, system: str = "tally", generation: int = 1) -> dict[str, list[int]]:
+    """Return the sums in the Redis stream by origin; counters have to be without gaps."""
+    reader = RedisReader(SecretStr(redis_url), system, generation)
+    sums: dict[str, list[int]] = {}
+    for entry in reader.entries("sums"):
+        found = sums.setdefault(entry.origin, [])
+        assert entry.counter == len(found) + 1
+        found.append(orjson.loads(entry.value)["sum"])
+    return sums
+
+
+def topic_name() -> str:
+    return f"numbers.{uuid.uuid4().hex[:12]}"

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import multiprocessing
+
+import pytest
+
+from flows.generation import Generation, Start, check_settings, find_generation
+from state.errors import Misuse, SnapshotRefused
+
+START = Start("market", 1, "abc", {"market.ticks": {0: 5, 1: 0}})
+
+
+def test_a_start_is_read_as_it_was_written(tmp_path):
+    generation = Generation(tmp_path, 1)
+    generation.directory.mkdir()
+    assert generation.load() is None
+    generation.store(START)
+    assert generation.load() == START
+    assert [path.name for path in generation.directory.iterdir()] == ["start.json"]
+
+
+def test_the_lineage_changes_with_settings_start_and_generation_alone():
+    assert START.lineage == Start("market", 1, "abc", {"market.ticks": {1: 0, 0: 5}}).lineage
+    others = [
+        Start("market", 2, "abc", START.offsets),
+        Start("market", 1, "abd", START.offsets),
+        Start("market", 1, "abc", {"market.ticks": {0: 6, 1: 0}}),
+        Start("market", 1, "abc", {"ticks": {0: 5, 1: 0}}),
+    ]
+    assert len({START.lineage, *(other.lineage for other in others)}) == 5
+
+
+def test_the_newest_generation_goes_on_unless_another_is_asked_for(tmp_path):
+    assert find_generation(tmp_path, None, 1).number == 1
+    for number in (2, 10):
+        generation = Generation(tmp_path, number)
+        generation.directory.mkdir()
+        generation.store(START)
+    (tmp_path / "11").mkdir()  # never started
+    assert find_generation(tmp_path, None, 1).number == 10
+    assert find_generation(tmp_path, None, 12).number == 12
+    assert find_generation(tmp_path, 2, 1).number == 2
+
+
+def test_other_settings_are_refused():
+    check_settings(START, "abc")
+    with pytest.raises(SnapshotRefused):
+        check_settings(START, "abd")
+
+
+def _lock(root) -> str:
+    try:
+        with Generation(root, 1).locked():
+            return "held"
+    except Misuse as error:
+        return str(error)
+
+
+def test_one_process_holds_the_lock(tmp_path):
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        with Generation(tmp_path, 1).locked():
+            assert "already running" in pool.apply(_lock, (tmp_path,))
+        assert pool.apply(_lock, (tmp_path,)) == "held"

@@ -1,0 +1,255 @@
+"""The runner with real processes, Kafka and Redis: deaths, drains, restarts."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+import orjson
+import psutil  # type: ignore[import-untyped]  # it ships no types
+import pytest
+
+from flows.snapshots import last_snapshots
+from flows.supervisor import Restarts
+from tests.flows.runs import TALLY, Numbers, Run, eventually, headrace, held, settings
+
+
+@pytest.fixture
+def tally(kafka, topic, redis_url, tmp_path):
+    """(settings, numbers, start) of the test flow on a topic of its own."""
+    name = topic(partitions=4, stem="numbers")
+    env = settings(kafka.bootstrap, redis_url, tmp_path, TALLY_TOPIC=name)
+    runs = []
+
+    def start(*words: str, **more: str) -> Run:
+        run = Run(env | more, (str(TALLY), *words), tmp_path / "log").__enter__()
+        runs.append(run)
+        return run
+
+    yield env, Numbers(kafka.bootstrap, name, 4), start
+    for run in runs:
+        run.__exit__()
+
+
+def test_a_signal_drains_without_replay(tally, redis_url, tmp_path):
+    _, numbers, start = tally
+    for number in (signal.SIGTERM, signal.SIGINT):
+        run = start()
+        run.ready()
+        numbers.send(300)
+        eventually(lambda: held(redis_url) == numbers.sums)
+        numbers.send(50)
+        assert run.end(number) == 0, run.log.read_text()
+    # What the last snapshot says and what the outputs hold is the same: nothing is left to replay.
+    shown = _snapshot_counts(tmp_path)
+    assert shown == {p: len(sums) for p, sums in held(redis_url).items()}
+    run = start()
+    eventually(lambda: held(redis_url) == numbers.sums)
+
+
+def _snapshot_counts(tmp_path):
+    counts: dict[str, int] = {}
+    for step, _, _, state in last_snapshots(tmp_path / "state/tally/1/recovery"):
+        if step.startswith("tally.tally"):
+            counts |= {str(p): count for p, (count, _) in state.items()}
+    return counts
+
+
+def test_a_killed_worker_takes_the_group_down_and_all_resume(tally, redis_url):
+    _, numbers, start = tally
+    run = start("--workers", "2")
+    run.ready(2)
+    numbers.send(100)
+    eventually(lambda: held(redis_url) == numbers.sums)
+    for victim in (0, 1):
+        before = run.workers()
+        before[victim].kill()
+        numbers.send(100)
+        eventually(lambda: held(redis_url) == numbers.sums)
+        assert not {p.pid for p in before} & {p.pid for p in run.workers()}
+    assert "worker 0 was killed by SIGKILL; all workers start again in 0.5 s" in run.log.read_text()
+    assert "worker 1 was killed by SIGKILL; all workers start again in 1 s" in run.log.read_text()
+    assert run.end() == 0
+
+
+def test_a_start_that_is_killed_while_it_prepares_is_made_again(tally, redis_url):
+    _, numbers, start = tally
+    run = start()
+    supervisor = psutil.Process(run.process.pid)
+    (victim,) = eventually(supervisor.children)
+    assert "--prepare" in victim.cmdline()
+    victim.kill()
+    run.ready()
+    assert "killed by SIGKILL; all workers start again" in run.log.read_text()
+    numbers.send(50)
+    eventually(lambda: held(redis_url) == numbers.sums)
+
+
+def test_a_lone_worker_killed_again_and_again_loses_and_repeats_nothing(tally, redis_url):
+    _, numbers, start = tally
+    run = start()
+    run.ready()
+    for _ in range(3):
+        numbers.send(500)
+        run.workers()[0].kill()
+        numbers.send(200)
+        eventually(lambda: held(redis_url) == numbers.sums)
+    assert run.end() == 0
+
+
+def test_a_worker_that_is_told_to_stop_stops_its_group(tally):
+    _, _, start = tally
+    run = start("--workers", "2")
+    run.ready(2)
+    run.workers()[1].terminate()
+    assert run.process.wait(20) == 0, run.log.read_text()
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_an_exception_is_restarted_until_the_limit_and_told_without_its_message(tally, workers):
+    _, numbers, start = tally
+    numbers.raw(b"boom", partition=3)
+    numbers.flush()
+    run = start("--workers", workers, HEADRACE_RUN__RESTARTS="1")
+    assert run.process.wait(60) == 1
+    log = run.log.read_text()
+    assert "gave up after 1 restarts in ten minutes: ValueError at tally.py:" in log
+    assert "4711" not in log
+    assert "Traceback" not in log
+    assert "panicked" not in log
+
+
+def test_what_no_restart_heals_stops_at_once_with_the_fix(tally):
+    _, numbers, start = tally
+    numbers.raw(b"gone", partition=3)
+    numbers.flush()
+    run = start("--workers", "2")
+    assert run.process.wait(60) == 1
+    log = run.log.read_text()
+    assert "headrace: run: offset 1 of numbers." in log
+    assert "Start a new generation with --from TIME --generation N" in log
+    assert "start again" not in log
+
+
+def test_the_workers_die_with_their_supervisor(tally):
+    _, _, start = tally
+    run = start("--workers", "2")
+    run.ready(2)
+    workers = run.workers()
+    run.process.kill()
+    _, alive = psutil.wait_procs(workers, timeout=5)
+    assert not alive
+
+
+def test_a_drain_that_takes_too_long_is_cut_short(tally):
+    _, _, start = tally
+    run = start(HEADRACE_RUN__DRAIN="1s")
+    run.ready()
+    run.workers()[0].suspend()
+    begin = time.monotonic()
+    assert run.end() == 1
+    assert 0.9 < time.monotonic() - begin < 5
+    assert "is replayed at the next start" in run.log.read_text()
+
+
+def test_a_second_interrupt_does_not_wait_for_the_drain(tally):
+    _, _, start = tally
+    run = start()
+    run.ready()
+    run.workers()[0].suspend()
+    run.process.send_signal(signal.SIGINT)
+    time.sleep(0.2)
+    assert run.end(signal.SIGINT) == 1
+
+
+def test_readiness_names_the_sink_that_is_down(tally, kafka, topic, own_valkey, tmp_path):
+    _, numbers, start = tally
+    url = f"redis://127.0.0.1:{own_valkey.port}/0"
+    run = start(HEADRACE_REDIS__URL=url)
+    run.ready()
+    numbers.send(10)
+    eventually(lambda: held(url) == numbers.sums)
+    own_valkey.stop()
+    numbers.send(10)
+    code, answer = eventually(lambda: (a := run.probe("/ready"))[0] == 503 and a)
+    assert (code, list(answer["waiting"])) == (503, ["redis"])
+    assert run.probe("/live")[0] == 200
+    own_valkey.start()
+    eventually(lambda: run.probe("/ready")[0] == 200)
+    eventually(lambda: held(url) == numbers.sums)
+    assert run.end() == 0
+
+
+def test_stopping_while_a_sink_is_down_says_what_is_replayed(tally, own_valkey):
+    _, numbers, start = tally
+    url = f"redis://127.0.0.1:{own_valkey.port}/0"
+    run = start(HEADRACE_REDIS__URL=url)
+    run.ready()
+    own_valkey.stop()
+    numbers.send(10)
+    eventually(lambda: run.probe("/ready")[0] == 503)
+    assert run.end() == 1
+    assert "stopped while waiting for redis; the last epoch is replayed" in run.log.read_text()
+
+
+def test_one_copy_runs_with_probes_on_loopback_and_under_the_settings_of_its_start(tally):
+    env, numbers, start = tally
+    run = start()
+    run.ready()
+    numbers.send(10)
+    eventually(lambda: b"headrace_messages_total{" in run.probe("/metrics")[1])
+    assert run.probe("/nothing")[0] == 404
+    (worker,) = run.workers()
+    listening = [c for c in worker.net_connections() if c.status == psutil.CONN_LISTEN]
+    assert [c.laddr.ip for c in listening] == ["127.0.0.1"]
+
+    second = headrace(env, "run", str(TALLY))
+    assert second.returncode == 2
+    assert "is already running" in second.stderr
+    assert second.stderr.count("\n") == 1
+
+    assert run.end() == 0
+    other = headrace(env | {"HEADRACE_MARKET__LATENESS": "3s"}, "run", str(TALLY))
+    assert other.returncode == 1
+    assert "settings hash" in other.stderr
+    assert "--from TIME --generation N" in other.stderr
+
+
+def test_a_new_generation_starts_where_it_is_told(tally, redis_url, tmp_path):
+    env, numbers, start = tally
+    numbers.send(20)
+    run = start()
+    eventually(lambda: held(redis_url) == numbers.sums)
+    assert run.end() == 0
+    again = headrace(env, "run", str(TALLY), "--from", "earliest")
+    assert again.returncode == 2
+    assert "--generation 2" in again.stderr
+    run = start("--from", "earliest", "--generation", "2")
+    eventually(lambda: held(redis_url, generation=2) == numbers.sums)
+    assert run.end() == 0
+    first, second = (
+        orjson.loads((tmp_path / f"state/tally/{n}/start.json").read_bytes()) for n in (1, 2)
+    )
+    assert first["offsets"] == second["offsets"]
+    # Without a number, the newest generation goes on.
+    numbers.send(5)
+    run = start()
+    eventually(lambda: held(redis_url, generation=2) == numbers.sums)
+    assert run.end() == 0
+
+
+def test_restarts_come_later_each_time_and_end():
+    restarts = Restarts(3)
+    assert [restarts.next_delay(t) for t in (0.0, 1.0, 2.0, 3.0)] == [0.5, 1.0, 2.0, None]
+
+
+def test_deaths_of_ten_minutes_ago_are_forgotten():
+    restarts = Restarts(1)
+    assert restarts.next_delay(0.0) == 0.5
+    assert restarts.next_delay(601.0) == 0.5
+    assert restarts.next_delay(700.0) is None
+
+
+def test_the_wait_between_restarts_is_bounded():
+    restarts = Restarts(100)
+    assert max(restarts.next_delay(float(t)) or 0 for t in range(50)) == 30.0

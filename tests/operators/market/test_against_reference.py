@@ -1,0 +1,96 @@
+"""The operators against the reference written from the definition, wherever a block is cut."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from flows.settings import Market, Risk
+from state.clock import NS
+from tests.driver import Driver
+from tests.reference import market as reference
+from tests.reference.compare import first_difference
+from tests.reference.streams import Stream, random_stream, reference_settings, streams
+from tests.reference.vocabulary import ReferenceSettings, Tick
+
+
+def market_settings(ours: ReferenceSettings) -> Market:
+    """Return the flow's settings that mean what the reference's do."""
+    return Market(
+        topic=ours.topic,
+        intervals=ours.intervals_ns,
+        lateness=ours.lateness_ns,
+        symbol_ttl=ours.symbol_ttl_ns,
+        excluded_conditions=tuple(ours.excluded_conditions),
+        excluded_bits=ours.excluded_bits,
+        risk=Risk(
+            interval=ours.risk_interval_ns,
+            decay=ours.ewma_lambda,
+            confidences=ours.confidences,
+            horizons=ours.horizons,
+            min_observations=ours.min_observations,
+            breach_confidence=ours.breach_confidence,
+        ),
+        portfolios={name: dict(weights) for name, weights in ours.portfolios.items()},
+    )
+
+
+def difference(
+    stream: Stream, ours: ReferenceSettings, seed: int, largest: int, shards: int
+) -> str | None:
+    """Return where the operators first differ from the definition, or None."""
+    rng = random.Random(seed)
+    driver = Driver(
+        market_settings(ours),
+        ours.partitions,
+        shards,
+        cut=lambda: rng.randint(1, largest),
+        restart=lambda: rng.random() < 0.2,
+    )
+    return first_difference(reference.run(stream.ticks, ours), driver.run(stream.ticks))
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    stream=streams(reference_settings()),
+    seed=st.integers(0, 2**32),
+    largest=st.sampled_from([1, 3, 17, 4096]),
+)
+def test_operators_equal_the_definition(stream: Stream, seed: int, largest: int) -> None:
+    assert difference(stream, reference_settings(), seed, largest, shards=1 + seed % 2) is None
+
+
+def vary(seed: int) -> ReferenceSettings:
+    """Return settings that differ by seed in what decides about borders."""
+    rng = random.Random(seed)
+    return replace(
+        reference_settings(rng.choice([1, 2, 3, 5])),
+        lateness_ns=rng.choice([0, 1, NS // 2, NS, 3 * NS + 7]),
+        symbol_ttl_ns=rng.choice([10 * NS, 20 * NS, 1000 * NS]),
+        min_observations=rng.choice([2, 5]),
+        breach_confidence=rng.choice([0.6, 0.9, 0.99]),
+    )
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_operators_equal_the_definition_on_long_streams(seed: int) -> None:
+    ours = vary(seed)
+    stream = random_stream(seed, 1500, ours)
+    assert difference(stream, ours, seed, 5 ** (seed % 5), shards=1 + seed % 3) is None
+
+
+def test_a_forecast_of_nothing_is_breached_by_any_move() -> None:
+    trades = [
+        Tick(0, i, "trade", i * NS, symbol="A", price=10.0 + (i == 4), size=1.0) for i in range(5)
+    ]
+    market = Market(
+        lateness=0, intervals=(NS,), risk=Risk(interval=NS, min_observations=2), symbol_ttl=9 * NS
+    )
+    signals = Driver(market, 1).run(trades)["signals"]
+    assert [(s["kind"], s["ts_ns"], s["threshold"]) for s in signals] == [
+        ("breach_up", 4 * NS, 0.0)
+    ]

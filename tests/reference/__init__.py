@@ -1,0 +1,1 @@
+"""Slow, obviously correct definitions that the fast code is compared with."""

@@ -1,0 +1,238 @@
+"""The `market` dataflow by definition: pure Python, slow, read to be believed.
+
+``run`` is compared with the flow, record by record. Steps of one tick of a partition:
+
+a. it is late when its time lies before the watermark, unless it is a retried dead letter;
+b. the watermark moves to its time less the lateness, never back;
+c. the windows that the watermark has passed close;
+d. its symbol starts anew where the watermark has passed its newest tick by more than the
+   time to live, and then the tick's sequence number makes it new, a duplicate or too old to know;
+e. a duplicate vanishes, a late or too old tick is set aside;
+f. the others change the book, the bars, and may breach the forecast.
+
+Where the definition left a choice, the reference chose:
+
+1. Ticks are taken in the order of the list, which is the order of arrival of each
+   partition: a retried tick carries its first coordinates, so its own offset would put
+   it where the dead message was.
+2. A symbol starts anew after step c, so that windows which this very tick closes are still
+   emitted, with the returns and risk of the old life; the tick itself belongs to the new.
+3. Any tick of the symbol starts it anew, a late, repeated or retried one too.
+4. Its newest tick is the one that started it or a later one that was not late, whatever
+   else became of it.
+5. A retried tick takes part in the sequence logic, so it can vanish as a duplicate or be
+   set aside as too old.
+6. A retried trade that is left out of all intervals is still judged for a breach, and a
+   retried quote still updates the book. A retried trade with an excluded condition was
+   not for any bar, so it is never "window closed".
+7. For a retried quote only the NBBO's window counts.
+8. ``watermark_ns`` of a late record is the watermark after its tick (which a late one does
+   not move), whatever the reason.
+9. Condition words are compared as they are; a word of hexadecimal digits may be one of
+   ``excluded_conditions`` too.
+10. The NBBO's size is summed in the order of the venues' names.
+11. A symbol that starts anew has no return on its first bar, but the portfolios keep their
+    covariance and their counts of observations.
+12. The first closed bar gives no forecast, even if ``min_observations`` is 0.
+13. A covariance that rounding makes slightly negative, w'Sw < 0, counts as 0.
+14. A portfolio forecasts at T also where only other symbols' bars have a return, if a
+    constituent's (first) bar closed at T.
+15. Every trade has a size above 0 (the decoder sees to it), so that a VWAP exists.
+"""
+
+from __future__ import annotations
+
+import math
+import string
+from collections.abc import Sequence
+
+from tests.reference.portfolios import merge
+from tests.reference.symbols import ClosedRiskBar, SymbolState
+from tests.reference.vocabulary import Record, ReferenceSettings, Tick, coordinates
+
+__all__ = ["OUTPUTS", "ReferenceSettings", "Tick", "is_excluded", "run"]
+
+OUTPUTS = ("bars", "nbbo", "risk", "signals", "gaps", "late")
+
+BEHIND = "behind the watermark"
+TOO_OLD = "sequence too old"
+WINDOW_CLOSED = "window closed"
+
+
+def is_excluded(condition: str, settings: ReferenceSettings) -> bool:
+    """Return whether a trade's condition keeps it out of bars and breaches."""
+    for word in condition.split(":"):
+        if word in settings.excluded_conditions:
+            return True
+        is_hexadecimal = word != "" and all(letter in string.hexdigits for letter in word)
+        if is_hexadecimal and int(word, 16) & settings.excluded_bits:
+            return True
+    return False
+
+
+class Partition:
+    """One partition of the topic, from its first message on."""
+
+    def __init__(self, settings: ReferenceSettings) -> None:
+        self.settings = settings
+        self.watermark_ns = -math.inf
+        self.symbols: dict[str, SymbolState] = {}
+        self.outputs: dict[str, list[Record]] = {name: [] for name in OUTPUTS}
+        self.risk_bars: list[ClosedRiskBar] = []
+
+    def take(self, tick: Tick) -> None:
+        """Process the next tick or heartbeat."""
+        late = tick.ts_ns < self.watermark_ns and not tick.retried
+        self.watermark_ns = max(self.watermark_ns, tick.ts_ns - self.settings.lateness_ns)
+        self._close_windows()
+        if tick.kind == "heartbeat":
+            return
+        symbol = self._living_symbol(tick)
+        if not late:
+            symbol.newest_ns = max(symbol.newest_ns, tick.ts_ns)
+        verdict = self._judge_sequence(symbol, tick)
+        if verdict == "duplicate":
+            return
+        if late:
+            self._set_aside(tick, BEHIND)
+            return
+        if verdict == "too old":
+            self._set_aside(tick, TOO_OLD)
+            return
+        if tick.kind == "quote":
+            has_window = self._apply_quote(symbol, tick)
+        else:
+            has_window = self._apply_trade(symbol, tick)
+        if not has_window:
+            self._set_aside(tick, WINDOW_CLOSED)
+
+    def _close_windows(self) -> None:
+        for symbol in self.symbols.values():
+            self.outputs["nbbo"].extend(symbol.close_nbbo(self.watermark_ns))
+            for interval_ns, bar in symbol.close_bars(self.watermark_ns):
+                self.outputs["bars"].append(bar)
+                if interval_ns == self.settings.risk_interval_ns:
+                    self._forecast(symbol, bar)
+
+    def _forecast(self, symbol: SymbolState, bar: Record) -> None:
+        end_ns = bar["start_ns"] + self.settings.risk_interval_ns
+        simple_return = symbol.forecast.close_bar(bar["close"], self.settings.ewma_lambda)
+        self.risk_bars.append(ClosedRiskBar(end_ns, symbol.symbol, simple_return))
+        if simple_return is not None:
+            self.outputs["risk"].extend(symbol.risk_of(end_ns))
+
+    def _living_symbol(self, tick: Tick) -> SymbolState:
+        symbol = self.symbols.get(tick.symbol)
+        if symbol is None or self._has_expired(symbol):
+            symbol = self.symbols[tick.symbol] = SymbolState(tick, self.settings)
+        return symbol
+
+    def _has_expired(self, symbol: SymbolState) -> bool:
+        if self.watermark_ns - symbol.newest_ns <= self.settings.symbol_ttl_ns:
+            return False
+        if symbol.trades or symbol.quotes:
+            raise AssertionError(f"a window of {symbol.symbol} outlived its state")
+        return True
+
+    def _judge_sequence(self, symbol: SymbolState, tick: Tick) -> str:
+        if tick.seq is None:
+            return "new"
+        verdict, gap = symbol.streams[tick.venue, tick.kind].judge(tick.seq, tick.ts_ns)
+        if gap is not None:
+            first, last = gap
+            self.outputs["gaps"].append(
+                {
+                    "id": coordinates(self.settings.topic, tick),
+                    "ts_ns": tick.ts_ns,
+                    "symbol": tick.symbol,
+                    "venue": tick.venue,
+                    "type": tick.kind,
+                    "first_missing": first,
+                    "last_missing": last,
+                    "count": last - first + 1,
+                }
+            )
+        return verdict
+
+    def _set_aside(self, tick: Tick, reason: str) -> None:
+        self.outputs["late"].append(
+            {
+                "id": coordinates(self.settings.topic, tick),
+                "ts_ns": tick.ts_ns,
+                "topic": self.settings.topic,
+                "partition": tick.partition,
+                "offset": tick.offset,
+                "sequence": tick.sequence,
+                "symbol": tick.symbol,
+                "type": tick.kind,
+                "watermark_ns": self.watermark_ns,
+                "reason": reason,
+            }
+        )
+
+    def _apply_quote(self, symbol: SymbolState, quote: Tick) -> bool:
+        """Update the book and its window; return whether the window was still open."""
+        symbol.book.update(quote)
+        interval_ns = self.settings.nbbo_interval_ns
+        start_ns = quote.ts_ns - quote.ts_ns % interval_ns
+        if start_ns + interval_ns <= self.watermark_ns:
+            return False
+        symbol.quotes.setdefault(start_ns, []).append((quote.ts_ns, symbol.book.best()))
+        return True
+
+    def _apply_trade(self, symbol: SymbolState, trade: Tick) -> bool:
+        """Update bars and judge the breach; return False if all its windows have closed."""
+        if is_excluded(trade.condition, self.settings):
+            return True
+        any_open = False
+        for interval_ns in self.settings.intervals_ns:
+            start_ns = trade.ts_ns - trade.ts_ns % interval_ns
+            if start_ns + interval_ns > self.watermark_ns:
+                symbol.trades.setdefault((interval_ns, start_ns), []).append(trade)
+                any_open = True
+        breach = symbol.breach_of(trade)
+        if breach is not None:
+            self.outputs["signals"].append(breach)
+        return any_open
+
+
+def _check_homes(messages: Sequence[Tick], settings: ReferenceSettings) -> None:
+    homes: dict[str, int] = {}
+    for tick in messages:
+        if not 0 <= tick.partition < settings.partitions:
+            raise ValueError(f"partition {tick.partition} is not one of {settings.partitions}")
+        if tick.kind != "heartbeat" and homes.setdefault(tick.symbol, tick.partition) != (
+            tick.partition
+        ):
+            raise ValueError(f"{tick.symbol} lives in more than one partition")
+
+
+def run(messages: Sequence[Tick], settings: ReferenceSettings) -> dict[str, list[Record]]:
+    """Return the records of every output in canonical order.
+
+    ``messages`` are the ticks and heartbeats of all partitions, each partition's in order
+    of arrival; how partitions interleave changes nothing. Raises ValueError where a symbol
+    lives in two partitions or a partition does not exist.
+    """
+    _check_homes(messages, settings)
+    partitions = [Partition(settings) for _ in range(settings.partitions)]
+    for tick in messages:
+        partitions[tick.partition].take(tick)
+    outputs: dict[str, list[Record]] = {
+        name: [record for partition in partitions for record in partition.outputs[name]]
+        for name in OUTPUTS
+    }
+    risk, signals = merge(
+        [bar for partition in partitions for bar in partition.risk_bars],
+        min(partition.watermark_ns for partition in partitions),
+        settings,
+    )
+    outputs["risk"].extend(risk)
+    outputs["signals"].extend(signals)
+    for name, records in outputs.items():
+        if name == "late":
+            records.sort(key=lambda late: (late["partition"], late["offset"], late["sequence"]))
+        else:
+            time = "start_ns" if name == "bars" else "ts_ns"
+            records.sort(key=lambda record: (record[time], record["id"]))
+    return outputs

@@ -1,0 +1,206 @@
+"""What one symbol's state is, and the records of its windows, by definition."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from dataclasses import dataclass
+from statistics import NormalDist
+
+from tests.reference.sequences import SequenceStream
+from tests.reference.vocabulary import Record, ReferenceSettings, Tick, coordinates, interval_name
+
+NORMAL = NormalDist()
+METHOD = "ewma-normal"
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedRiskBar:
+    """A closed bar of the risk interval: what the portfolios are computed from."""
+
+    end_ns: int
+    symbol: str
+    simple_return: float | None
+
+
+def normal_var_es(sigma: float, confidence: float) -> tuple[float, float]:
+    """Return value at risk and expected shortfall of a centred normal return."""
+    z = NORMAL.inv_cdf(confidence)
+    return z * sigma, sigma * NORMAL.pdf(z) / (1 - confidence)
+
+
+def bar_of(symbol: str, interval_ns: int, start_ns: int, trades: list[Tick]) -> Record:
+    """Return the bar of one window's trades, given in arrival order."""
+    by_time = sorted(trades, key=lambda trade: trade.ts_ns)  # stable: arrival breaks ties
+    volume = 0.0
+    notional = 0.0
+    for trade in trades:
+        volume += trade.size
+        notional += trade.price * trade.size
+    name = interval_name(interval_ns)
+    return {
+        "id": f"{symbol}|{name}|{start_ns}",
+        "symbol": symbol,
+        "interval": name,
+        "start_ns": start_ns,
+        "open": by_time[0].price,
+        "high": max(trade.price for trade in trades),
+        "low": min(trade.price for trade in trades),
+        "close": by_time[-1].price,
+        "volume": volume,
+        "vwap": notional / volume,
+        "trades": len(trades),
+    }
+
+
+class Book:
+    """The best bid and ask of each venue, and over all venues."""
+
+    def __init__(self) -> None:
+        self.bids: dict[str, tuple[float, float]] = {}
+        self.asks: dict[str, tuple[float, float]] = {}
+
+    def update(self, quote: Tick) -> None:
+        """Apply the sides that a quote speaks of."""
+        for side, price, size in (
+            (self.bids, quote.bid, quote.bid_size),
+            (self.asks, quote.ask, quote.ask_size),
+        ):
+            if price > 0:
+                side.pop(quote.venue, None)
+                if size > 0:
+                    side[quote.venue] = (price, size)
+
+    def best(self) -> Record:
+        """Return the NBBO: price null and size 0 of a side on which nobody quotes."""
+        bid = max((price for price, _ in self.bids.values()), default=None)
+        ask = min((price for price, _ in self.asks.values()), default=None)
+        return {
+            "bid": bid,
+            "bid_size": self._size_at(self.bids, bid),
+            "ask": ask,
+            "ask_size": self._size_at(self.asks, ask),
+        }
+
+    @staticmethod
+    def _size_at(side: dict[str, tuple[float, float]], best: float | None) -> float:
+        return sum((size for _, (price, size) in sorted(side.items()) if price == best), 0.0)
+
+
+class Forecast:
+    """The EWMA volatility on closed risk bars, and the breaches already signalled."""
+
+    def __init__(self) -> None:
+        self.close: float | None = None
+        self.variance = 0.0
+        self.observations = 0
+        self.signalled: set[str] = set()
+
+    def close_bar(self, close: float, decay: float) -> float | None:
+        """Take in the close of the next bar and return its simple return, if it has one."""
+        previous, self.close = self.close, close
+        self.signalled = set()
+        if previous is None:
+            return None
+        simple_return = close / previous - 1
+        squared = simple_return * simple_return
+        if self.observations == 0:
+            self.variance = squared
+        else:
+            self.variance = decay * self.variance + (1 - decay) * squared
+        self.observations += 1
+        return simple_return
+
+
+class SymbolState:
+    """Everything about one symbol in one partition."""
+
+    def __init__(self, first: Tick, settings: ReferenceSettings) -> None:
+        self.symbol = first.symbol
+        self.settings = settings
+        self.newest_ns = first.ts_ns
+        self.streams: dict[tuple[str, str], SequenceStream] = defaultdict(SequenceStream)
+        self.trades: dict[tuple[int, int], list[Tick]] = {}
+        self.quotes: dict[int, list[tuple[int, Record]]] = {}
+        self.book = Book()
+        self.forecast = Forecast()
+
+    def close_bars(self, watermark_ns: float) -> list[tuple[int, Record]]:
+        """Remove the bars that the watermark has passed; return (interval, bar) by start."""
+        closed = sorted(
+            (start_ns, interval_ns)
+            for interval_ns, start_ns in self.trades
+            if start_ns + interval_ns <= watermark_ns
+        )
+        return [
+            (
+                interval_ns,
+                bar_of(
+                    self.symbol, interval_ns, start_ns, self.trades.pop((interval_ns, start_ns))
+                ),
+            )
+            for start_ns, interval_ns in closed
+        ]
+
+    def close_nbbo(self, watermark_ns: float) -> list[Record]:
+        """Remove the NBBO windows that the watermark has passed; return their records."""
+        interval_ns = self.settings.nbbo_interval_ns
+        records = []
+        for start_ns in sorted(self.quotes):
+            end_ns = start_ns + interval_ns
+            if end_ns <= watermark_ns:
+                by_time = sorted(self.quotes.pop(start_ns), key=lambda sample: sample[0])
+                record = {"id": f"{self.symbol}|{start_ns}", "symbol": self.symbol, "ts_ns": end_ns}
+                records.append(record | by_time[-1][1])
+        return records
+
+    def risk_of(self, end_ns: int) -> list[Record]:
+        """Return the risk records of the forecast made at the end of a bar."""
+        scope = f"symbol:{self.symbol}"
+        records = []
+        for confidence in self.settings.confidences:
+            for horizon in self.settings.horizons:
+                sigma = math.sqrt(self.forecast.variance * horizon)
+                var, shortfall = normal_var_es(sigma, confidence)
+                records.append(
+                    {
+                        "id": f"{scope}|{METHOD}|{confidence!r}|{horizon}|{end_ns}",
+                        "ts_ns": end_ns,
+                        "scope": scope,
+                        "method": METHOD,
+                        "confidence": confidence,
+                        "horizon": horizon,
+                        "var": var,
+                        "es": shortfall,
+                        "components": None,
+                        "valid": self.forecast.observations >= self.settings.min_observations,
+                    }
+                )
+        return records
+
+    def breach_of(self, trade: Tick) -> Record | None:
+        """Return the breach that a trade makes, at most one a direction and forecast."""
+        forecast = self.forecast
+        if forecast.close is None or forecast.observations < max(1, self.settings.min_observations):
+            return None
+        sigma = math.sqrt(forecast.variance)
+        threshold = NORMAL.inv_cdf(self.settings.breach_confidence) * sigma
+        move = trade.price / forecast.close - 1
+        if move < -threshold:
+            kind, bound = "breach_down", -threshold
+        elif move > threshold:
+            kind, bound = "breach_up", threshold
+        else:
+            return None
+        if kind in forecast.signalled:
+            return None
+        forecast.signalled.add(kind)
+        return {
+            "id": coordinates(self.settings.topic, trade),
+            "ts_ns": trade.ts_ns,
+            "scope": f"symbol:{self.symbol}",
+            "kind": kind,
+            "method": METHOD,
+            "value": move,
+            "threshold": bound,
+        }

@@ -1,0 +1,78 @@
+import pytest
+
+from flows.__main__ import main
+from replay.heartbeats import closing_ns
+from replay.jsonl import Fields, import_jsonl
+from replay.partitioner import partition_of
+from state.errors import Misuse
+from tests.replay.recordings import read
+
+LINES = [
+    b'{"id": "a", "at": 1.5, "x": 1}',
+    b'{"id": "b", "at": 1, "x":  2}',
+    b'{"id": 7, "at": 3}',
+]
+
+
+@pytest.fixture
+def path(tmp_path):
+    file = tmp_path / "in.jsonl"
+    file.write_bytes(b"\n".join([LINES[0], b"", *LINES[1:]]))
+    return file
+
+
+def test_a_line_becomes_a_message_with_its_bytes_unchanged(path, tmp_path):
+    out = tmp_path / "out"
+    assert import_jsonl([path], out, "t", Fields("id", "at", 10**9), 1) == 3
+    *messages, beat = read(out)
+    assert [(m.offset, m.timestamp_ns, m.key, m.value) for m in messages] == [
+        (0, 1_500_000_000, b"a", LINES[0]),
+        (1, 1_000_000_000, b"b", LINES[1]),
+        (2, 3_000_000_000, b"7", LINES[2]),
+    ]
+    assert (beat.offset, beat.value, beat.timestamp_ns) == (3, b"", closing_ns(3_000_000_000))
+    assert beat.headers == [("headrace-heartbeat", beat.timestamp_ns.to_bytes(8, "big"))]
+
+
+def test_keys_go_to_kafkas_partitions_and_each_ends_with_a_heartbeat(path, tmp_path):
+    out = tmp_path / "out"
+    assert import_jsonl([path], out, "t", Fields("id", "at", 10**9), 3) == 3
+    found = read(out)
+    for message in found:
+        assert message.key is None or message.partition == partition_of(message.key, 3)
+    assert [m.partition for m in found if not m.value] == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        (b"{", "no JSON"),
+        (b"[1]", "no JSON object"),
+        (b'{"at": 1}', "no field 'id'"),
+        (b'{"id": "a"}', "no field 'at'"),
+        (b'{"id": "a", "at": "noon"}', "must be a number"),
+        (b'{"id": "a", "at": true}', "must be a number"),
+        (b'{"id": "a", "at": -1}', "timestamp-unit"),
+        (b'{"id": "a", "at": 1e18}', "timestamp-unit"),
+    ],
+)
+def test_a_line_that_cannot_be_used_is_misuse_with_its_place(tmp_path, line, fault):
+    path = tmp_path / "in.jsonl"
+    path.write_bytes(LINES[0] + b"\n" + line + b"\n")
+    with pytest.raises(Misuse, match=rf"in\.jsonl:2.*{fault}"):
+        import_jsonl([path], tmp_path / "out", "t", Fields("id", "at", 10**9), 1)
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_command_imports(path, tmp_path):
+    out = tmp_path / "out"
+    options = ["--topic", "t", "--key", "id", "--timestamp", "at", "--timestamp-unit", "ms"]
+    command = ["import", "jsonl", str(path), "--out", str(out), "--partitions", "2"]
+    assert main([*command, *options]) == 0
+    assert {m.timestamp_ns for m in read(out) if m.value} == {1_500_000, 1_000_000, 3_000_000}
+    assert main(command) == 2
+
+
+def test_a_file_that_is_not_there_is_misuse(tmp_path):
+    with pytest.raises(Misuse, match="cannot read"):
+        import_jsonl([tmp_path / "no"], tmp_path / "out", "t", Fields("id", "at"), 1)

@@ -1,0 +1,70 @@
+"""The market system as its user meets it: commands, files, and a run to follow."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import orjson
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from tests.flows.runs import eventually, headrace
+
+Env = dict[str, str]
+
+PORTFOLIOS = """
+[market.portfolios.broad]
+SIM0000 = 0.25
+SIM0003 = 0.25
+SIM0007 = 0.3
+SIM0011 = 0.2
+
+[market.portfolios.spread]
+SIM0001 = 1.0
+SIM0002 = -1.0
+"""
+"""A settings file with portfolios over symbols of several partitions."""
+
+
+def done(env: Env, *words: str | Path) -> str:
+    """Run a command that must succeed; return what it printed."""
+    result = headrace(env, *map(str, words))
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def written(env: Env, *words: str | Path) -> dict[str, tuple[int, str]]:
+    """Run replay or export; return lines and SHA-256 by file, and check that they are true."""
+    files = orjson.loads(done(env, *words, "--json"))["files"]
+    out = Path(words[words.index("--out") + 1])
+    for file in files:
+        content = (out / file["name"]).read_bytes()
+        assert file["lines"] == content.count(b"\n")
+        assert file["sha256"] == hashlib.sha256(content).hexdigest()
+    return {file["name"]: (file["lines"], file["sha256"]) for file in files}
+
+
+def records(directory: Path, output: str) -> list[dict]:
+    """Return the records of one output file."""
+    return [orjson.loads(line) for line in (directory / f"{output}.jsonl").open("rb")]
+
+
+def wait_until_done(bootstrap: str, topic: str, group: str, partitions: int) -> None:
+    """Wait until a group has committed all that the topic holds now.
+
+    Commits follow durable snapshots, which follow the sinks' acknowledgements.
+    """
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": group})
+    places = [TopicPartition(topic, p) for p in range(partitions)]
+    ends = [consumer.get_watermark_offsets(place, timeout=20)[1] for place in places]
+
+    def committed() -> bool:
+        try:
+            return [place.offset for place in consumer.committed(places, 20)] == ends
+        except KafkaException:  # the group's coordinator is still being chosen
+            return False
+
+    try:
+        eventually(committed, 60)
+    finally:
+        consumer.close()

@@ -1,0 +1,88 @@
+"""Show 3: the same recording gives the same bytes, in replay and through real servers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from flows.servers import KafkaBroker, Valkey
+from replay.market.simulate import TOPIC
+from tests.flows.runs import Run, settings
+from tests.system.market import PORTFOLIOS, done, records, wait_until_done, written
+
+COUNT, PARTITIONS = 20_000, 4
+
+Files = dict[str, tuple[int, str]]
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory) -> Path:
+    path: Path = tmp_path_factory.mktemp("determinism")
+    return path
+
+
+@pytest.fixture(scope="module")
+def env(directory: Path) -> dict[str, str]:
+    """Settings that reach no server."""
+    config = directory / "headrace.toml"
+    config.write_text(PORTFOLIOS)
+    return settings("127.0.0.1:1", "redis://127.0.0.1:1/0", directory, HEADRACE_CONFIG=str(config))
+
+
+@pytest.fixture(scope="module")
+def recording(env, directory: Path) -> Path:
+    path = directory / "session.parquet"
+    simulated = ("simulate", "market", "--seed", "1", "--count", str(COUNT), "--out", path)
+    done(env, *simulated, "--partitions", str(PARTITIONS))
+    return path
+
+
+@pytest.fixture(scope="module")
+def expected(env, recording, directory) -> Files:
+    return written(env, "replay", "market", recording, "--out", directory / "expected")
+
+
+def test_the_session_reaches_every_output(expected, directory):
+    assert all(lines for lines, _ in expected.values()), expected
+    scopes = {record["scope"] for record in records(directory / "expected", "risk")}
+    assert {"portfolio:broad", "portfolio:spread"} < scopes
+    signals = {record["scope"] for record in records(directory / "expected", "signals")}
+    assert any(scope.startswith("portfolio:") for scope in signals)
+
+
+@pytest.mark.parametrize(
+    ("batch", "workers", "shards"), [(1, 1, 4), (1, 2, 4), (7, 1, 3), (7, 2, 4), (4096, 2, 4)]
+)
+def test_neither_batches_nor_workers_nor_shards_change_a_byte(
+    env, recording, expected, tmp_path, batch, workers, shards
+):
+    cut = ("--batch", str(batch), "--workers", str(workers))
+    other = env | {"HEADRACE_KAFKA__SHARDS": str(shards)}
+    assert written(other, "replay", "market", recording, "--out", tmp_path, *cut) == expected
+
+
+@pytest.fixture(scope="module")
+def live(
+    env: dict[str, str], recording, own_kafka: KafkaBroker, own_valkey: Valkey
+) -> dict[str, str]:
+    """Settings that reach servers with the recording published."""
+    reach = {
+        "HEADRACE_KAFKA__BOOTSTRAP": own_kafka.bootstrap,
+        "HEADRACE_REDIS__URL": own_valkey.url,
+    }
+    done(env | reach, "publish", recording)
+    return env | reach
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_live_through_kafka_gives_the_bytes_of_a_replay(
+    live, own_kafka, own_valkey, expected, tmp_path, workers
+):
+    generation = str(workers)
+    words = ("market", "--workers", str(workers), "--generation", generation, "--from", "earliest")
+    with Run(live, words, tmp_path / "log") as run:
+        wait_until_done(own_kafka.bootstrap, TOPIC, f"headrace.market.{generation}", PARTITIONS)
+        assert run.end() == 0, run.log.read_text()
+    export = ("export", "market", "--generation", generation, "--out", tmp_path / "out")
+    assert written(live, *export) == expected
