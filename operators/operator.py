@@ -98,6 +98,9 @@ class Work:
     """None where no bar closed."""
     forecasts: Forecasts | None = None
     """None where no forecast was made."""
+    nbbo: NDArray[np.float64] | None = None
+    """float64[n, 4]: (bid, size, ask, size) of the symbol after each kept quote's row, price 0
+    where a side is absent; other rows hold nothing. None where the block has no kept quote."""
     extra: dict[str, Any] = field(default_factory=dict)
 
 

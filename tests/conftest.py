@@ -68,8 +68,13 @@ def own_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]
 
 
 def create_topic(broker: KafkaBroker, name: str, partitions: int, **config: str) -> None:
-    """Make a topic; option names with underscores for Kafka's dots."""
-    options = {key.replace("_", "."): value for key, value in config.items()}
+    """Make a topic; option names with underscores for Kafka's dots.
+
+    It keeps what is old, for tests write messages of 1970, which the broker would delete at
+    its next look, a few seconds later.
+    """
+    options = {"retention.ms": "-1"}
+    options |= {key.replace("_", "."): value for key, value in config.items()}
     admin = AdminClient({"bootstrap.servers": broker.bootstrap})
     new = NewTopic(name, num_partitions=partitions, replication_factor=1, config=options)
     admin.create_topics([new])[name].result(30)

@@ -42,6 +42,7 @@ class Nbbo:
         after = np.empty((len(block), 4))
         if quotes.any():
             self._apply(work, quotes, after)
+            work.nbbo = after
         whole, real = self._windows.sample(work, quotes, after)
         if len(whole) > 1:
             order = np.lexsort((by_name(whole[:, 2], work.names), whole[:, 3], whole[:, 0]))
