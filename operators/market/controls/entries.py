@@ -1,0 +1,39 @@
+"""What the trading controls are given, one at a time and in order, and what they give back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from state.records import Coordinates
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One message of the sequenced topic.
+
+    ``coordinates`` are its own in market.sequenced, ``source`` those of the message that was
+    sequenced, and ``topic`` is that message's topic, such as ``market.orders``. ``ts_ns`` is when
+    it was sequenced (ns since 1970 UTC): the only clock that the controls know. ``body`` is the
+    parsed JSON object; it is read, never changed.
+    """
+
+    coordinates: Coordinates
+    source: Coordinates
+    ts_ns: int
+    topic: str
+    body: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Emitted:
+    """One record for an output of the trading system.
+
+    ``key`` is the key of the output's table: the account for ``state`` ("*" for all), and
+    account|order id for ``decisions``. ``record`` holds plain values without NaN and its own
+    identity in ``id``.
+    """
+
+    output: Literal["decisions", "state"]
+    key: str
+    record: dict[str, Any]
