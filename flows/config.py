@@ -140,13 +140,14 @@ def _leaves(model: type[BaseModel], prefix: Key = ()) -> Iterator[tuple[Key, Fie
         if isinstance(part, type) and issubclass(part, BaseModel):
             yield from _leaves(part, (*prefix, name))
         else:
-            yield (*prefix, name), info
+            yield (*prefix, info.alias or name), info
 
 
 def _value(settings: Settings, key: Key) -> Any:
     found: Any = settings
     for name in key:
-        found = getattr(found, name)
+        fields = type(found).model_fields
+        found = getattr(found, next(n for n, info in fields.items() if name in (n, info.alias)))
     return found
 
 
@@ -172,8 +173,12 @@ def _plain(info: FieldInfo, value: Any) -> Any:
     if isinstance(value, tuple):
         return list(value)
     if isinstance(value, dict):
-        return {k: "********" if _SECRET_OPTION.search(k) else v for k, v in value.items()}
+        return {k: "********" if _SECRET_OPTION.search(k) else _shown(v) for k, v in value.items()}
     return str(value) if isinstance(value, Path) else value
+
+
+def _shown(value: Any) -> Any:
+    return value.model_dump(mode="json") if isinstance(value, BaseModel) else value
 
 
 def _read_file(path: Path, given: dict[str, Any], origins: dict[Key, str]) -> None:

@@ -24,9 +24,10 @@ from flows.shard import ShardLogic, TickShard
 from operators.market.bars import Bars
 from operators.market.breach import Breaches
 from operators.market.conditions import Conditions
+from operators.market.handover import Handover
 from operators.market.late import Late
 from operators.market.nbbo import Nbbo
-from operators.market.portfolio import Handover, Portfolios
+from operators.market.portfolio import Portfolios
 from operators.market.sequence import Sequence
 from operators.market.symbols import Symbols
 from operators.market.var import SymbolRisk, levels

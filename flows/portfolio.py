@@ -7,7 +7,8 @@ import pickle
 from bytewax.operators import StatefulBatchLogic
 
 from flows.shard import Outputs
-from operators.market.portfolio import Handover, Portfolios
+from operators.market.handover import Handover
+from operators.market.portfolio import Portfolios
 from state.metrics import MODEL_VALID, SNAPSHOT_BYTES
 from state.records import OutputBatch
 from state.snapshots import pack, unpack

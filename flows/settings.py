@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import re
+import tomllib
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -92,15 +94,129 @@ class Run(Part):
     max_dead_bytes: int = Field(default=1_000_000, ge=0)
 
 
+Confidence = Annotated[float, Field(gt=0.5, lt=1)]
+Method = Literal[
+    "historical",
+    "age-weighted",
+    "filtered-historical",
+    "ewma-normal",
+    "cornish-fisher",
+    "garch-normal",
+    "monte-carlo-normal",
+    "monte-carlo-t",
+]
+
+
+class Scenario(Part):
+    """A stress scenario: by how much prices move, or between which sessions they once moved.
+
+    ``shocks`` are simple returns by symbol, ``other`` that of all symbols that are not named,
+    ``gamma`` second-order sensitivities by symbol. With ``since`` and ``until`` (ISO dates) the
+    shocks are the returns from the last close before ``since`` to the last up to ``until``,
+    once these sessions have been seen.
+    """
+
+    shocks: dict[str, float] = {}
+    other: float = 0.0
+    gamma: dict[str, float] = {}
+    since: date | None = None
+    until: date | None = None
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Scenario:
+        if (self.since is None) != (self.until is None):
+            raise ValueError("a historical scenario needs both since and until")
+        if self.since is not None and (self.shocks or self.other):
+            raise ValueError("a scenario has shocks, or since and until, not both")
+        if self.since is None and not self.shocks and not self.other:
+            raise ValueError("a scenario needs shocks, other, or since and until")
+        return self
+
+
+def scenarios_of(value: object) -> object:
+    """Return the tables of the TOML file that ``value`` names; anything else unchanged."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return tomllib.loads(Path(value).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ValueError(f"cannot read {value}: {error.strerror}") from None
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ValueError(f"{value} is no TOML: {error}") from None
+
+
 class Risk(Part):
     """Volatility, VaR and breach signals."""
 
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
     interval: Duration = duration_ns("1m")  # type: ignore[assignment]  # as above
-    decay: float = Field(default=0.94, gt=0, lt=1)
-    confidences: tuple[float, ...] = (0.99,)
-    horizons: tuple[int, ...] = (1,)
+    decay: float = Field(default=0.94, gt=0, lt=1, alias="lambda")
+    confidences: tuple[Confidence, ...] = Field(default=(0.99,), min_length=1)
+    horizons: tuple[Annotated[int, Field(ge=1)], ...] = Field(default=(1,), min_length=1)
     min_observations: int = Field(default=20, ge=2)
     breach_confidence: float = Field(default=0.99, gt=0.5, lt=1)
+    methods: tuple[Method, ...] = (
+        "historical",
+        "age-weighted",
+        "filtered-historical",
+        "ewma-normal",
+        "cornish-fisher",
+        "garch-normal",
+    )
+    """The methods of daily risk."""
+    window: int = Field(default=500, ge=20)
+    """How many sessions the historical methods look back."""
+    age_decay: float = Field(default=0.99, gt=0, lt=1)
+    paths: int = Field(default=10_000, ge=100)
+    degrees_of_freedom: int = Field(default=5, ge=3)
+    contributions: bool = False
+    """Whether marginal, component and incremental VaR of each position are emitted."""
+    scenarios: Annotated[dict[str, Scenario], BeforeValidator(scenarios_of)] = {}
+    """Stress scenarios by name, or the TOML file that holds them."""
+
+
+class Models(Part):
+    """Fits beside the flow: when they are asked for, and from when they count."""
+
+    every: int = Field(default=21, ge=1)
+    """Sessions between two fits of a portfolio's models."""
+    delay: Duration = duration_ns("1h")  # type: ignore[assignment]  # as above
+    """How long after the close a fit counts, which is the time that a worker has for it."""
+
+
+class Bounds(Part):
+    """How much of the portfolio one position, or a group of them, may be."""
+
+    least: float = Field(default=0.0, ge=-1, le=1)
+    most: float = Field(default=1.0, ge=-1, le=1)
+
+
+class WeightGroup(Bounds):
+    """Bounds of the sum of several positions."""
+
+    symbols: tuple[str, ...] = ()
+
+
+class Target(Part):
+    """Target weights of one portfolio: what is optimised, under which constraints, and when."""
+
+    objective: Literal[
+        "min-variance", "max-sharpe", "min-cvar", "risk-parity", "hrp", "black-litterman"
+    ]
+    every: int = Field(default=21, ge=1)
+    """Sessions between two optimisations ..."""
+    drift: float | None = Field(default=None, gt=0)
+    """... and by how much a weight may stray from its target before the next is due."""
+    apply: bool = False
+    """Whether the portfolio takes the target weights over from when they count."""
+    shrinkage: Literal["ledoit-wolf", "none"] = "ledoit-wolf"
+    long_only: bool = True
+    bounds: dict[str, Bounds] = {}
+    """By symbol; ``*`` for all others."""
+    turnover: float | None = Field(default=None, gt=0)
+    """The most of sum |new - present|."""
+    groups: dict[str, WeightGroup] = {}
 
 
 class Market(Part):
@@ -116,7 +232,18 @@ class Market(Part):
     """A trade does not count where one of its condition's words (split at ':') is here."""
     excluded_bits: int = 0
     """... or where a word of hexadecimal digits has one of these bits."""
+    events: tuple[str, ...] = (
+        "market.closes",
+        "market.portfolios",
+        "market.positions",
+        "market.views",
+        "market.actions",
+    )
+    """Topics of events. Daily risk waits for each: heartbeats tell that there is nothing."""
     risk: Risk = Risk()
+    models: Models = Models()
+    targets: dict[str, Target] = {}
+    """Target weights by portfolio."""
     portfolios: dict[str, dict[str, float]] = {}
     """Weights by symbol for each portfolio."""
 

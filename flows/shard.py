@@ -10,7 +10,7 @@ import numpy as np
 from bytewax.operators import StatefulBatchLogic
 from numpy.typing import NDArray
 
-from operators.market.portfolio import Close, Handover
+from operators.market.handover import Close, Handover
 from operators.market.symbols import Symbols
 from operators.market.watermark import UNKNOWN_NS, Watermarks
 from operators.operator import Operator, Work, grown
@@ -187,7 +187,8 @@ class TickShard:
             return None
         self._progress[moved] = passed[moved]
         progress = dict(zip(moved.tolist(), passed[moved].tolist(), strict=True))
-        return work.block.partitions, progress, self._closes(work)
+        topic, partitions = work.block.topic, work.block.partitions
+        return Handover(topic, partitions, progress, self._closes(work), [])
 
     def _closes(self, work: Work) -> list[Close]:
         f = work.forecasts

@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 from connectors.market import kernels
 from connectors.market.columns import Columns
 from connectors.market.frames import Frame, encode_frame, open_frame
+from connectors.market.heartbeat import heartbeat_ns
 from connectors.market.interning import Interner
 from connectors.market.json_ticks import parse_json, ticks_json
 from connectors.market.tick_columns import TickColumns
 from connectors.market.ticks import tick_of
-from state.errors import BadRecord, FromTheFuture, Malformed, NoKey, OutOfRange
+from state.errors import BadRecord, Malformed, NoKey
 from state.records import (
-    HEARTBEAT_HEADER,
     RETRY_HEADER,
     SEQUENCE_HEADER,
     DeadLetter,
@@ -103,7 +103,8 @@ class _Batch:
         status = columns.status[message]
         try:
             if status == kernels.EMPTY:
-                columns.put_heartbeat(message, self._heartbeat(message))
+                ts_ns = heartbeat_ns(messages, message, self._latest_ns(message))
+                columns.put_heartbeat(message, ts_ns)
             elif not messages.keyed[message]:
                 raise NoKey("the message has no key")
             elif status == kernels.FRAME:
@@ -114,21 +115,6 @@ class _Batch:
                 columns.put_tick(message, tick, self._strings)
         except BadRecord as error:
             self._bury_message(message, error)
-
-    def _heartbeat(self, message: int) -> int:
-        value = dict(self._messages.headers.get(message, ())).get(HEARTBEAT_HEADER)
-        if value is None and not self._messages.keyed[message]:
-            raise NoKey("the message has neither key nor value")
-        if value is None:
-            raise Malformed("the message is empty")
-        if len(value) != 8:
-            raise Malformed(f"{HEARTBEAT_HEADER} has {len(value)} bytes, not 8")
-        ts_ns = int.from_bytes(value, "big", signed=True)
-        if not 0 < ts_ns <= kernels.MAX_TIME_NS:
-            raise OutOfRange(f"{HEARTBEAT_HEADER} is below 1 or above {kernels.MAX_TIME_NS}")
-        if ts_ns > self._latest_ns(message):
-            raise FromTheFuture(f"{HEARTBEAT_HEADER} is too far ahead of the Kafka timestamp")
-        return ts_ns
 
     def _latest_ns(self, message: int) -> int:
         return int(self._messages.timestamp_ns[message]) + self._max_ahead_ns

@@ -1,9 +1,7 @@
 """Risk of portfolios: what combines partitions, merged by event time.
 
 Each shard hands over the bars of the risk interval as they close, with the progress of
-its partitions: the last multiple of the interval that their watermarks have passed. A time
-T is worked on once every partition of the topic has passed it, so the result does not
-depend on how partitions interleave. Marginal and component VaR: Euler's allocation (Tasche
+its partitions. Marginal and component VaR: Euler's allocation (Tasche
 1999); component i is w_i (Sw)_i / sigma times the VaR factor, and they sum to the VaR.
 """
 
@@ -16,15 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from operators.market.breach import breach_record
+from operators.market.handover import Handover
 from operators.market.kernels import volatility as kernel
+from operators.market.merge import Item, Merge
 from operators.market.var import Level, risk_record
 from state.snapshots import pack_array, unpack_array
-
-Close = tuple[int, str, float, bool]
-"""(end of the bar in ns, symbol, simple return, whether there was a bar before it)."""
-
-Handover = tuple[int, dict[int, int], list[Close]]
-"""(partitions of the topic, progress in ns by partition, closed bars)."""
 
 Record = tuple[str, int, str, str, dict[str, Any]]
 """(output, event time ns, id, table key, record)."""
@@ -78,27 +72,17 @@ class Portfolios:
         self._covariance = np.zeros((size, size))
         self._observations = np.zeros(size, np.int64)
         self._steps = 0
-        self._progress: dict[int, int] = {}
-        self._pending: dict[int, list[tuple[str, float, bool]]] = {}
-
-    @property
-    def pending(self) -> int:
-        """Return how many times wait for the slowest partition."""
-        return len(self._pending)
+        self._merge = Merge(())
 
     def accept(self, handover: Handover) -> list[Record]:
         """Take what a shard hands over; return the records of the times that are now complete."""
-        partitions, progress, closes = handover
-        for end_ns, symbol, ret, has_return in closes:
+        for end_ns, symbol, ret, has_return in handover.closes:
             if symbol in self._place:
-                self._pending.setdefault(end_ns, []).append((symbol, ret, has_return))
-        self._progress.update(progress)
-        if len(self._progress) < partitions:
-            return []
-        complete = min(self._progress.values())
+                self._merge.add(end_ns, (symbol, ret, has_return))
+        self._merge.advance(handover.topic, handover.partitions, handover.passed)
         records: list[Record] = []
-        for end_ns in sorted(t for t in self._pending if t <= complete):
-            records.extend(self._step(end_ns, self._pending.pop(end_ns)))
+        for end_ns, closes in self._merge.complete():
+            records.extend(self._step(end_ns, closes))
         return records
 
     def snapshot(self) -> dict[str, Any]:
@@ -107,8 +91,7 @@ class Portfolios:
             "covariance": pack_array(self._covariance),
             "observations": pack_array(self._observations),
             "steps": self._steps,
-            "progress": dict(self._progress),
-            "pending": {t: list(closes) for t, closes in self._pending.items()},
+            "merge": self._merge.snapshot(),
             "forecasts": [(book.sigma, book.valid) for book in self._books],
         }
 
@@ -117,15 +100,14 @@ class Portfolios:
         self._covariance = unpack_array(parts["covariance"])
         self._observations = unpack_array(parts["observations"])
         self._steps = parts["steps"]
-        self._progress = dict(parts["progress"])
-        self._pending = {t: list(closes) for t, closes in parts["pending"].items()}
+        self._merge.restore(parts["merge"])
         for book, (sigma, valid) in zip(self._books, parts["forecasts"], strict=True):
             book.sigma, book.valid = sigma, valid
 
-    def _step(self, end_ns: int, closes: list[tuple[str, float, bool]]) -> list[Record]:
+    def _step(self, end_ns: int, closes: list[Item]) -> list[Record]:
         returns = np.zeros(len(self._universe))
         closed = np.zeros(len(self._universe), np.bool_)
-        for symbol, ret, has_return in sorted(closes):
+        for symbol, ret, has_return in closes:
             place = self._place[symbol]
             closed[place] = True
             if has_return:

@@ -18,7 +18,7 @@ shards = 2
 bootstrap = "broker:9092"
 
 [market.risk]
-decay = 0.9
+lambda = 0.9
 interval = "1s"
 
 [market.portfolios]
@@ -41,7 +41,7 @@ def test_every_setting_says_where_it_came_from(file):
     found = origins(file, {"HEADRACE_KAFKA__SHARDS": "3"})
     assert found["kafka.shards"] == (3, "HEADRACE_KAFKA__SHARDS")
     assert found["kafka.bootstrap"] == ("broker:9092", f"{file}:3")
-    assert found["market.risk.decay"] == (0.9, f"{file}:6")
+    assert found["market.risk.lambda"] == (0.9, f"{file}:6")
     assert found["market.portfolios"] == ({"tech": {"AAPL": 0.5, "MSFT": 0.5}}, f"{file}:9")
     assert found["run.epoch"] == ("1s", "default")
 

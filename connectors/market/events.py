@@ -1,0 +1,165 @@
+"""Messages of the event topics into events: JSON objects and heartbeats (docs/formats.md)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+
+from connectors.market.heartbeat import heartbeat_ns
+from connectors.market.json_ticks import parse_json
+from connectors.market.kernels import MAX_TIME_NS
+from state.errors import BadRecord, FromTheFuture, OutOfRange
+from state.events import Event, EventBlock
+from state.records import SEQUENCE_HEADER, DeadLetter, Messages
+from state.ticks import MAX_SYMBOL
+
+MAX_NAME = 64
+"""The most characters of a portfolio's or a view's name."""
+
+Time = Annotated[int, Field(ge=1, le=MAX_TIME_NS)]
+Symbol = Annotated[str, Field(min_length=1, max_length=MAX_SYMBOL, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME, pattern=r"^[^\x00-\x1f\x7f|]+$")]
+Price = Annotated[float, Field(ge=1e-15, le=1e15, allow_inf_nan=False)]
+Weight = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
+Quantity = Annotated[float, Field(ge=-1e18, le=1e18, allow_inf_nan=False)]
+
+
+class _Message(BaseModel):
+    # Fields that nobody knows are ignored, as in ticks; text is never taken for a number.
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+    ts_ns: Time
+
+
+class Closes(_Message):
+    """Closing prices of one session; ``ts_ns`` is its end."""
+
+    type: Literal["closes"]
+    prices: dict[Symbol, Price] = Field(min_length=1)
+
+
+class Portfolio(_Message):
+    """A portfolio of weights, from now on; without weights it ends."""
+
+    type: Literal["portfolio"]
+    portfolio: Name
+    weights: dict[Symbol, Weight]
+    value: float = Field(default=1.0, gt=0, le=1e18)
+    rebalance: Literal["daily", "never"] = "daily"
+
+
+class Position(_Message):
+    """How much of a symbol a portfolio holds, from now on."""
+
+    type: Literal["position"]
+    portfolio: Name
+    symbol: Symbol
+    quantity: Quantity
+
+
+class View(_Message):
+    """An opinion on the return per session of a combination of assets; null withdraws it."""
+
+    type: Literal["view"]
+    portfolio: Name
+    view: Name
+    assets: dict[Symbol, Weight] = {}
+    ret: float | None = Field(alias="return", ge=-1, le=10, allow_inf_nan=False)
+    confidence: float = Field(default=0.5, gt=0, lt=1)
+
+    @model_validator(mode="after")
+    def _of_something(self) -> View:
+        if self.ret is not None and not any(self.assets.values()):
+            raise ValueError("assets are missing")
+        return self
+
+
+class Split(_Message):
+    """``ratio`` new shares for an old one, from ``ex_ns`` on (missing: ``ts_ns``)."""
+
+    type: Literal["split"]
+    symbol: Symbol
+    ratio: float = Field(ge=1e-6, le=1e6, allow_inf_nan=False)
+    ex_ns: Time | None = None
+
+
+class Dividend(_Message):
+    """``amount`` of cash for each share held before ``ex_ns`` (missing: ``ts_ns``)."""
+
+    type: Literal["dividend"]
+    symbol: Symbol
+    amount: Price
+    ex_ns: Time | None = None
+
+
+_EVENT: TypeAdapter[_Message] = TypeAdapter(
+    Annotated[Closes | Portfolio | Position | View | Split | Dividend, Field(discriminator="type")]
+)
+
+
+class EventDecoder:
+    """Decodes the batches of one shard of an event topic; keeps nothing between them.
+
+    ``max_ahead_ns``: by how much an event's time may exceed its message's Kafka timestamp.
+    """
+
+    def __init__(self, max_ahead_ns: int) -> None:
+        self._max_ahead_ns = max_ahead_ns
+
+    def decode(self, messages: Messages) -> EventBlock:
+        """Return the messages' events and heartbeats in order, and their dead letters."""
+        block = EventBlock(messages.topic, messages.partitions, [], ranges=dict(messages.ranges))
+        for row in range(len(messages)):
+            try:
+                event = self._event(messages, row)
+            except BadRecord as error:
+                block.dead.append(_letter(messages, row, error))
+                continue
+            block.events.append(event)
+            partition = event.coordinates.partition
+            block.newest[partition] = max(event.ts_ns, block.newest.get(partition, 0))
+        return block
+
+    def _event(self, messages: Messages, row: int) -> Event:
+        latest_ns = int(messages.timestamp_ns[row]) + self._max_ahead_ns
+        value = messages.value(row)
+        if not value:
+            return Event(heartbeat_ns(messages, row, latest_ns), messages.coordinates(row), {})
+        body = event_of(parse_json(value))
+        if body["ts_ns"] > latest_ns:
+            raise FromTheFuture("ts_ns is too far ahead of the Kafka timestamp")
+        return Event(body["ts_ns"], messages.coordinates(row), body)
+
+
+def event_of(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return the checked fields of an event, with defaults filled in.
+
+    Raises OutOfRange; a reason names the field and never quotes its value.
+    """
+    try:
+        return _EVENT.validate_python(fields).model_dump(by_alias=True)
+    except ValidationError as error:
+        fault = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        # The first step of the place is the type; below a table, names are the sender's.
+        place = ".".join(str(step) for step in fault["loc"][1:2])
+        raise OutOfRange(f"{place or 'event'}: {_said(fault['type'], fault['msg'])}") from None
+
+
+def _said(kind: str, message: str) -> str:
+    # The message of these quotes what was found.
+    return "the type is unknown" if kind.startswith("union_tag") else message
+
+
+def _letter(messages: Messages, row: int, error: BadRecord) -> DeadLetter:
+    headers = dict(messages.headers.get(row, ()))
+    sequence = headers.get(SEQUENCE_HEADER, b"0")
+    at = messages.coordinates(row)
+    return DeadLetter(
+        at._replace(sequence=int(sequence) if sequence.isdigit() else 0),
+        int(messages.timestamp_ns[row]),
+        messages.keys[row],
+        messages.value(row),
+        type(error).__name__,
+        str(error),
+    )

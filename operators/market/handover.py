@@ -1,0 +1,25 @@
+"""What a shard hands over to those who combine partitions."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+Close = tuple[int, str, float, bool]
+"""(end of the risk bar in ns, symbol, simple return, whether there was a bar before it)."""
+
+SessionClose = tuple[int, str, float]
+"""(end of the session in ns, symbol, last price in it)."""
+
+
+class Handover(NamedTuple):
+    """Closed bars and sessions of one block, and how far its partitions have got.
+
+    ``passed``: the last multiple of the risk interval (ns) that the watermark of each
+    partition that moved has passed.
+    """
+
+    topic: str
+    partitions: int
+    passed: dict[int, int]
+    closes: list[Close]
+    sessions: list[SessionClose]
