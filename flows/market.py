@@ -54,7 +54,9 @@ def chain(market: Market) -> list[Operator]:
         Nbbo(min(market.intervals), market.lateness),
         Bars(market.intervals, market.lateness),
         Volatility(risk.interval, market.intervals.index(risk.interval), risk.decay),
-        SymbolRisk(levels(risk.confidences, risk.horizons), risk.min_observations),
+        SymbolRisk(
+            levels(risk.confidences, risk.horizons), risk.interval, risk.min_observations
+        ),
         Breaches(risk.breach_confidence, risk.min_observations),
         Late(),
     ]
@@ -77,6 +79,7 @@ def make_portfolios(market: Market) -> Portfolios:
     risk = market.risk
     return Portfolios(
         market.portfolios,
+        risk.interval,
         risk.decay,
         levels(risk.confidences, risk.horizons),
         risk.min_observations,

@@ -81,7 +81,7 @@ _LAYOUTS: dict[str, tuple[Column, ...]] = {
         *_columns(Kind.KEY, "id"),
         *_columns(Kind.INT, "ts_ns"),
         *_columns(Kind.KEY, "scope"),
-        *_columns(Kind.TEXT, "method"),
+        *_columns(Kind.TEXT, "method", "interval"),
         *_columns(Kind.FLOAT, "confidence"),
         *_columns(Kind.INT, "horizon"),
         *_columns(Kind.FLOAT, "var", "es", nullable=True),
@@ -119,5 +119,6 @@ TABLES: dict[str, Table] = {
         output, _LAYOUTS[output.name], "day" if output.name in ("bars", "nbbo") else "month"
     )
     for output in MARKET
+    if output.name in _LAYOUTS
 }
 """By the topic of the output."""

@@ -17,7 +17,8 @@ from operators.market.breach import breach_record
 from operators.market.handover import Handover
 from operators.market.kernels import volatility as kernel
 from operators.market.merge import Item, Merge
-from operators.market.var import Level, risk_record
+from operators.market.records import METHOD, interval_name
+from operators.market.var import Level, normal_risk_record
 from state.snapshots import pack_array, unpack_array
 
 Record = tuple[str, int, str, str, dict[str, Any]]
@@ -47,6 +48,7 @@ class Portfolios:
     def __init__(
         self,
         portfolios: dict[str, dict[str, float]],
+        interval_ns: int,
         decay: float,
         at: list[Level],
         min_observations: int,
@@ -64,6 +66,7 @@ class Portfolios:
             for name, weights in sorted(portfolios.items())
         ]
         self._place = place
+        self._interval = interval_name(interval_ns)
         self._decay = decay
         self._levels = at
         self._min_observations = min_observations
@@ -147,6 +150,9 @@ class Portfolios:
             scale = level.var_factor / sigma if sigma > 0.0 else 0.0
             shares = book.weights[book.places] * marginal[book.places] * scale
             components = dict(zip(book.symbols, shares.tolist(), strict=True))
-            record = risk_record(level, book.scope, end_ns, sigma, components, book.valid)
-            records.append(("risk", end_ns, record["id"], level.key(book.scope), record))
+            record = normal_risk_record(
+                level, book.scope, self._interval, end_ns, sigma, components, book.valid
+            )
+            key = level.key(book.scope, METHOD, self._interval)
+            records.append(("risk", end_ns, record["id"], key, record))
         return records

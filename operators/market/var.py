@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from operators.market.records import METHOD
+from operators.market.records import METHOD, interval_name
 from operators.operator import Outbox, Stateless, Work
 
 
@@ -36,9 +36,9 @@ class Level:
         z = NormalDist().inv_cdf(self.confidence)
         return NormalDist().pdf(z) * math.sqrt(self.horizon) / (1.0 - self.confidence)
 
-    def key(self, scope: str) -> str:
+    def key(self, scope: str, method: str, interval: str) -> str:
         """Return the table key of a figure at this level."""
-        return f"{scope}|{METHOD}|{self.confidence!r}|{self.horizon}"
+        return f"{scope}|{method}|{interval}|{self.confidence!r}|{self.horizon}"
 
 
 def levels(confidences: tuple[float, ...], horizons: tuple[int, ...]) -> list[Level]:
@@ -46,20 +46,22 @@ def levels(confidences: tuple[float, ...], horizons: tuple[int, ...]) -> list[Le
     return [Level(c, h) for c in confidences for h in horizons]
 
 
-def risk_record(
+def normal_risk_record(
     level: Level,
     scope: str,
+    interval: str,
     ts_ns: int,
     sigma: float,
     components: dict[str, float] | None,
     valid: bool,
 ) -> dict[str, Any]:
-    """Return one ``risk`` record."""
+    """Return one ``risk`` record of a normal distribution with standard deviation ``sigma``."""
     return {
-        "id": f"{level.key(scope)}|{ts_ns}",
+        "id": f"{level.key(scope, METHOD, interval)}|{ts_ns}",
         "ts_ns": ts_ns,
         "scope": scope,
         "method": METHOD,
+        "interval": interval,
         "confidence": level.confidence,
         "horizon": level.horizon,
         "var": level.var_factor * sigma,
@@ -74,8 +76,9 @@ class SymbolRisk(Stateless):
 
     name = "var"
 
-    def __init__(self, at: list[Level], min_observations: int) -> None:
+    def __init__(self, at: list[Level], interval_ns: int, min_observations: int) -> None:
         self._levels = at
+        self._interval = interval_name(interval_ns)
         self._min_observations = min_observations
 
     def process(self, work: Work, outbox: Outbox) -> None:
@@ -89,5 +92,8 @@ class SymbolRisk(Stateless):
             valid = bool(forecasts.observations[i] >= self._min_observations)
             partition = int(forecasts.partition[i])
             for level in self._levels:
-                record = risk_record(level, scope, end_ns, sigma, None, valid)
-                outbox.emit("risk", partition, end_ns, record["id"], level.key(scope), record)
+                record = normal_risk_record(
+                    level, scope, self._interval, end_ns, sigma, None, valid
+                )
+                key = level.key(scope, METHOD, self._interval)
+                outbox.emit("risk", partition, end_ns, record["id"], key, record)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tests.reference.symbols import METHOD, NORMAL, ClosedRiskBar, normal_var_es
-from tests.reference.vocabulary import Record, ReferenceSettings
+from tests.reference.vocabulary import Record, ReferenceSettings, interval_name
 
 Covariance = dict[tuple[str, str], float]
 
@@ -93,6 +93,7 @@ def risk_of(
     scope = f"portfolio:{name}"
     sigma, loads = sigma_and_loads(weights, covariance)
     records = []
+    interval = interval_name(settings.risk_interval_ns)
     for confidence in settings.confidences:
         z = NORMAL.inv_cdf(confidence)
         for horizon in settings.horizons:
@@ -105,10 +106,11 @@ def risk_of(
             }
             records.append(
                 {
-                    "id": f"{scope}|{METHOD}|{confidence!r}|{horizon}|{ts_ns}",
+                    "id": f"{scope}|{METHOD}|{interval}|{confidence!r}|{horizon}|{ts_ns}",
                     "ts_ns": ts_ns,
                     "scope": scope,
                     "method": METHOD,
+                    "interval": interval,
                     "confidence": confidence,
                     "horizon": horizon,
                     "var": var,

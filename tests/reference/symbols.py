@@ -157,6 +157,7 @@ class SymbolState:
     def risk_of(self, end_ns: int) -> list[Record]:
         """Return the risk records of the forecast made at the end of a bar."""
         scope = f"symbol:{self.symbol}"
+        interval = interval_name(self.settings.risk_interval_ns)
         records = []
         for confidence in self.settings.confidences:
             for horizon in self.settings.horizons:
@@ -164,10 +165,11 @@ class SymbolState:
                 var, shortfall = normal_var_es(sigma, confidence)
                 records.append(
                     {
-                        "id": f"{scope}|{METHOD}|{confidence!r}|{horizon}|{end_ns}",
+                        "id": f"{scope}|{METHOD}|{interval}|{confidence!r}|{horizon}|{end_ns}",
                         "ts_ns": end_ns,
                         "scope": scope,
                         "method": METHOD,
+                        "interval": interval,
                         "confidence": confidence,
                         "horizon": horizon,
                         "var": var,

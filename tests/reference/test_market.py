@@ -244,7 +244,7 @@ def test_volatility_var_and_es_of_a_symbol() -> None:
     ticks = trade(0, 100), trade(1, 101), trade(5, 99.99), beat(6)
     first, second = outputs(*ticks, settings=settings)["risk"]
     r1, r2 = 101 / 100 - 1, 99.99 / 101 - 1
-    assert first["id"] == f"symbol:A|ewma-normal|0.99|4|{2 * S}"
+    assert first["id"] == f"symbol:A|ewma-normal|1s|0.99|4|{2 * S}"
     assert (first["ts_ns"], first["valid"], second["valid"]) == (2 * S, False, True)
     assert first["var"] == pytest.approx(Z99 * 2 * abs(r1), rel=1e-12)
     assert first["es"] == pytest.approx(2 * abs(r1) * PHI_Z99 / 0.01, rel=1e-12)
@@ -363,7 +363,7 @@ def test_portfolio_var_and_its_components() -> None:
     ticks = trade(0, 100), trade(1, 102), other(0, 100), other(1, 101), beat(2), beat(2, 1)
     (record,) = of_portfolio(outputs(*ticks, settings=TWO)["risk"])
     # r = (2 %, 1 %), S = rr', w'Sw = (0.5 * 2 % + 0.25 * 1 %)^2 = (1.25 %)^2
-    assert record["id"] == f"portfolio:P|ewma-normal|0.99|1|{2 * S}"
+    assert record["id"] == f"portfolio:P|ewma-normal|1s|0.99|1|{2 * S}"
     assert record["var"] == pytest.approx(Z99 * 0.0125, rel=1e-12)
     assert record["es"] == pytest.approx(0.0125 * PHI_Z99 / 0.01, rel=1e-12)
     assert record["components"] == {

@@ -49,6 +49,7 @@ ONE_OF_EACH: dict[str, dict[str, Any]] = {
         "ts_ns": T0,
         "scope": "portfolio:é",
         "method": "ewma-normal",
+        "interval": "1m",
         "confidence": 0.99,
         "horizon": 1,
         "var": 0.0123,
