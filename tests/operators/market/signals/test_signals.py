@@ -1,0 +1,158 @@
+"""All signals at once: against the reference, and under the contract of operators."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from operators.market.signals.order_flow import OrderFlow
+from operators.market.signals.signals import Signals
+from state.clock import NS
+from tests.contracts import operators as contract
+from tests.driver import Driver
+from tests.operators.market.signals.making import OURS, operators, side_by_offset
+from tests.operators.market.test_against_reference import market_settings
+from tests.reference.compare import first_difference
+from tests.reference.signals import SignalSettings, features
+from tests.reference.streams import Stream, random_stream, reference_settings, streams
+from tests.reference.vocabulary import ReferenceSettings, Tick
+
+KINDS = {
+    "order-flow-imbalance",
+    "micro-price",
+    "realised-variance",
+    "kyle-lambda",
+    "hawkes",
+    "cusum",
+    "vpin",
+}
+
+
+def exact(ticks: list[Tick]) -> list[Tick]:
+    """Return the ticks with sizes whose sums are exact.
+
+    Whether a trade completes a bucket would otherwise be a matter of rounding.
+    """
+    return [replace(tick, size=max(0.25, round(tick.size * 4) / 4)) for tick in ticks]
+
+
+def difference(
+    stream: Stream, theirs: ReferenceSettings, ours: SignalSettings, seed: int, largest: int
+) -> str | None:
+    """Return where the operator first differs from the definition, or None."""
+    rng, ticks = random.Random(seed), exact(stream.ticks)
+    driver = Driver(
+        market_settings(theirs),
+        theirs.partitions,
+        shards=1 + seed % 2,
+        cut=lambda: rng.randint(1, largest),
+        restart=lambda: rng.random() < 0.2,
+        more=operators(ours, theirs.lateness_ns),
+    )
+    found = driver.run(ticks).get("features", [])
+    found.sort(key=lambda record: (record["ts_ns"], record["id"]))
+    expected = features(ticks, theirs, ours, side_by_offset)
+    return first_difference({"features": expected}, {"features": found}, 1e-12, 1e-12)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    stream=streams(reference_settings()),
+    seed=st.integers(0, 2**32),
+    largest=st.sampled_from([1, 3, 17, 4096]),
+)
+def test_signals_equal_the_definition(stream: Stream, seed: int, largest: int) -> None:
+    assert difference(stream, reference_settings(), OURS, seed, largest) is None
+
+
+def vary(seed: int) -> tuple[ReferenceSettings, SignalSettings]:
+    """Return settings that differ by seed in what decides about borders."""
+    rng = random.Random(seed)
+    theirs = replace(
+        reference_settings(rng.choice([1, 2, 3])),
+        lateness_ns=rng.choice([0, 1, NS // 2, NS, 3 * NS + 7]),
+        symbol_ttl_ns=rng.choice([10 * NS, 20 * NS, 1000 * NS]),
+    )
+    ours = replace(
+        OURS,
+        interval_ns=rng.choice([NS, 5 * NS]),
+        grid_ns=rng.choice([NS // 10, NS // 4]),
+        price=rng.choice(["mid", "trade"]),
+        kyle_trades=rng.choice([2, 7, 50]),
+        cusum_threshold=rng.choice([0.5, 2.0]) if seed % 2 else 0.0005,
+        cusum_of_sigma=seed % 2 == 1,
+        vpin_buckets=rng.choice([1, 4]),
+        vpin_volume=rng.choice([0.75, 100.0, 1000.0]),
+    )
+    return theirs, ours
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_signals_equal_the_definition_on_long_streams(seed: int) -> None:
+    theirs, ours = vary(seed)
+    assert difference(random_stream(seed, 700, theirs), theirs, ours, seed, 5 ** (seed % 5)) is None
+
+
+def test_the_streams_make_every_kind_of_signal() -> None:
+    theirs = reference_settings()
+    found = features(random_stream(3, 900, theirs).ticks, theirs, OURS, side_by_offset)
+    count = Counter(record["kind"] for record in found)
+    assert set(count) == KINDS
+    assert min(count.values()) >= 10, count
+    assert any(record["details"].get("jump_z") is not None for record in found)
+
+
+def test_the_operator_keeps_the_contract() -> None:
+    contract.check(operators(OURS, contract.MARKET.lateness))
+
+
+def test_it_keeps_it_when_lateness_exceeds_an_interval() -> None:
+    market = contract.MARKET.model_copy(update={"lateness": 3_500_000_000})
+    contract.check_cuts_and_restarts(operators(OURS, market.lateness), market)
+
+
+def test_an_identity_comes_once() -> None:
+    theirs = reference_settings()
+    driver = Driver(market_settings(theirs), 2, more=operators(OURS, theirs.lateness_ns))
+    found = driver.run(random_stream(5, 2000, theirs).ticks)["features"]
+    assert len({record["id"] for record in found}) == len(found) > 1000
+
+
+def test_a_window_without_a_trade_still_has_the_signals_of_its_quotes() -> None:
+    theirs = reference_settings(1)
+    quotes = [
+        Tick(0, i, "quote", 10 * NS + i, symbol="A", bid=9.0, bid_size=1.0 + i, ask=10.0,
+             ask_size=1.0)
+        for i in range(3)
+    ]  # fmt: skip
+    end = Tick(0, 3, "heartbeat", 20 * NS)
+    driver = Driver(market_settings(theirs), 1, more=operators(OURS, theirs.lateness_ns))
+    found = {r["kind"]: r for r in driver.run([*quotes, end])["features"]}
+    assert set(found) == {"order-flow-imbalance", "micro-price", "realised-variance"}
+    assert found["order-flow-imbalance"] == {
+        "id": f"A|order-flow-imbalance|{11 * NS}",
+        "ts_ns": 11 * NS,
+        "symbol": "A",
+        "kind": "order-flow-imbalance",
+        "value": 2.0,
+        "details": {"quotes": 3},
+    }
+
+
+def test_two_signals_of_one_kind_are_refused() -> None:
+    with pytest.raises(ValueError, match="two signals"):
+        Signals(NS, 0, [OrderFlow(), OrderFlow()])
+
+
+def test_what_is_shown_of_a_symbol_is_short() -> None:
+    theirs = reference_settings(1)
+    driver = Driver(market_settings(theirs), 1, more=operators(OURS, theirs.lateness_ns))
+    driver.run(random_stream(3, 200, theirs).ticks)
+    shown = driver._shards[0].describe("AAA")["0"]["signals"]
+    assert set(shown) == KINDS | {"prices"}
+    assert set(shown["kyle-lambda"]) == {"pending", "count", "sums"}
