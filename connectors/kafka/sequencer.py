@@ -1,0 +1,270 @@
+"""The sequencer: the messages of many topics, appended to one partition in the order of arrival.
+
+What is decided from that one topic alone is a function of its content, so a replay of it gives the
+same decisions. Each message keeps its key and its value, and says in a header where it came from.
+
+At-least-once: an epoch is durable only when the broker has acknowledged all that was appended
+in it, and the snapshot alone says where to go on; so after a crash some messages are appended
+again. The messages of one source partition are appended in the order of their offsets, by
+one idempotent producer, so that a reader drops a repetition by the largest offset seen.
+
+Time enters here too, as a record: once a second the wall clock appends one of its own, whose
+"offset" is the number of the second since 1970.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import cast
+
+from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
+from confluent_kafka import KafkaError, Message, TopicPartition
+
+from connectors.kafka.client import Cluster
+from connectors.kafka.delivery import Delivery, Headers, Outgoing
+from connectors.kafka.faults import GONE, PASSING
+from connectors.kafka.group import Group
+from connectors.kafka.sink import COUNTER_HEADER, GENERATION_HEADER, LENGTH_HEADER, ShardSink
+from connectors.kafka.topics import partition_count, watermarks
+from connectors.pacing import Pacing
+from state.clock import NS
+from state.errors import Broken, Misuse, OffsetGone, PartitionsChanged, SnapshotRefused
+from state.lifecycle import Lifecycle
+from state.metrics import KAFKA_ERRORS, MESSAGES
+from state.outputs import to_json
+from state.records import HEARTBEAT_HEADER
+
+LOG = logging.getLogger(__name__)
+
+SOURCE_HEADER = "headrace-source"
+"""``topic/partition/offset`` of the message that was appended."""
+
+CLOCK = "clock"
+"""The source topic of what the wall clock appends; no topic of Kafka's is called so."""
+
+KEPT_HEADERS = (COUNTER_HEADER, GENERATION_HEADER)
+"""What is appended of a message's own headers: by these a flow's outputs are told apart."""
+
+MAX_BYTES = 262_144
+"""A longer value is left out and its length told. So the broker, which judges whole batches,
+refuses none, and no message is sent a second time behind later ones."""
+
+VERSION = 1
+CLOSING_S = 5.0
+"""How long a drained process waits for the last commit."""
+
+Offsets = dict[str, dict[int, int]]
+State = tuple[str, int, Offsets]
+"""("sequencer", VERSION, {topic: {partition: next offset}})."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sequencing:
+    """What is appended to topic ``into``; ``start`` has an offset for each topic's partitions.
+
+    ``shards`` and ``local`` are as in a Subscription: the first shard does all of it. ``batch``
+    is the most messages taken at a time.
+    """
+
+    into: str
+    group: str
+    shards: Sequence[str]
+    local: Sequence[str]
+    start: Mapping[str, Mapping[int, int]]
+    batch: int
+
+
+class SequencerSource(FixedPartitionedSource[tuple[str, Outgoing], State]):
+    """Emits ``(shard name, message to append)``, of the first shard alone.
+
+    Raises at opening Misuse where the cluster cannot be used or ``into`` has more than one
+    partition; OffsetGone, PartitionsChanged, SnapshotRefused, and Broken for a fatal error.
+    """
+
+    def __init__(
+        self, cluster: Cluster, plan: Sequencing, lifecycle: Lifecycle, now_ns: Callable[[], int]
+    ) -> None:
+        self._cluster = cluster
+        self._plan = plan
+        self._lifecycle = lifecycle
+        self._now_ns = now_ns
+
+    def list_parts(self) -> list[str]:
+        """Return the first shard, where it is this process's."""
+        return [name for name in self._plan.shards[:1] if name in self._plan.local]
+
+    def build_part(self, step_id: str, for_part: str, resume_state: State | None) -> Sequencer:
+        """Open all topics at the snapshot, or at the flow's start."""
+        count = partition_count(self._cluster, self._plan.into)
+        if count != 1:
+            raise Misuse(f"{self._plan.into} has {count} partitions: an order needs exactly one")
+        offsets = _position(self._cluster, self._plan, resume_state)
+        return Sequencer(
+            self._cluster, self._plan, self._lifecycle, self._now_ns, for_part, offsets
+        )
+
+
+class Sequencer(StatefulSourcePartition[tuple[str, Outgoing], State]):
+    """One consumer of all topics, and the clock."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        plan: Sequencing,
+        lifecycle: Lifecycle,
+        now_ns: Callable[[], int],
+        name: str,
+        offsets: Offsets,
+    ) -> None:
+        self._plan = plan
+        self._lifecycle = lifecycle
+        self._now_ns = now_ns
+        self._name = name
+        self._offsets = offsets
+        self._snapshot: Offsets | None = _copy(offsets)
+        """The offsets of a snapshot that the next poll will know to be durable."""
+        self._second = 0
+        """The last one that the clock has told."""
+        self._drained = False
+        self._fatal: KafkaError | None = None
+        self._groups = {
+            topic: _group(cluster, plan.group, topic, len(partitions))
+            for topic, partitions in offsets.items()
+        }
+        self._consumer = cluster.consumer(plan.group, on_fatal=self._note_fatal)
+        self._consumer.assign(
+            [TopicPartition(t, p, o) for t, found in offsets.items() for p, o in found.items()]
+        )
+
+    def next_batch(self) -> list[tuple[str, Outgoing]]:
+        """Return what has been fetched, and the second that has begun; never waits."""
+        self._lifecycle.polled()
+        if self._snapshot is not None:
+            self._became_durable(self._snapshot)
+            self._snapshot = None
+        if self._lifecycle.stopping.is_set():
+            self._drained = True
+            raise StopIteration
+        self._check()
+        found = [m for m in self._consumer.consume(self._plan.batch, 0) if self._usable(m)]
+        appended = [self._take(message) for message in found]
+        appended += self._tick()
+        return [(self._name, outgoing) for outgoing in appended if outgoing is not None]
+
+    def snapshot(self) -> State:
+        """Return the state as plain values, copied."""
+        self._snapshot = _copy(self._offsets)
+        return ("sequencer", VERSION, _copy(self._offsets))
+
+    def close(self) -> None:
+        """Close the consumer; after a drain, commit the last offsets first."""
+        if self._drained:
+            self._became_durable(self._offsets)
+        self._consumer.close()
+        for group in self._groups.values():
+            group.close(CLOSING_S if self._drained else 0)
+
+    def _take(self, message: Message) -> Outgoing | None:
+        """Move on over a message; return what is appended of it, None for a heartbeat."""
+        # The accessors are typed as if every message were an error.
+        topic, partition, offset = str(message.topic()), message.partition(), message.offset()
+        assert partition is not None
+        assert offset is not None
+        self._offsets[topic][partition] = offset + 1
+        MESSAGES.labels(topic).inc()
+        own = dict(cast("Headers", message.headers() or ()))
+        value = message.value() or b""
+        if not value and HEARTBEAT_HEADER in own:
+            return None
+        headers: Headers = [(SOURCE_HEADER, f"{topic}/{partition}/{offset}".encode())]
+        headers += [(name, own[name]) for name in KEPT_HEADERS if name in own]
+        key = message.key()
+        if len(value) + len(key or b"") > MAX_BYTES:
+            headers.append((LENGTH_HEADER, str(len(value)).encode()))
+            key, value = None, b""
+        return Outgoing(self._plan.into, key, value, headers)
+
+    def _tick(self) -> list[Outgoing]:
+        now_ns = self._now_ns()
+        second = now_ns // NS
+        if second <= self._second:
+            return []
+        self._second = second
+        headers: Headers = [(SOURCE_HEADER, f"{CLOCK}/0/{second}".encode())]
+        value = to_json({"type": "clock", "ts_ns": now_ns})
+        return [Outgoing(self._plan.into, CLOCK.encode(), value, headers)]
+
+    def _became_durable(self, offsets: Offsets) -> None:
+        for topic, partitions in offsets.items():
+            self._groups[topic].durable(partitions)
+
+    def _check(self) -> None:
+        for group in self._groups.values():
+            group.check()
+        if self._fatal is not None:
+            raise Broken(f"Kafka consumer of the sequencer: {self._fatal.str()}")
+
+    def _note_fatal(self, error: KafkaError) -> None:
+        self._fatal = error
+
+    def _usable(self, message: Message) -> bool:
+        """Return whether this is a message; raise where going on would skip one."""
+        error = message.error()
+        if error is None:
+            return True
+        code, topic, p = error.code(), message.topic(), message.partition()
+        KAFKA_ERRORS.labels(error.name()).inc()
+        if code in GONE and topic is not None and p is not None:
+            at = TopicPartition(topic, p)
+            low, high = self._consumer.get_watermark_offsets(at, cached=True)
+            raise OffsetGone(topic, p, self._offsets[topic][p], low, high)
+        if code not in PASSING or error.fatal():
+            raise Broken(f"Kafka cannot deliver {topic}[{p}]: {error.str()}")
+        LOG.warning("%s[%s]: %s", topic, p, error.str())
+        return False
+
+
+class SequencerSink(ShardSink[Outgoing]):
+    """Appends ``(shard name, message)``; its snapshot is the promise that all is acknowledged."""
+
+    def __init__(self, cluster: Cluster, plan: Sequencing, lifecycle: Lifecycle) -> None:
+        # An order waits for nothing: what is there when the producer is free goes together.
+        at_once = replace(cluster, options={"linger.ms": "0", **cluster.options})
+        super().__init__(Delivery(at_once, lifecycle), plan.shards, plan.local)
+
+    def _send(self, item: Outgoing) -> None:
+        self._delivery.send(item)
+
+
+def _group(cluster: Cluster, group: str, topic: str, partitions: int) -> Group:
+    """Return the started group of one topic: commits to look at, and a count of partitions."""
+    # Nothing is merged by event time here, so nothing is paced.
+    found = Group(cluster, group, topic, partitions, list(range(partitions)), Pacing(partitions, 0))
+    found.start()
+    return found
+
+
+def _position(cluster: Cluster, plan: Sequencing, state: State | None) -> Offsets:
+    """Return the next offsets at opening."""
+    offsets = _copy(plan.start)
+    if state is not None:
+        kind, version, offsets = state
+        if (kind, version) != ("sequencer", VERSION):
+            raise SnapshotRefused("source", f"{kind} {version}", f"sequencer {VERSION}")
+        if sorted(offsets) != sorted(plan.start):
+            raise SnapshotRefused("list of topics", sorted(offsets), sorted(plan.start))
+    for topic, partitions in offsets.items():
+        marks = watermarks(cluster, topic)
+        if len(marks) != len(partitions):
+            raise PartitionsChanged(topic, len(partitions), len(marks))
+        for p, offset in partitions.items():
+            low, high = marks[p]
+            if not low <= offset <= high:
+                raise OffsetGone(topic, p, offset, low, high)
+    return _copy(offsets)
+
+
+def _copy(offsets: Mapping[str, Mapping[int, int]]) -> Offsets:
+    return {topic: dict(partitions) for topic, partitions in offsets.items()}
