@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
@@ -14,6 +14,7 @@ from bytewax.recovery import init_db_dir
 
 from connectors.kafka.client import Cluster
 from connectors.kafka.delivery import Delivery
+from connectors.kafka.sequencer import SequencerSink, SequencerSource, Sequencing
 from connectors.kafka.sink import DeadLetterSink, KafkaSink
 from connectors.kafka.source import BlockT, KafkaSource, Subscription
 from connectors.kafka.topics import ensure_topics, resolve_start
@@ -28,9 +29,10 @@ from flows.generation import (
     find_generation,
     sync_directory,
 )
-from flows.runner import Context, Flow, MakeSource, Sinks, find_flow
-from flows.settings import Kafka, Part, Settings, settings_hash
+from flows.runner import Context, Flow, MakeSequencer, MakeSource, Sinks, find_flow
+from flows.settings import MODELS, Kafka, Part, Settings, settings_hash, trading_hash
 from flows.systems import output_topic
+from state.clock import now_ns
 from state.errors import Misuse, SnapshotRefused
 from state.lifecycle import Lifecycle
 from state.outputs import DEAD
@@ -43,7 +45,13 @@ RECOVERY_PARTS = 1
 _until_exit = ExitStack()
 """What `standalone` holds: it returns before the flow runs."""
 
-KEY_FIELDS = {"signals": "scope", "gaps": "symbol", "late": "symbol"}
+KEY_FIELDS = {
+    "signals": "scope",
+    "gaps": "symbol",
+    "late": "symbol",
+    "decisions": "account",
+    "audit": "chain",
+}
 """The message key of outputs that are not tables."""
 
 
@@ -67,6 +75,8 @@ def group_name(settings: Settings, system: str, generation: int) -> str:
 
 def flow_hash(settings: Settings, flow: str) -> str:
     """Return the hash of the settings on which a flow's outputs and state depend."""
+    if flow == "trading":
+        return trading_hash(settings.trading)
     # History stores what it reads, whatever the settings of the flow that wrote it.
     system = Part() if flow == "history" else settings.market
     return settings_hash(system, settings.kafka.shards)
@@ -79,17 +89,29 @@ def connect(
     cluster = cluster_of(settings.kafka)
     shards = shard_names(settings.kafka.shards)
     local = tuple(name for name in shards if worker_of(name, workers) == index)
+    group = group_name(settings, start.system, start.generation)
+
+    def first_offsets(topic: str) -> dict[int, int]:
+        offsets = start.offsets.get(topic)
+        if offsets is None:
+            raise SnapshotRefused("list of topics", ", ".join(start.offsets) or "empty", topic)
+        return offsets
 
     def source(
         topic: str, decode: Callable[[Messages], BlockT]
     ) -> FixedPartitionedSource[tuple[str, BlockT], Any]:
-        offsets = start.offsets.get(topic)
-        if offsets is None:
-            raise SnapshotRefused("list of topics", ", ".join(start.offsets) or "empty", topic)
-        group = group_name(settings, start.system, start.generation)
+        offsets = first_offsets(topic)
         subscription = Subscription(topic, group, shards, local, offsets, settings.kafka.batch)
         pacing = Pacing(len(offsets), settings.market.max_skew)
         return KafkaSource(cluster, subscription, decode, lifecycle, pacing)
+
+    def sequencer(topics: Sequence[str], into: str) -> tuple[SequencerSource, SequencerSink]:
+        offsets = {topic: first_offsets(topic) for topic in topics}
+        plan = Sequencing(into, group, shards, local, offsets, settings.kafka.batch)
+        return (
+            SequencerSource(cluster, plan, lifecycle, now_ns),
+            SequencerSink(cluster, plan, lifecycle),
+        )
 
     delivery = Delivery(cluster, lifecycle)
     return Context(
@@ -100,6 +122,8 @@ def connect(
         lifecycle=lifecycle,
         local=local,
         source=source,
+        sequencer=sequencer,
+        has=lambda topic: settings.market.daily or topic not in (*settings.market.events, MODELS),
         sinks=Sinks(
             redis=RedisSink(
                 settings.redis.url,
@@ -173,6 +197,7 @@ def prepare(flow: Flow, generation: Generation, start_at: str, settings: Setting
             )
         cluster = cluster_of(settings.kafka)
         where = start_at or settings.kafka.start
+        ensure_topics(cluster, dict.fromkeys(flow.inputs(settings), 1), {"retention.ms": "-1"})
         topics = _topics_read(flow, generation, settings)
         offsets = {topic: resolve_start(cluster, topic, where) for topic in topics}
         partitions = max((len(found) for found in offsets.values()), default=1)
@@ -199,9 +224,19 @@ def _topics_read(flow: Flow, generation: Generation, settings: Settings) -> list
 
         return source
 
+    def note_all(make: MakeSequencer) -> MakeSequencer:
+        def sequencer(topics: Sequence[str], into: str) -> Any:
+            asked.extend(topics)
+            draft.offsets.update({topic: {} for topic in topics})
+            return make(topics, into)
+
+        return sequencer
+
     draft = Start(flow.name, generation.number, "", {})
     context = connect(draft, settings, Lifecycle())
-    flow.build(replace(context, source=note(context.source)))
+    assert context.sequencer is not None
+    noted = replace(context, source=note(context.source), sequencer=note_all(context.sequencer))
+    flow.build(noted)
     return list(dict.fromkeys(asked))
 
 

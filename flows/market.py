@@ -5,6 +5,7 @@
     ticks ── shard ─┬─ outputs of each partition ──────────────┬─ redis
       │             └─ handover ── portfolio (all partitions) ─┴─ topics
       └─ dead letters ── dead
+    events ── merge ── daily (flows/daily.py) ── the same sinks
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ import bytewax.operators as op
 from bytewax.dataflow import Dataflow
 
 from connectors.market.decode import TickDecoder
+from flows.daily import add_daily
 from flows.live import standalone
 from flows.portfolio import PortfolioLogic
-from flows.settings import Market, settings_hash
-from flows.shard import ShardLogic, TickShard
+from flows.settings import MODELS, Market, Settings, settings_hash
+from flows.shard import ShardLogic, TickShard, dead_letters
 from operators.market.bars import Bars
 from operators.market.breach import Breaches
 from operators.market.conditions import Conditions
@@ -34,10 +36,9 @@ from operators.market.var import SymbolRisk, levels
 from operators.market.volatility import Volatility
 from operators.market.watermark import Watermarks
 from operators.operator import Operator
-from state.records import DeadLetter, OutputBatch
+from state.records import OutputBatch
 from state.shards import shard_name
 from state.snapshots import unpack
-from state.ticks import TickBlock
 
 if TYPE_CHECKING:
     from flows.runner import Context
@@ -54,9 +55,7 @@ def chain(market: Market) -> list[Operator]:
         Nbbo(min(market.intervals), market.lateness),
         Bars(market.intervals, market.lateness),
         Volatility(risk.interval, market.intervals.index(risk.interval), risk.decay),
-        SymbolRisk(
-            levels(risk.confidences, risk.horizons), risk.interval, risk.min_observations
-        ),
+        SymbolRisk(levels(risk.confidences, risk.horizons), risk.interval, risk.min_observations),
         Breaches(risk.breach_confidence, risk.min_observations),
         Late(),
     ]
@@ -102,6 +101,9 @@ def build(context: Context, more: Callable[[], Iterable[Operator]] = tuple) -> D
         return PortfolioLogic(make_portfolios(market), fingerprint, resume)
 
     flow = Dataflow("market")
+    if not context.has(market.topic) and any(map(context.has, market.events)):
+        add_daily(flow, context)
+        return flow
     decoder = TickDecoder(market.max_ahead)
     blocks = op.input("ticks", flow, context.source(market.topic, decoder.decode))
     worked = op.stateful_batch("shard", blocks, shard_logic)
@@ -110,8 +112,14 @@ def build(context: Context, more: Callable[[], Iterable[Operator]] = tuple) -> D
     outputs = op.merge("outputs", op.flat_map("batches", worked, _batches), merged)
     op.output("redis", outputs, context.sinks.redis)
     op.output("topics", outputs, context.sinks.outputs)
-    op.output("dead", op.flat_map("dead_letters", blocks, _dead_letters), context.sinks.dead)
+    op.output("dead", op.flat_map("dead_letters", blocks, dead_letters), context.sinks.dead)
+    add_daily(flow, context)
     return flow
+
+
+def inputs(settings: Settings) -> list[str]:
+    """Return the topics of events, where daily risk is wanted."""
+    return [*settings.market.events, MODELS] if settings.market.daily else []
 
 
 def flow() -> Dataflow:
@@ -151,8 +159,3 @@ def _handovers(item: tuple[str, Item]) -> list[tuple[str, Handover]]:
     # Under one shard's name, so that the sinks of what comes of it are on the same worker.
     result = item[1]
     return [] if isinstance(result, OutputBatch) else [(shard_name(0), result)]
-
-
-def _dead_letters(item: tuple[str, TickBlock]) -> list[tuple[str, DeadLetter]]:
-    name, block = item
-    return [(name, letter) for letter in block.dead]

@@ -27,6 +27,7 @@ from bytewax.dataflow import Dataflow
 from bytewax.inputs import FixedPartitionedSource
 from bytewax.outputs import Sink
 
+from connectors.kafka.delivery import Outgoing
 from connectors.kafka.source import BlockT
 from flows.settings import Settings
 from flows.systems import SYSTEMS, flow_name
@@ -43,6 +44,15 @@ class MakeSource(Protocol):
         self, topic: str, decode: Callable[[Messages], BlockT]
     ) -> FixedPartitionedSource[tuple[str, BlockT], Any]:
         """Return a source of ``(shard name, decode(messages))``, one partition a shard."""
+
+
+class MakeSequencer(Protocol):
+    """Makes the source and the sink that append the messages of some topics to one."""
+
+    def __call__(
+        self, topics: Sequence[str], into: str
+    ) -> tuple[FixedPartitionedSource[tuple[str, Outgoing], Any], Sink[tuple[str, Outgoing]]]:
+        """Return both; what is between them is ``(shard name, message)``."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +82,12 @@ class Context:
     """The names of the shards that this worker runs."""
     source: MakeSource
     sinks: Sinks
+    has: Callable[[str], bool] = lambda topic: True
+    """Whether the topic of events can be read: a recording may lack it."""
+    ends: bool = False
+    """Whether the input has an end, as a recording has."""
+    sequencer: MakeSequencer | None = None
+    """Appends topics to one; None over a recording, which holds what was appended."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +100,8 @@ class Flow:
     """Compiles or loads what would otherwise be compiled while records wait."""
     outputs: Sequence[str]
     """The outputs whose topics are created where they are missing."""
+    inputs: Callable[[Settings], Sequence[str]] = lambda settings: ()
+    """The topics of rare events that are created, of one partition, where they are missing."""
 
 
 def find_flow(flow: str) -> Flow:
@@ -104,11 +122,17 @@ def find_flow(flow: str) -> Flow:
         build,
         getattr(module, "warm_up", _nothing),
         getattr(module, "OUTPUTS", outputs),
+        getattr(module, "inputs", _no_topics),
     )
 
 
 def _nothing() -> None:
     """Warm nothing up: importing the flow compiled its kernels."""
+
+
+def _no_topics(_: Settings) -> Sequence[str]:
+    """Return no topic: whoever feeds a flow makes its topics."""
+    return ()
 
 
 def _import_file(path: Path) -> object:

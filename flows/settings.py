@@ -170,8 +170,6 @@ class Risk(Part):
     age_decay: float = Field(default=0.99, gt=0, lt=1)
     paths: int = Field(default=10_000, ge=100)
     degrees_of_freedom: int = Field(default=5, ge=3)
-    contributions: bool = False
-    """Whether marginal, component and incremental VaR of each position are emitted."""
     scenarios: Annotated[dict[str, Scenario], BeforeValidator(scenarios_of)] = {}
     """Stress scenarios by name, or the TOML file that holds them."""
 
@@ -218,6 +216,20 @@ class Target(Part):
     """The most of sum |new - present|."""
     groups: dict[str, WeightGroup] = {}
 
+    def constraints(self) -> dict[str, Any]:
+        """Return the constraints as a request for weights says them."""
+        said: dict[str, Any] = {"long_only": self.long_only}
+        if self.bounds:
+            said["bounds"] = {s: {"min": b.least, "max": b.most} for s, b in self.bounds.items()}
+        if self.turnover is not None:
+            said["turnover"] = self.turnover
+        if self.groups:
+            said["groups"] = {
+                name: {"symbols": list(g.symbols), "min": g.least, "max": g.most}
+                for name, g in self.groups.items()
+            }
+        return said
+
 
 class Market(Part):
     """The market system. All of it is part of the settings' hash."""
@@ -232,6 +244,8 @@ class Market(Part):
     """A trade does not count where one of its condition's words (split at ':') is here."""
     excluded_bits: int = 0
     """... or where a word of hexadecimal digits has one of these bits."""
+    daily: bool = False
+    """Whether the live flow makes daily risk; a replay does where the recording holds events."""
     events: tuple[str, ...] = (
         "market.closes",
         "market.portfolios",
@@ -258,6 +272,22 @@ class Market(Part):
         return self
 
 
+class Trading(Part):
+    """The trading controls. All of it is part of the settings' hash."""
+
+    topics: tuple[str, ...] = (
+        "market.orders",
+        "market.control",
+        "market.bands",
+        "market.nbbo",
+        "market.risk",
+        "market.pnl",
+    )
+    """What is sequenced: orders and control events first, then what controls go by."""
+    sequenced: str = "market.sequenced"
+    """The topic that gives them one order, of one partition."""
+
+
 class Settings(BaseSettings):
     """All settings; ``flows.config`` loads them and tells where each came from."""
 
@@ -270,9 +300,19 @@ class Settings(BaseSettings):
     postgres: Postgres = Postgres()
     run: Run = Run()
     market: Market = Market()
+    trading: Trading = Trading()
+
+
+MODELS = "market.models"
+"""The topic of answers to requests; where a recording lacks it, the flow computes them."""
 
 
 def settings_hash(system: Part, shards: int) -> str:
     """Return a hash of everything that outputs and state layout depend on."""
     content: dict[str, Any] = {"shards": shards, "system": system.model_dump(mode="json")}
     return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
+
+
+def trading_hash(trading: Trading) -> str:
+    """Return the hash of the settings of trading: one shard decides, however many there are."""
+    return settings_hash(trading, 1)

@@ -15,11 +15,18 @@ from operators.market.symbols import Symbols
 from operators.market.watermark import UNKNOWN_NS, Watermarks
 from operators.operator import Operator, Work, grown
 from state.clock import NS, now_ns
+from state.events import EventBlock
 from state.metrics import OUTPUTS, RECORDS, SNAPSHOT_BYTES, WATERMARK_DELAY
 from state.outputs import to_json
-from state.records import OutputBatch
+from state.records import DeadLetter, OutputBatch
 from state.snapshots import pack, pack_array, unpack, unpack_array
 from state.ticks import HEARTBEAT, TickBlock
+
+
+def dead_letters(item: tuple[str, TickBlock | EventBlock]) -> list[tuple[str, DeadLetter]]:
+    """Return the dead letters of a block under its shard's name: a step of a flow."""
+    name, block = item
+    return [(name, letter) for letter in block.dead]
 
 
 class Outputs:
@@ -188,7 +195,7 @@ class TickShard:
         self._progress[moved] = passed[moved]
         progress = dict(zip(moved.tolist(), passed[moved].tolist(), strict=True))
         topic, partitions = work.block.topic, work.block.partitions
-        return Handover(topic, partitions, progress, self._closes(work), [])
+        return Handover(topic, partitions, progress, self._closes(work))
 
     def _closes(self, work: Work) -> list[Close]:
         f = work.forecasts

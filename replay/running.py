@@ -72,6 +72,8 @@ def replay(
         local=tuple(shard_names(settings.kafka.shards)),
         source=source,
         # What Redis and the topics hold is the same records: one copy is enough.
+        has=recording.partitions.__contains__,
+        ends=True,
         sinks=Sinks(redis=_Nowhere(), outputs=FileSink(files.add), dead=FileSink(files.add_dead)),
     )
     flow.warm_up()

@@ -51,6 +51,10 @@ SINK_QUEUE = Gauge(
     "headrace_sink_queue_depth", "Records handed to a sink, not acknowledged", ["sink"]
 )
 SINK_WAITING = Gauge("headrace_sink_waiting", "1 while the flow waits for this sink", ["sink"])
+UNANSWERED = Gauge("headrace_models_unanswered", "Requests for fits without an answer yet")
+DAILY_WAITING = Gauge(
+    "headrace_daily_waiting", "Session closes and events that wait for the answer of a fit"
+)
 MODEL_VALID = Gauge(
     "headrace_model_valid", "1 where the last risk figure of a portfolio was valid", ["scope"]
 )

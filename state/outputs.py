@@ -38,7 +38,6 @@ MARKET = (
     Output("market", "bands", "ts_ns", keyed=True),
     Output("market", "pnl", "ts_ns", keyed=True),
     Output("market", "backtest", "ts_ns", keyed=True),
-    Output("market", "contributions", "ts_ns", keyed=True),
     Output("market", "stress", "ts_ns", keyed=True),
     Output("market", "weights", "ts_ns", keyed=True),
     Output("market", "requests", "ts_ns"),

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from connectors.market.heartbeat import heartbeat_ns
 from connectors.market.json_ticks import parse_json
 from connectors.market.kernels import MAX_TIME_NS
-from state.errors import BadRecord, FromTheFuture, OutOfRange
+from state.errors import BadRecord, FromTheFuture, OutOfRange, WrongType
 from state.events import Event, EventBlock
 from state.records import SEQUENCE_HEADER, DeadLetter, Messages
 from state.ticks import MAX_SYMBOL
@@ -98,6 +98,18 @@ _EVENT: TypeAdapter[_Message] = TypeAdapter(
 )
 
 
+class _Answer(_Message):
+    id: str
+    model: str
+    scope: str
+    status: Literal["ok", "failed"]
+    reason: str
+    output: dict[str, Any]
+
+
+_ANSWER: TypeAdapter[_Answer] = TypeAdapter(_Answer)
+
+
 class EventDecoder:
     """Decodes the batches of one shard of an event topic; keeps nothing between them.
 
@@ -130,6 +142,28 @@ class EventDecoder:
         if body["ts_ns"] > latest_ns:
             raise FromTheFuture("ts_ns is too far ahead of the Kafka timestamp")
         return Event(body["ts_ns"], messages.coordinates(row), body)
+
+
+class AnswerDecoder:
+    """Decodes answers to model requests; they count from a time to come."""
+
+    def decode(self, messages: Messages) -> EventBlock:
+        """Return the answers in order, their bodies as they were written, and dead letters."""
+        block = EventBlock(messages.topic, messages.partitions, [], ranges=dict(messages.ranges))
+        for row in range(len(messages)):
+            value = messages.value(row)
+            if not value:
+                continue
+            try:
+                body = parse_json(value)
+                _ANSWER.validate_python(body)
+            except ValidationError:
+                block.dead.append(_letter(messages, row, WrongType("no answer to a request")))
+            except BadRecord as error:
+                block.dead.append(_letter(messages, row, error))
+            else:
+                block.events.append(Event(body["ts_ns"], messages.coordinates(row), body))
+        return block
 
 
 def event_of(fields: dict[str, Any]) -> dict[str, Any]:

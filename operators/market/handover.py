@@ -7,12 +7,9 @@ from typing import NamedTuple
 Close = tuple[int, str, float, bool]
 """(end of the risk bar in ns, symbol, simple return, whether there was a bar before it)."""
 
-SessionClose = tuple[int, str, float]
-"""(end of the session in ns, symbol, last price in it)."""
-
 
 class Handover(NamedTuple):
-    """Closed bars and sessions of one block, and how far its partitions have got.
+    """Closed bars of one block, and how far its partitions have got.
 
     ``passed``: the last multiple of the risk interval (ns) that the watermark of each
     partition that moved has passed.
@@ -22,4 +19,3 @@ class Handover(NamedTuple):
     partitions: int
     passed: dict[int, int]
     closes: list[Close]
-    sessions: list[SessionClose]

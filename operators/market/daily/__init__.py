@@ -1,0 +1,1 @@
+"""Daily risk: portfolios from session close to session close, by every method."""

@@ -1,0 +1,228 @@
+"""Daily risk as a whole: closes, events and answers in; figures, profits and requests out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from operators.market.audit import AuditChain
+from operators.market.daily.assets import Action, Assets
+from operators.market.daily.book import Book, Record
+from operators.market.daily.holdings import Holdings
+from operators.market.daily.planner import Planner, View
+from operators.market.daily.requests import Answer, Request, Requests
+from operators.market.daily.settings import DailySettings
+from operators.market.daily.stress import Stress
+from operators.market.merge import Item
+from operators.market.models import GARCH
+
+Compute = Callable[[Request], Answer]
+
+
+class Daily:
+    """Works on complete times in order; what an answer is missing for waits.
+
+    ``compute`` answers requests at once, where nobody else does: in a replay of a recording
+    that holds no answers.
+    """
+
+    def __init__(
+        self, settings: DailySettings, settings_hash: str = "", compute: Compute | None = None
+    ) -> None:
+        self._settings = settings
+        self._hash = settings_hash
+        self._compute = compute
+        self._assets = Assets(settings.retained)
+        self._books: dict[str, Book] = {}
+        self._views: dict[str, dict[str, View]] = {}
+        self._requests = Requests()
+        self._planner = Planner(settings)
+        self._stress = Stress(settings.scenarios)
+        self._audit = AuditChain("market")
+        self._queue: list[tuple[int, list[Item]]] = []
+        for name, weights in sorted(settings.portfolios.items()):
+            self._hold(name, weights, "daily", 1.0)
+
+    @property
+    def waiting(self) -> int:
+        """Return how many complete times wait for an answer."""
+        return len(self._queue)
+
+    @property
+    def unanswered(self) -> int:
+        """Return how many requests have no answer yet."""
+        return self._requests.waiting
+
+    def accept(self, time_ns: int, items: list[Item]) -> list[Record]:
+        """Take a complete time; return the records of all times that can be worked on now."""
+        self._queue.append((time_ns, items))
+        return self._drain()
+
+    def answer(self, answer: Answer) -> list[Record]:
+        """Take an answer; return the records of the times that waited for it alone."""
+        return self._drain() if self._requests.take(answer) else []
+
+    def finish(self, compute: Compute) -> list[Record]:
+        """Compute the answers that will not come any more; return the records of what waited."""
+        self._compute = compute
+        return self._drain()
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return a copy of the state."""
+        return {
+            "assets": self._assets.snapshot(),
+            "books": {name: book.snapshot() for name, book in self._books.items()},
+            "views": {name: dict(views) for name, views in self._views.items()},
+            "requests": self._requests.snapshot(),
+            "planner": self._planner.snapshot(),
+            "stress": self._stress.snapshot(),
+            "audit": self._audit.snapshot(),
+            "queue": [(time_ns, list(items)) for time_ns, items in self._queue],
+        }
+
+    def restore(self, parts: dict[str, Any]) -> None:
+        """Take over a snapshot's state."""
+        self._assets.restore(parts["assets"])
+        self._books = {
+            name: Book.restored(name, kept, self._settings, self._assets)
+            for name, kept in parts["books"].items()
+        }
+        self._views = {name: dict(views) for name, views in parts["views"].items()}
+        self._requests.restore(parts["requests"])
+        self._planner.restore(parts["planner"])
+        self._stress.restore(parts["stress"])
+        self._audit.restore(parts["audit"])
+        self._queue = [(time_ns, list(items)) for time_ns, items in parts["queue"]]
+
+    def _drain(self) -> list[Record]:
+        records: list[Record] = []
+        while self._queue:
+            time_ns, items = self._queue[0]
+            for request in self._requests.missing(time_ns):
+                if self._compute is None:
+                    return records
+                self._requests.take(self._compute(request))
+            records.extend(self._step(time_ns, items))
+            del self._queue[0]
+        return records
+
+    def _step(self, time_ns: int, items: list[Item]) -> Iterator[Record]:
+        touched: set[str] = set()
+        for request, answer in self._requests.in_force(time_ns):
+            yield from self._use(time_ns, request, answer, touched)
+        prices: dict[str, float] = {}
+        for item in items:
+            body = item[-1]
+            if body["type"] == "closes":
+                prices.update(body["prices"])
+            else:
+                touched |= self._apply(body)
+        if prices:
+            yield from self._close(time_ns, prices)
+        elif self._assets.sessions:
+            for name in sorted(touched & set(self._books)):
+                yield from self._books[name].forecast(time_ns, self._assets)
+
+    def _close(self, time_ns: int, prices: dict[str, float]) -> Iterator[Record]:
+        happened = self._assets.close(time_ns, prices)
+        if happened is None:
+            for book in self._books.values():
+                if book.holdings.kind == "positions":
+                    book.holdings.value_quantities(self._assets)
+            return
+        self._stress.observe(time_ns, self._assets)
+        for name in sorted(self._books):
+            book = self._books[name]
+            yield from book.judge(time_ns, happened, self._assets)
+            yield from book.forecast(time_ns, self._assets)
+            yield from self._stress.losses(time_ns, book)
+            views = self._views.get(name, {})
+            for request in self._planner.due(time_ns, book, self._assets, views):
+                self._requests.ask(request)
+                yield "requests", time_ns, request["id"], "", request
+
+    def _apply(self, body: dict[str, Any]) -> set[str]:
+        """Apply an event; return the portfolios whose figures it changes."""
+        kind = body["type"]
+        if kind in ("split", "dividend"):
+            ex_ns = body["ex_ns"] or body["ts_ns"]
+            ratio, cash = body.get("ratio", 1.0), body.get("amount", 0.0)
+            self._assets.announce(Action(ex_ns, body["symbol"], ratio, cash))
+            return set()
+        name = body["portfolio"]
+        if kind == "view":
+            views = self._views.setdefault(name, {})
+            views.pop(body["view"], None)
+            if body["return"] is not None:
+                kept = ("assets", "return", "confidence")
+                views[body["view"]] = {field: body[field] for field in kept}
+            return set()
+        if kind == "position":
+            self._set_position(name, body["symbol"], body["quantity"])
+        elif body["weights"]:
+            self._hold(name, body["weights"], body["rebalance"], body["value"])
+        else:
+            self._books.pop(name, None)
+        return {name}
+
+    def _hold(self, name: str, weights: Any, kind: Any, value: float) -> None:
+        book = self._books.get(name)
+        if book is None or book.holdings.kind != kind:
+            holdings = Holdings(kind, value if book is None else book.holdings.value)
+            book = self._book(name, holdings)
+        book.holdings.set_weights(weights, self._assets)
+
+    def _set_position(self, name: str, symbol: str, quantity: float) -> None:
+        book = self._books.get(name)
+        if book is None or book.holdings.kind != "positions":
+            book = self._book(name, Holdings("positions", 0.0))
+        book.holdings.set_quantity(symbol, quantity, self._assets)
+
+    def _book(self, name: str, holdings: Holdings) -> Book:
+        """Return the portfolio under other holdings; its past forecasts stay judged."""
+        book = self._books.get(name)
+        if book is None:
+            book = self._books[name] = Book(name, holdings, self._settings)
+        book.holdings = holdings
+        return book
+
+    def _use(
+        self, time_ns: int, request: Request, answer: Answer, touched: set[str]
+    ) -> Iterator[Record]:
+        """Let an answer count from now on."""
+        name = request["scope"].removeprefix("portfolio:")
+        book = self._books.get(name)
+        if book is None:
+            return
+        if request["model"] == GARCH:
+            if answer["status"] == "ok":
+                book.forecasts.set_garch(**answer["output"])
+            what = {"model": answer["id"], "status": answer["status"], "reason": answer["reason"]}
+        else:
+            record = self._weights(time_ns, name, request, answer)
+            if self._settings.targets[name].apply and not record["stale"]:
+                book.holdings.set_weights(record["weights"], self._assets)
+                touched.add(name)
+            yield "weights", time_ns, record["id"], record["scope"], record
+            what = {k: record[k] for k in ("model", "weights", "stale", "reason")}
+        what |= {"scope": request["scope"], "settings": self._hash, "data_ns": request["ts_ns"]}
+        entry = self._audit.append(time_ns, what)
+        yield "audit", entry["ts_ns"], entry["id"], "", entry
+
+    def _weights(self, time_ns: int, name: str, request: Request, answer: Answer) -> dict[str, Any]:
+        """Return the ``weights`` record: the answer's, or the last good ones, stale."""
+        good = answer["status"] == "ok"
+        if good:
+            self._planner.targets[name] = answer["output"]["weights"]
+        weights = self._planner.targets.get(name, request["input"]["current"])
+        return {
+            "id": f"{request['scope']}|{time_ns}",
+            "ts_ns": time_ns,
+            "scope": request["scope"],
+            "objective": request["input"]["objective"],
+            "weights": dict(weights),
+            "stale": not good,
+            "reason": answer["reason"],
+            "solver": answer["output"].get("solver", ""),
+            "model": answer["id"],
+        }

@@ -1,0 +1,98 @@
+"""What a portfolio holds: weights that are set, or quantities of shares."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from operators.market.daily.assets import Action, Assets
+
+Kind = Literal["daily", "never", "positions"]
+"""Weights restored at each close, weights that drift with prices, or quantities."""
+
+
+class Holdings:
+    """A portfolio's weights by symbol, in the order of the names, and its value.
+
+    Weights are shares of the value (of the gross value, sum |q p|, for quantities, which
+    therefore may be long and short at once). ``changed`` says that weights are other than those
+    under which the portfolio was last valued.
+    """
+
+    def __init__(self, kind: Kind, value: float) -> None:
+        self.kind: Kind = kind
+        self.value = value
+        self.symbols: list[str] = []
+        self.columns: NDArray[np.int64] = np.empty(0, np.int64)
+        self.weights: NDArray[np.float64] = np.empty(0)
+        self.quantities: dict[str, float] = {}
+        self.gross = value
+        """What the weights are shares of, in money."""
+        self.changed = True
+
+    def set_weights(self, weights: Mapping[str, float], assets: Assets) -> None:
+        """Hold these weights from now on."""
+        self.symbols = sorted(weights)
+        self.columns = assets.columns_of(self.symbols)
+        self.weights = np.array([weights[s] for s in self.symbols])
+        self.changed = True
+
+    def set_quantity(self, symbol: str, quantity: float, assets: Assets) -> None:
+        """Hold so many shares of a symbol from now on."""
+        self.quantities.pop(symbol, None)
+        if quantity:
+            self.quantities[symbol] = quantity
+        self.value_quantities(assets)
+
+    def value_quantities(self, assets: Assets) -> None:
+        """Make weights of the quantities at the last prices."""
+        worth = {s: self.quantities[s] * assets.price_of(s) for s in sorted(self.quantities)}
+        self.gross = sum(abs(x) for x in worth.values())
+        self.value = sum(worth.values())
+        weights = {s: x / self.gross if self.gross else 0.0 for s, x in worth.items()}
+        self.set_weights(weights, assets)
+
+    def move(self, ret: float, happened: Mapping[str, Action], assets: Assets) -> float:
+        """Let a session pass in which the portfolio returned ``ret``; return the profit, in money.
+
+        Quantities follow splits, weights that are never rebalanced drift.
+        """
+        if self.kind == "positions":
+            profit = ret * self.gross
+            for symbol in self.symbols:
+                if symbol in happened:
+                    self.quantities[symbol] *= happened[symbol].ratio
+            self.value_quantities(assets)
+            return profit
+        profit = ret * self.value
+        self.value += profit
+        self.gross = self.value
+        if self.kind == "never" and ret > -1.0:
+            grown = self.weights * (1.0 + assets.last()[self.columns]) / (1.0 + ret)
+            self.changed = not np.array_equal(grown, self.weights)
+            self.weights = grown
+        return profit
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return a copy of the state."""
+        return {
+            "kind": self.kind,
+            "value": self.value,
+            "gross": self.gross,
+            "weights": dict(zip(self.symbols, self.weights.tolist(), strict=True)),
+            "quantities": dict(self.quantities),
+            "changed": self.changed,
+        }
+
+    @classmethod
+    def restored(cls, parts: dict[str, Any], assets: Assets) -> Holdings:
+        """Return the holdings of a snapshot, over restored assets."""
+        made = cls(parts["kind"], parts["value"])
+        made.set_weights(parts["weights"], assets)
+        made.quantities = dict(parts["quantities"])
+        made.gross = parts["gross"]
+        made.changed = parts["changed"]
+        return made

@@ -1,0 +1,77 @@
+"""When a portfolio's models are due to be fitted, and what is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from operators.market.daily.assets import Assets
+from operators.market.daily.book import Book
+from operators.market.daily.settings import DailySettings
+from operators.market.models import garch_request, weights_request
+
+View = dict[str, Any]
+
+
+class Planner:
+    """Asks for fits by the count of sessions, and for weights where they have drifted, too."""
+
+    def __init__(self, settings: DailySettings) -> None:
+        self._settings = settings
+        self._garch = "garch-normal" in settings.methods
+        self._asked: dict[str, int] = {}
+        """By portfolio, the session of the last request for weights."""
+        self.targets: dict[str, dict[str, float]] = {}
+        """By portfolio, the last good target weights."""
+
+    def due(
+        self, ts_ns: int, book: Book, assets: Assets, views: Mapping[str, View]
+    ) -> Iterator[dict[str, Any]]:
+        """Yield the requests that a close makes due for a portfolio."""
+        settings, holdings = self._settings, book.holdings
+        if not holdings.symbols or assets.sessions < settings.window:
+            return
+        counts_from_ns = ts_ns + settings.models_delay_ns
+        if self._garch and (assets.sessions - settings.window) % settings.models_every == 0:
+            series = assets.portfolio_returns(holdings.columns, holdings.weights)
+            yield garch_request(book.scope, ts_ns, counts_from_ns, series[-settings.window :])
+        target = settings.targets.get(book.name)
+        if target is None or not self._weights_due(book, assets):
+            return
+        self._asked[book.name] = assets.sessions
+        returns = assets.returns(holdings.columns, settings.window)
+        yield weights_request(
+            book.scope,
+            ts_ns,
+            counts_from_ns,
+            target.objective,
+            {s: returns[:, i] for i, s in enumerate(holdings.symbols)},
+            dict(zip(holdings.symbols, holdings.weights.tolist(), strict=True)),
+            [views[name] for name in sorted(views)],
+            target.constraints,
+            {"shrinkage": target.shrinkage},
+        )
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return a copy of the state."""
+        targets = {name: dict(weights) for name, weights in self.targets.items()}
+        return {"asked": dict(self._asked), "targets": targets}
+
+    def restore(self, parts: dict[str, Any]) -> None:
+        """Take over a snapshot's state."""
+        self._asked = dict(parts["asked"])
+        self.targets = {name: dict(weights) for name, weights in parts["targets"].items()}
+
+    def _weights_due(self, book: Book, assets: Assets) -> bool:
+        target = self._settings.targets[book.name]
+        asked = self._asked.get(book.name)
+        if asked is None or assets.sessions - asked >= target.every:
+            return True
+        aim = self.targets.get(book.name)
+        if target.drift is None or aim is None:
+            return False
+        holdings = book.holdings
+        wanted = np.array([aim.get(s, 0.0) for s in holdings.symbols])
+        return bool(np.abs(holdings.weights - wanted).max() > target.drift)
