@@ -273,10 +273,12 @@ class Life:
     def _vpin(self, tick: Tick, sign: int) -> Records:
         ours = self.settings
         volume = ours.vpin_own.get(self.symbol, ours.vpin_volume)
-        _, before = toxicity(self.volumes, volume, ours.vpin_buckets)
+        before = sum(Fraction(size) for _, size in self.volumes)
         self.volumes.append((sign, tick.size))
+        if (before + Fraction(tick.size)) // Fraction(volume) == before // Fraction(volume):
+            return
         value, complete = toxicity(self.volumes, volume, ours.vpin_buckets)
-        if complete > before and value is not None:
+        if value is not None:
             yield "vpin", value, {"buckets": complete, "volume": volume}
 
 

@@ -19,7 +19,15 @@ from tests.operators.market.signals.making import OURS, operators, side_by_offse
 from tests.operators.market.test_against_reference import market_settings
 from tests.reference.compare import first_difference
 from tests.reference.signals import SignalSettings, features
-from tests.reference.streams import Stream, random_stream, reference_settings, streams
+from tests.reference.streams import (
+    MILLISECOND_NS,
+    Stream,
+    build,
+    choose_step,
+    random_stream,
+    reference_settings,
+    streams,
+)
 from tests.reference.vocabulary import ReferenceSettings, Tick
 
 KINDS = {
@@ -60,6 +68,27 @@ def difference(
     return first_difference({"features": expected}, {"features": found}, 1e-12, 1e-12)
 
 
+def dense_stream(seed: int, count: int, theirs: ReferenceSettings) -> Stream:
+    """Return a stream like `random_stream`, of busy symbols: every grid cell has prices."""
+    rng = random.Random(seed)
+    steps = [choose_step(rng.choice, theirs) for _ in range(count)]
+    return build(
+        [
+            replace(
+                step,
+                advance_ns=rng.choice((0, 1, 5 * MILLISECOND_NS, 20 * MILLISECOND_NS)),
+                behind_ns=min(step.behind_ns, theirs.lateness_ns + 1),
+                snap="no",
+                seq=rng.choice(("none", step.seq)),
+                bid_size=max(step.bid_size, 1.0),
+                ask_size=max(step.ask_size, 1.0),
+            )
+            for step in steps
+        ],
+        theirs,
+    )
+
+
 @settings(max_examples=100, deadline=None)
 @given(
     stream=streams(reference_settings()),
@@ -87,7 +116,7 @@ def vary(seed: int) -> tuple[ReferenceSettings, SignalSettings]:
         cusum_threshold=rng.choice([0.5, 2.0]) if seed % 2 else 0.0005,
         cusum_of_sigma=seed % 2 == 1,
         vpin_buckets=rng.choice([1, 4]),
-        vpin_volume=rng.choice([0.75, 100.0, 1000.0]),
+        vpin_volume=rng.choice([22.75, 100.0, 1000.0]),
     )
     return theirs, ours
 
@@ -98,12 +127,19 @@ def test_signals_equal_the_definition_on_long_streams(seed: int) -> None:
     assert difference(random_stream(seed, 700, theirs), theirs, ours, seed, 5 ** (seed % 5)) is None
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_signals_equal_the_definition_of_busy_symbols(seed: int) -> None:
+    theirs, ours = vary(seed)
+    assert difference(dense_stream(seed, 700, theirs), theirs, ours, seed, 5 ** (seed % 5)) is None
+
+
 def test_the_streams_make_every_kind_of_signal() -> None:
     theirs = reference_settings()
-    found = features(random_stream(3, 900, theirs).ticks, theirs, OURS, side_by_offset)
-    count = Counter(record["kind"] for record in found)
-    assert set(count) == KINDS
-    assert min(count.values()) >= 10, count
+    for make in (random_stream, dense_stream):
+        found = features(make(3, 900, theirs).ticks, theirs, OURS, side_by_offset)
+        count = Counter(record["kind"] for record in found)
+        assert set(count) == KINDS
+        assert min(count.values()) >= 10, count
     assert any(record["details"].get("jump_z") is not None for record in found)
 
 
