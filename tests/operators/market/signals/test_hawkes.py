@@ -21,7 +21,8 @@ def simulate(rng: np.random.Generator, horizon_s: float) -> NDArray[np.float64]:
     """Return event times by thinning (Ogata, "On Lewis' simulation method", IEEE Transactions on
     Information Theory 27, 1981): candidates at the present rate, kept with the chance that is left.
     """
-    times, now, excitation = [], 0.0, 0.0
+    times: list[float] = []
+    now = excitation = 0.0
     while True:
         bound = MU + ALPHA * BETA * excitation
         gap = rng.exponential(1 / bound)
@@ -34,11 +35,14 @@ def simulate(rng: np.random.Generator, horizon_s: float) -> NDArray[np.float64]:
             excitation += 1.0
 
 
-def log_likelihood(times: NDArray[np.float64], horizon: float, mu, alpha, beta) -> float:
+def log_likelihood(
+    times: NDArray[np.float64], horizon: float, mu: float, alpha: float, beta: float
+) -> float:
     """Return ln L by its definition, a sum over all pairs of events."""
+    ordered: list[float] = times.tolist()
     total = -mu * horizon
-    for i, t in enumerate(times):
-        before = math.fsum(math.exp(-beta * (t - s)) for s in times[:i])
+    for i, t in enumerate(ordered):
+        before = math.fsum(math.exp(-beta * (t - s)) for s in ordered[:i])
         total += math.log(mu + alpha * beta * before) - alpha * -math.expm1(-beta * (horizon - t))
     return total
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -20,7 +22,7 @@ class Market:
             np.zeros((1, 2 * WINDOW)),
         )  # fmt: skip
 
-    def trade(self, signed: NDArray[np.float64], mid: NDArray[np.float64]) -> NDArray[np.float64]:
+    def trade(self, signed: NDArray[Any], mid: NDArray[Any]) -> NDArray[np.float64]:
         """Return (lambda, R², observations, seen) after each of these trades."""
         n = len(signed)
         out = np.zeros((n, 4))
@@ -31,7 +33,7 @@ class Market:
         return out
 
 
-def mids(signed: NDArray[np.float64], impact: float, noise: NDArray[np.float64]) -> NDArray:
+def mids(signed: NDArray[Any], impact: float, noise: NDArray[Any]) -> NDArray[Any]:
     """Return the mid before each trade, which moves by impact times signed volume behind it."""
     return 50.0 + np.concatenate([[0.0], np.cumsum(impact * signed + noise)[:-1]])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import pickle
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ PRIOR, NOISE = 4.0, 0.25
 
 
 def run(
-    x: NDArray[np.float64], y: NDArray[np.float64], process: float
+    x: NDArray[Any], y: NDArray[Any], process: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the state after each step float64[n, 5] and (innovation, variance) float64[n, 2]."""
     state, out = np.array([0.0, 0.0, PRIOR, 0.0, PRIOR]), np.empty(2)

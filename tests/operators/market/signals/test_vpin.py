@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from tests.reference.signals import toxicity
 
 
 def figures(
-    sign: NDArray[np.int8], size: NDArray[np.float64], volume: float, buckets: int
+    sign: NDArray[Any], size: NDArray[Any], volume: float, buckets: int
 ) -> list[tuple[int, float, int]]:
     """Return (trade, VPIN, complete buckets) of one symbol's trades."""
     n = len(sign)
