@@ -18,16 +18,19 @@ import bytewax.operators as op
 from bytewax.dataflow import Dataflow
 
 from connectors.market.decode import TickDecoder
+from flows.calendar import sessions_of
 from flows.daily import add_daily
 from flows.live import standalone
 from flows.portfolio import PortfolioLogic
 from flows.settings import MODELS, Market, Settings, settings_hash
 from flows.shard import ShardLogic, TickShard, dead_letters
+from flows.signals import signals_of
 from operators.market.bars import Bars
 from operators.market.breach import Breaches
 from operators.market.conditions import Conditions
 from operators.market.handover import Handover
 from operators.market.late import Late
+from operators.market.luld import LimitUpDown
 from operators.market.nbbo import Nbbo
 from operators.market.portfolio import Portfolios
 from operators.market.sequence import Sequence
@@ -49,16 +52,21 @@ Item = OutputBatch | Handover
 def chain(market: Market) -> list[Operator]:
     """Return the operators of a shard, in the order in which they see each block."""
     risk = market.risk
-    return [
+    open_ns, close_ns = sessions_of(market.calendar)
+    operators: list[Operator] = [
         Sequence(),
         Conditions(market.excluded_conditions, market.excluded_bits),
         Nbbo(min(market.intervals), market.lateness),
         Bars(market.intervals, market.lateness),
-        Volatility(risk.interval, market.intervals.index(risk.interval), risk.decay),
+        Volatility(risk.interval, market.intervals.index(risk.interval), risk.decay, close_ns),
         SymbolRisk(levels(risk.confidences, risk.horizons), risk.interval, risk.min_observations),
         Breaches(risk.breach_confidence, risk.min_observations),
-        Late(),
     ]
+    if market.signals.kinds:
+        operators.append(signals_of(market))
+    if market.luld.enabled:
+        operators.append(LimitUpDown(market.luld.tiers, open_ns, close_ns, market.symbol_ttl))
+    return [*operators, Late()]
 
 
 def make_shard(market: Market, more: Iterable[Operator] = ()) -> TickShard:

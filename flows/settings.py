@@ -17,6 +17,7 @@ import orjson
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from flows.calendar import sessions_of
 from state.clock import NS
 
 _UNITS_NS = {"us": 1_000, "ms": 1_000_000, "s": NS, "m": 60 * NS, "h": 3600 * NS, "d": 86400 * NS}
@@ -231,6 +232,44 @@ class Target(Part):
         return said
 
 
+class Signals(Part):
+    """Streaming signals of order flow and prices; records of the output ``features``."""
+
+    kinds: tuple[
+        Literal[
+            "order-flow-imbalance",
+            "micro-price",
+            "realised-variance",
+            "kyle-lambda",
+            "hawkes",
+            "cusum",
+            "vpin",
+        ],
+        ...,
+    ] = ()
+    interval: Duration = duration_ns("1m")  # type: ignore[assignment]  # as above
+    tick_size: float = Field(default=0.01, gt=0)
+    """micro-price: the smallest price step."""
+    grid: Duration = duration_ns("5s")  # type: ignore[assignment]  # as above
+    """realised-variance: the grid on which returns are taken."""
+    kyle_trades: int = Field(default=200, ge=20)
+    hawkes_mu: float = Field(default=0.1, ge=0)
+    hawkes_alpha: float = Field(default=0.5, ge=0, lt=1)
+    hawkes_beta: float = Field(default=1.0, gt=0)
+    cusum_threshold: float = Field(default=3.0, gt=0)
+    """In standard deviations of the last volatility forecast."""
+    vpin_volume: float = Field(default=10_000.0, gt=0)
+    vpin_buckets: int = Field(default=50, ge=2)
+
+
+class Luld(Part):
+    """Limit Up-Limit Down: price bands, limit states and pauses of each symbol."""
+
+    enabled: bool = False
+    tiers: dict[str, Literal[1, 2]] = {}
+    """The tier of a symbol; 2 where it is not named."""
+
+
 class Market(Part):
     """The market system. All of it is part of the settings' hash."""
 
@@ -244,6 +283,10 @@ class Market(Part):
     """A trade does not count where one of its condition's words (split at ':') is here."""
     excluded_bits: int = 0
     """... or where a word of hexadecimal digits has one of these bits."""
+    calendar: str = ""
+    """The exchange whose sessions count, such as XNYS: no return is taken from one to the next."""
+    signals: Signals = Signals()
+    luld: Luld = Luld()
     daily: bool = False
     """Whether the live flow makes daily risk; a replay does where the recording holds events."""
     events: tuple[str, ...] = (
@@ -267,6 +310,9 @@ class Market(Part):
             raise ValueError(
                 "risk.interval must be one of the intervals: forecasts are made from its bars"
             )
+        sessions_of(self.calendar)
+        if self.signals.kinds and self.signals.interval % self.signals.grid:
+            raise ValueError("signals.interval must be a multiple of signals.grid")
         if self.symbol_ttl <= self.lateness + max(self.intervals):
             raise ValueError("symbol_ttl must exceed lateness + the longest interval")
         return self

@@ -81,12 +81,13 @@ _LAYOUTS: dict[str, tuple[Column, ...]] = {
         *_columns(Kind.KEY, "id"),
         *_columns(Kind.INT, "ts_ns"),
         *_columns(Kind.KEY, "scope"),
-        *_columns(Kind.TEXT, "method", "interval"),
+        *_columns(Kind.TEXT, "method"),
         *_columns(Kind.FLOAT, "confidence"),
         *_columns(Kind.INT, "horizon"),
         *_columns(Kind.FLOAT, "var", "es", nullable=True),
         *_columns(Kind.JSON, "components", nullable=True),
         *_columns(Kind.BOOL, "valid"),
+        *_columns(Kind.TEXT, "interval"),
     ),
     "signals": (
         *_columns(Kind.KEY, "id"),
@@ -121,4 +122,4 @@ TABLES: dict[str, Table] = {
     for output in MARKET
     if output.name in _LAYOUTS
 }
-"""By the topic of the output."""
+"""By the topic of the output. Those of daily risk, features and bands have no table yet."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from operators.market.kernels import volatility as kernel
 from operators.operator import Forecasts, Outbox, PerSymbol, Work
@@ -11,13 +12,20 @@ from operators.operator import Forecasts, Outbox, PerSymbol, Work
 class Volatility(PerSymbol):
     """Steps the EWMA variance of a symbol at each of its closing bars; sets ``work.forecasts``.
 
-    Returns are simple, from the close of the symbol's previous bar, whenever that was.
+    Returns are simple, from the close of the symbol's previous bar, whenever that was, but not
+    across the end of a session. A bar belongs to the session that had not closed at its begin.
     """
 
     name = "volatility"
 
-    def __init__(self, interval_ns: int, interval: int, decay: float) -> None:
-        super().__init__(last_close=np.float64, variance=np.float64, observations=np.int64)
+    def __init__(
+        self, interval_ns: int, interval: int, decay: float, closes_ns: NDArray[np.int64]
+    ) -> None:
+        """``closes_ns`` int64: when sessions close, ascending; none is one endless session."""
+        super().__init__(
+            last_close=np.float64, variance=np.float64, observations=np.int64, session=np.int64
+        )
+        self._closes_ns = closes_ns
         self._interval_ns = interval_ns
         self._interval = interval
         self._decay = decay
@@ -32,8 +40,9 @@ class Volatility(PerSymbol):
             return
         slot, close = bars.slot[mine], bars.close[mine]
         ret, sigma, seen = np.empty(len(mine)), np.empty(len(mine)), np.empty(len(mine), np.int64)
+        session = np.searchsorted(self._closes_ns, bars.start_ns[mine], side="right")
         kernel.ewma_volatility(
-            slot, close, self._decay, *self.room_for(len(work.names)), ret, sigma, seen
+            slot, close, session, self._decay, *self.room_for(len(work.names)), ret, sigma, seen
         )
         work.forecasts = Forecasts(
             at_row=bars.at_row[mine],

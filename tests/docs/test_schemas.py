@@ -14,6 +14,8 @@ from connectors.market.tick_columns import TickColumns
 from replay.market.simulate import Session, simulate
 from replay.rows import Message
 from state.outputs import DEAD, MARKET
+from tests.daily_events import closes, portfolio, topics
+from tests.daily_events import messages as daily_messages
 from tests.flows.runs import ROOT, settings
 from tests.replay.recordings import write
 from tests.system.market import PORTFOLIOS, records, written
@@ -21,6 +23,25 @@ from tests.system.market import PORTFOLIOS, records, written
 SCHEMAS = ROOT / "docs/schemas/market"
 OUTPUTS = [*(output.name for output in MARKET), DEAD]
 TOPIC = "market.ticks"
+EVERYTHING = """
+[market.risk]
+window = 40
+[market.risk.scenarios.crash]
+other = -0.2
+[market.models]
+every = 5
+[market.targets.daily]
+objective = "min-variance"
+[market.targets.hopeless]
+objective = "min-variance"
+[market.targets.hopeless.bounds."*"]
+most = 0.1
+[market.signals]
+kinds = ["order-flow-imbalance", "micro-price", "realised-variance", "kyle-lambda", "hawkes", "cusum", "vpin"]
+vpin_volume = 100.0
+[market.luld]
+enabled = true
+"""
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +49,7 @@ def replayed(tmp_path_factory) -> Path:
     """A session with spoilt frames, a large dead letter, one dead tick of a frame, a late trade."""
     directory: Path = tmp_path_factory.mktemp("schemas")
     config = directory / "headrace.toml"
-    config.write_text("[run]\nmax_dead_bytes = 1000\n" + PORTFOLIOS)
+    config.write_text("[run]\nmax_dead_bytes = 1000\n" + EVERYTHING + PORTFOLIOS)
     session = list(simulate(Session(seed=1, count=6000)))
     last = session[-1]
     frame = encode_frame(
@@ -53,7 +74,13 @@ def replayed(tmp_path_factory) -> Path:
         ),
         Message(TOPIC, 0, last.offset + 9, last.timestamp_ns, None, b"{}"),
     ]
-    recording = write(directory / "session.parquet", {TOPIC: 1}, messages)
+    events = [
+        *closes(1, 60),
+        portfolio("daily", {"A": 0.5, "B": 0.3, "C": 0.2}),
+        portfolio("hopeless", {"A": 0.5, "B": 0.5}),
+    ]
+    messages += daily_messages(events)
+    recording = write(directory / "session.parquet", topics(messages), messages)
     env = settings("127.0.0.1:1", "redis://127.0.0.1:1/0", directory, HEADRACE_CONFIG=str(config))
     written(env, "replay", "market", recording, "--out", directory / "out")
     return directory / "out"
@@ -99,6 +126,8 @@ def test_the_replay_has_every_shape_that_the_schemas_tell_apart(replayed):
     risk = records(replayed, "risk")
     assert {record["components"] is None for record in risk} == {True, False}
     assert {record["valid"] for record in risk} == {True, False}
+    assert {record["interval"] for record in risk} == {"1m", "session"}
+    assert {record["stale"] for record in records(replayed, "weights")} == {True, False}
     nbbo = records(replayed, "nbbo")
     assert {record["bid"] is None for record in nbbo} == {True, False}
     assert {record["kind"] for record in records(replayed, "signals")} == {

@@ -1,0 +1,38 @@
+"""Sessions of an exchange, as its calendar says them (the package exchange_calendars)."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+FIRST, LAST = "1990-01-01", "2035-12-31"
+"""Sessions of fixed years: those around today would make results depend on the day."""
+
+Sessions = tuple[NDArray[np.int64], NDArray[np.int64]]
+"""When sessions open and close, ns since 1970 UTC, ascending."""
+
+NO_SESSIONS: Sessions = (np.empty(0, np.int64), np.empty(0, np.int64))
+
+
+@lru_cache(maxsize=4)
+def sessions_of(calendar: str) -> Sessions:
+    """Return the sessions of an exchange by its ISO 10383 code, such as XNYS; '' has none.
+
+    Raises ValueError where there is no such calendar.
+    """
+    if not calendar:
+        return NO_SESSIONS
+    # Imported here: it brings pandas, which a flow without a calendar does not need.
+    import exchange_calendars  # noqa: PLC0415 - see above
+    from exchange_calendars.errors import InvalidCalendarName  # noqa: PLC0415 - as above
+
+    try:
+        found = exchange_calendars.get_calendar(calendar, start=FIRST, end=LAST)
+    except InvalidCalendarName:
+        raise ValueError(f"there is no calendar {calendar!r}: XNYS is that of New York") from None
+    return (
+        found.opens.to_numpy().astype("datetime64[ns]").astype(np.int64),
+        found.closes.to_numpy().astype("datetime64[ns]").astype(np.int64),
+    )
