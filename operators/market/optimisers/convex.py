@@ -15,8 +15,8 @@ from operators.market.optimisers.solve import accepted, cvxpy, limits, solve
 Weights = tuple[NDArray[np.float64], str]
 
 CONFLICT = "no weights meet the constraints together"
-LEAST_TOTAL = 1e-8
-"""Below, the homogeneous portfolio has no size left to be divided by."""
+LARGEST = 1e3
+"""Times its value: a portfolio that holds more is a direction, blurred by a solver's rounding."""
 
 
 def min_variance(covariance: NDArray[np.float64], limit: Constraints) -> Weights:
@@ -50,7 +50,7 @@ def max_sharpe(
         cp.Problem(cp.Minimize(risk), asked),
         "no portfolio within the constraints has a positive expected return",
     )
-    if not float(total.value) > LEAST_TOTAL:
+    if not float(total.value) * LARGEST > float(np.abs(y.value).sum()):
         raise ModelFailed("no portfolio has the best Sharpe ratio: larger ones are ever better")
     return accepted(y.value / float(total.value), limit), name
 
@@ -63,7 +63,7 @@ def min_cvar(returns: NDArray[np.float64], tail: float, limit: Constraints) -> W
     """
     cp = cvxpy()
     count, assets = returns.shape
-    scaled = returns / np.sqrt(np.mean(np.square(returns)))
+    scaled = returns / np.abs(returns).max()
     w, var = cp.Variable(assets), cp.Variable()
     excess = cp.Variable(count, nonneg=True)
     cvar = var + cp.sum(excess) / (tail * count)

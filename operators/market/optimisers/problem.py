@@ -86,6 +86,8 @@ def _returns(given: Any, assets: int) -> NDArray[np.float64]:
     if not np.isfinite(returns).all():
         row, column = np.argwhere(~np.isfinite(returns))[0].tolist()
         raise ModelFailed(f"return {row} of asset {column} is no finite number")
+    if not 1e-150 < float(np.abs(returns).max()) < 1e150:
+        raise ModelFailed("the returns are all 0, or a double cannot hold their squares")
     return returns
 
 

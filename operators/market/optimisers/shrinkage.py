@@ -40,14 +40,11 @@ class Estimate:
 
 
 def estimate(returns: NDArray[np.float64], method: str) -> Estimate:
-    """Return the covariance of float64[T, n] returns by ``ledoit-wolf`` or ``none``.
+    """Return the covariance of float64[T, n] returns (not all 0) by ``ledoit-wolf`` or ``none``.
 
-    Raises ModelFailed for another method, numbers that overflow, and assets that never move.
+    Raises ModelFailed for another method and for assets that never move.
     """
-    # Divided by the root mean square first, for squares of small numbers underflow.
-    scale = float(np.sqrt(np.mean(np.square(returns))))
-    if not 0.0 < scale < np.inf:
-        raise ModelFailed("the returns are all zero, or too large to be squared")
+    scale = float(np.abs(returns).max())
     found, intensity = _shrunk(returns / scale, method)
     still = np.flatnonzero(np.diag(found) <= 0.0)
     if len(still):
