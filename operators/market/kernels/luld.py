@@ -1,0 +1,199 @@
+"""Limit Up-Limit Down of many symbols: what the rows of a block and the passing of time change."""
+
+from __future__ import annotations
+
+from numba import njit
+
+from operators.market.kernels.bands import (
+    ASK,
+    BID,
+    BUCKET,
+    BUCKET_NS,
+    CHANGED,
+    CHANGES,
+    CLOCK,
+    DEADLINE,
+    DUE,
+    LAST,
+    NEVER,
+    OPEN,
+    PARTITION,
+    PAUSE_NS,
+    PAUSED,
+    PHASE,
+    REFERENCE,
+    SAID,
+    SAID_STATE,
+    STATE,
+    UNUSED,
+    count_trade,
+    enter_phase,
+    next_bucket,
+    set_due,
+    set_reference,
+    settle,
+    start_afresh,
+)
+
+
+@njit(
+    "i8(i8, i8, i8, i8[::1], f8[::1], i8[:, ::1], f8[:, ::1], i8)",
+    cache=True,
+    nogil=True,
+)
+def _emit(at, slot, now, row, prices, out_whole, out_real, found):
+    """Write down the state and the bands if they are not what was emitted last; return found."""
+    same = row[SAID_STATE] == row[STATE]
+    for i in range(3):
+        same = same and prices[SAID + i] == prices[REFERENCE + i]
+    if same:
+        return found
+    row[CHANGES] = row[CHANGES] + 1 if row[CHANGED] == now else 0
+    row[CHANGED] = now
+    row[SAID_STATE] = row[STATE]
+    prices[SAID:] = prices[REFERENCE:SAID]
+    out_whole[found, 0] = at
+    out_whole[found, 1] = slot
+    out_whole[found, 2] = now
+    out_whole[found, 3] = row[CHANGES]
+    out_whole[found, 4] = row[STATE]
+    out_real[found, :] = prices[REFERENCE:SAID]
+    return found + 1
+
+
+@njit(
+    "i8(i8, i8, i8, i8[::1], i8[::1], i8, i8[::1], f8[::1], f8[::1], f8[::1], "
+    "i8[:, ::1], f8[:, ::1], i8)",
+    cache=True,
+    nogil=True,
+)
+def _pass_time(
+    at, slot, until, open_ns, close_ns, ttl_ns, row, prices, sums, counts,
+    out_whole, out_real, found,
+):  # fmt: skip
+    """Let happen to one symbol what is due up to ``until``, in the order of time.
+
+    Stops where the output is full; what is left is still due then. Returns found.
+    """
+    while row[DUE] <= until and found < len(out_whole):
+        now = row[DUE]
+        state = row[STATE]
+        if now > row[LAST] + ttl_ns:
+            start_afresh(row, prices, sums, counts)
+        if now >= row[PHASE]:
+            if enter_phase(open_ns, close_ns, now, row) == 0:
+                start_afresh(row, prices, sums, counts)
+            elif state == OPEN and prices[REFERENCE] > 0.0:
+                set_reference(row, prices, prices[REFERENCE])
+        if now >= row[DEADLINE]:
+            if state == PAUSED:
+                start_afresh(row, prices, sums, counts)
+            else:
+                row[STATE] = PAUSED
+                row[DEADLINE] = now + PAUSE_NS
+                sums[:] = 0.0
+                counts[:] = 0.0
+        if now == (row[BUCKET] + 1) * BUCKET_NS and counts.sum() > 0.0:
+            next_bucket(row, prices, sums, counts)
+        settle(row, prices, now)
+        set_due(row, prices, counts, ttl_ns)
+        found = _emit(at, slot, now, row, prices, out_whole, out_real, found)
+    return found
+
+
+@njit(
+    "i8(i8, i8, i8, i8[::1], i8[::1], i8, i8[:, ::1], f8[:, ::1], f8[:, ::1], f8[:, ::1], "
+    "i8[::1], i8[:, ::1], f8[:, ::1], i8)",
+    cache=True,
+    nogil=True,
+)
+def _pass_partition(
+    at, partition, until, open_ns, close_ns, ttl_ns, whole, real, sums, counts, soonest,
+    out_whole, out_real, found,
+):  # fmt: skip
+    """Let happen to a partition's symbols what is due up to ``until``; return found.
+
+    ``soonest`` of the partition becomes when the next thing is due: not after ``until`` where the
+    output is full.
+    """
+    earliest = NEVER
+    for s in range(len(whole)):
+        if whole[s, PARTITION] == partition:
+            if whole[s, DUE] <= until:
+                found = _pass_time(
+                    at, s, until, open_ns, close_ns, ttl_ns, whole[s], real[s], sums[s], counts[s],
+                    out_whole, out_real, found,
+                )  # fmt: skip
+            earliest = min(earliest, whole[s, DUE])
+    soonest[partition] = earliest
+    return found
+
+
+@njit("void(i8, i8, b1, i8[::1])", cache=True, nogil=True)
+def _meet(partition, ts_ns, late, row):
+    """Note where a symbol lives and its newest tick, by the rule of the symbols' time to live."""
+    row[PARTITION] = partition
+    if row[LAST] == UNUSED or (not late and ts_ns > row[LAST]):
+        row[LAST] = ts_ns
+
+
+@njit(
+    "i8(i8, i4[::1], i4[::1], i8[::1], i8[::1], b1[::1], b1[::1], b1[::1], b1[::1], f8[::1], "
+    "f8[:, ::1], i8[::1], i8[::1], i8, i8[:, ::1], f8[:, ::1], f8[:, ::1], f8[:, ::1], i8[::1], "
+    "i8[:, ::1], f8[:, ::1], i8[::1])",
+    cache=True,
+    nogil=True,
+)
+def follow(
+    begin, partition, slot, ts_ns, watermark, late, keep, counted, quoted, price, nbbo,
+    open_ns, close_ns, ttl_ns, whole, real, sums, counts, soonest, out_whole, out_real, taken,
+):  # fmt: skip
+    """Run the rows from ``begin`` on through the bands of their symbols.
+
+    ``counted`` and ``quoted`` bool[n] choose the trades and quotes of ``price`` float64[n] and
+    ``nbbo`` float64[n, 4] (bid, size, ask, size). ``whole``, ``real``, ``sums`` and ``counts``: see
+    bands.py; ``soonest`` int64[partitions] is when something may be due in a partition. Changes go
+    to ``out_whole`` int64[k, 5] (row, slot, time, number at that time, state) and ``out_real``
+    float64[k, 3] (reference, lower, upper), their number to ``taken[0]``. Returns the row to begin
+    with again: n, or one before where the output is full. A row begun again goes on where it
+    stopped.
+    """
+    found = 0
+    for i in range(begin, len(slot)):
+        p = partition[i]
+        if watermark[i] >= soonest[p]:
+            found = _pass_partition(
+                i, p, watermark[i], open_ns, close_ns, ttl_ns, whole, real, sums, counts, soonest,
+                out_whole, out_real, found,
+            )  # fmt: skip
+        taken[0] = found
+        if watermark[i] >= soonest[p]:
+            return i
+        s = slot[i]
+        if s >= 0:
+            _meet(p, ts_ns[i], late[i], whole[s])
+        if not keep[i]:
+            continue
+        row, prices = whole[s], real[s]
+        now = max(row[CLOCK], ts_ns[i], watermark[i])
+        found = _pass_time(
+            i, s, now, open_ns, close_ns, ttl_ns, row, prices, sums[s], counts[s],
+            out_whole, out_real, found,
+        )  # fmt: skip
+        taken[0] = found
+        if found == len(out_whole):
+            return i
+        row[CLOCK] = now
+        if now >= row[PHASE]:
+            enter_phase(open_ns, close_ns, now, row)
+        if counted[i]:
+            count_trade(row, prices, sums[s], counts[s], price[i], now)
+        elif quoted[i]:
+            prices[BID] = nbbo[i, 0]
+            prices[ASK] = nbbo[i, 2]
+        settle(row, prices, now)
+        set_due(row, prices, counts[s], ttl_ns)
+        soonest[p] = min(soonest[p], row[DUE])
+        found = _emit(i, s, now, row, prices, out_whole, out_real, found)
+    taken[0] = found
+    return len(slot)
