@@ -7,7 +7,8 @@ a stream of ticks does not hold:
 - Reference price: the first trade that counts in a session, or after a pause; then the mean of the
   prices of the trades that counted in the last five minutes. It is looked at where 30 seconds
   of UTC end, over the ten of them before, and replaces the one in force where it differs by 1 % or
-  more; so each is in force for 30 s at least. Where nothing traded, the one in force stays.
+  more; so each but the first is in force for 30 s at least. Where nothing traded, the one in
+  force stays.
 - Bands: above $3, 5 % (tier 1) or 10 % (tier 2); from $0.75 to $3, 20 %; below, the lesser of $0.15
   and 75 %; by the reference price itself (the Plan: by the last closing price). Twice as wide in
   the first 15 and the last 25 minutes of a session for both tiers (the Plan until its amendment
@@ -15,7 +16,8 @@ a stream of ticks does not hold:
 - Limit state: the national best bid at or above the upper band, or the best ask at or below the
   lower one. A crossed quote counts too: one-sided quotes of many venues are crossed for moments.
   The bands stand still in it; prices back within them set them anew, by the same reference price
-  and the time, and it is left where these are not reached either. After 15 s without leaving it trading is paused for 5 minutes.
+  and the time, and it is left where these are not reached either. Trading is paused for 5 minutes
+  where it was not left for 15 s.
 - A pause ends by itself, for nobody here sees the reopening auction: there are no bands until the
   first trade. Trades within a pause do not count. The end of the session ends everything.
 
