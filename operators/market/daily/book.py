@@ -53,8 +53,9 @@ class Book:
             if forecast.counts:
                 exceptions[f"{method}|{confidence!r}"] = -ret > forecast.var
                 yield self._tested(ts_ns, method, confidence, ret, forecast)
-        if holdings.kind == "daily":  # the others are valued anew under their new weights
-            self.forecasts.update(ret)
+        # What was never valued, or gets other weights now, is valued as a whole afterwards.
+        if holdings.kind == "daily" and not holdings.changed:
+            self.forecasts.update(ret, holdings, assets)
         profit = holdings.move(ret, happened, assets)
         identity = f"{self.scope}|{ts_ns}"
         record = {
@@ -78,7 +79,7 @@ class Book:
             self.holdings.changed = False
         if self.forecasts.observations < self._settings.min_observations:
             return
-        for made in self.forecasts.all():
+        for made in self.forecasts.all(self.holdings, assets):
             at = (made.method, made.confidence)
             self._outstanding[at] = Outstanding(made.var, made.es, made.counts)
             for horizon in self._settings.horizons:
