@@ -48,7 +48,7 @@ def historical_components(
 
     ``returns`` float64[n, N] has a row a period, in any order (a ring may be handed over as it is);
     ``order`` int64[n] lists its rows by ascending return of the portfolio under ``weights``;
-    ``last`` is `methods.window.tail_index` of n. The component is E[-wᵢrᵢ | portfolio at VaR]
+    ``last`` is `kernels.order_statistics.tail_index`. The component is E[-wᵢrᵢ | portfolio at VaR]
     (Hallerbach 2003, Journal of Risk 5(2)), smoothed over the two order statistics on each side
     with the weights 1, 2, 3, 2, 1, as one scenario alone is noise (Epperlein and Smillie 2006,
     "Cracking VaR with kernels", Risk 19(8)), and rescaled so that they sum to VaR.

@@ -43,8 +43,14 @@ def standardise(ring, order, cursor, state, decay, ret):
     step(state, decay, ret)
 
 
-@njit("void(f8[::1], i4[::1], i8[::1], f8[::1], f8, f8[::1])", cache=True, nogil=True)
-def standardise_all(ring, order, cursor, state, decay, returns):
-    """Standardise a series, oldest first."""
+@njit("i8(f8[::1], f8, f8[::1], f8[::1])", cache=True, nogil=True)
+def standardise_all(state, decay, returns, z):
+    """Step through a series, oldest first; ``z`` float64[n] gets its k z's. Returns k."""
+    found = 0
     for ret in returns:
-        standardise(ring, order, cursor, state, decay, ret)
+        sigma = math.sqrt(state[VARIANCE])
+        if sigma > 0.0:
+            z[found] = ret / sigma
+            found += 1
+        step(state, decay, ret)
+    return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from numba import njit
 
-from operators.market.kernels.ring import COUNT, recalled
+from operators.market.kernels.ring import COUNT, recalled, remember
 
 
 @njit("f8(f8, f8, f8, f8, f8, f8)", cache=True, nogil=True)
@@ -32,3 +32,12 @@ def filtered(ring, cursor, mu, omega, alpha, beta):
     for i in range(count):
         variance = step(variance, recalled(ring, cursor, i), mu, omega, alpha, beta)
     return variance
+
+
+@njit("f8(f8[::1], i8[::1], f8, f8, f8, f8, f8, f8)", cache=True, nogil=True)
+def advance(ring, cursor, variance, ret, mu, omega, alpha, beta):
+    """Put one more return into the history and return the variance of the next."""
+    remember(ring, cursor, ret)
+    if cursor[COUNT] == 1:
+        return filtered(ring, cursor, mu, omega, alpha, beta)
+    return step(variance, ret, mu, omega, alpha, beta)

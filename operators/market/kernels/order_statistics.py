@@ -61,12 +61,21 @@ def insert(ring, order, cursor, value):
     remember(ring, cursor, value)
 
 
-@njit("UniTuple(f8, 2)(f8[::1], i4[::1], i8)", cache=True, nogil=True)
-def tail(ring, order, last):
-    """Return (VaR, ES): minus the ordered return at ``last``, minus the mean of those up to it.
+@njit("i8(i8, f8)", cache=True, nogil=True)
+def tail_index(count, confidence):
+    """Return the place of VaR among ``count`` > 0 ascending returns: ⌊n(1 - c)⌋, zero-based."""
+    # 1 - c is rounded: without the excess the place of 10 returns at 0.9 would be 0, not 1.
+    return min(int(count * (1.0 - confidence) + 1e-9), count - 1)
 
-    The mean is summed as what lies beyond VaR, so that ES is never below it by rounding.
+
+@njit("UniTuple(f8, 2)(f8[::1], i4[::1], i8[::1], f8)", cache=True, nogil=True)
+def tail(ring, order, cursor, confidence):
+    """Return (VaR, ES) of a window that is not empty.
+
+    VaR is minus the ordered return at `tail_index`, ES minus the mean of those up to and including
+    it, summed as what lies beyond VaR, so that ES is never below VaR by rounding.
     """
+    last = tail_index(cursor[COUNT], confidence)
     quantile = ring[order[last]]
     beyond = 0.0
     for i in range(last):

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from operators.market.kernels import ewma as kernel
-from operators.market.kernels.ewma import SEEN, VARIANCE
 from operators.market.methods.method import Figure
 from operators.market.methods.normal import normal_tail
 from state.snapshots import pack_array, unpack_array
@@ -39,12 +38,12 @@ class EwmaNormal:
 
     def forecast(self, confidence: float) -> Figure | None:
         """Return the figures; None before the first return."""
-        variance, seen = self._variance[VARIANCE], self._variance[SEEN]
+        variance, seen = self._variance.tolist()
         if not seen:
             return None
         sigma = math.sqrt(variance)
         z, ratio = normal_tail(confidence)
-        return Figure(z * sigma, ratio * sigma, bool(seen >= self._size))
+        return Figure(z * sigma, ratio * sigma, seen >= self._size)
 
     def snapshot(self) -> dict[str, Any]:
         """Return a copy of the state."""

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from operators.market.kernels import ewma as kernel
 from operators.market.kernels.ewma import VARIANCE
+from operators.market.kernels.order_statistics import tail
 from operators.market.methods.method import Figure
 from operators.market.methods.window import OrderedWindow
 from state.snapshots import pack_array, unpack_array
@@ -37,9 +38,10 @@ class FilteredHistorical:
 
     def revalue(self, returns: NDArray[np.float64]) -> None:
         """Start again on this series."""
-        self._window.fill(returns[:0])
+        z = np.empty(len(returns))
         self._variance[:] = 0.0
-        kernel.standardise_all(*self._window.state, self._variance, self._decay, returns)
+        count = kernel.standardise_all(self._variance, self._decay, returns, z)
+        self._window.fill(z[:count])
 
     def update(self, ret: float) -> None:
         """Take in one more return, in O(log n) and a move of part of the order."""
@@ -51,7 +53,7 @@ class FilteredHistorical:
         if not count:
             return None
         sigma = math.sqrt(self._variance[VARIANCE])
-        var, es = self._window.tail(confidence)
+        var, es = tail(*self._window.state, confidence)
         return Figure(sigma * var, sigma * es, count >= self._size - 1)
 
     def snapshot(self) -> dict[str, Any]:

@@ -48,13 +48,13 @@ class GarchNormal:
 
     def update(self, ret: float) -> None:
         """Take in one more return, in O(1)."""
-        remember(self._history.ring, self._history.cursor, ret)
+        history = self._history
         if self._parameters is None:
-            return
-        if self._history.count == 1:
-            self._filter()
+            remember(history.ring, history.cursor, ret)
         else:
-            self._variance = kernel.step(self._variance, ret, *self._parameters)
+            self._variance = kernel.advance(
+                history.ring, history.cursor, self._variance, ret, *self._parameters
+            )
 
     def forecast(self, confidence: float) -> Figure | None:
         """Return the figures; None without parameters, or before the first return."""

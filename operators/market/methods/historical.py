@@ -38,7 +38,7 @@ class Historical:
         count = self._window.count
         if not count:
             return None
-        var, es = self._window.tail(confidence)
+        var, es = kernel.tail(*self._window.state, confidence)
         return Figure(var, es, count == self._size)
 
     def snapshot(self) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from operators.market.kernels import order_statistics as kernel
 from operators.market.kernels.ring import COUNT, NEXT
 from state.snapshots import pack_array, unpack_array
 
@@ -55,18 +54,3 @@ class OrderedWindow(Window):
         """Hold the last of these values and no others, as if they had come one by one."""
         super().fill(values + 0.0)  # without -0.0, as the kernel takes them
         self.order[: self.count] = np.argsort(self.ring[: self.count], kind="stable")
-
-    def tail(self, confidence: float) -> tuple[float, float]:
-        """Return (VaR, ES) of a window that is not empty by its order statistics."""
-        var, es = kernel.tail(self.ring, self.order, tail_index(self.count, confidence))
-        return var, es
-
-
-def tail_index(count: int, confidence: float) -> int:
-    """Return the place of VaR among ``count`` ascending returns: ⌊n(1 - c)⌋, zero-based.
-
-    >>> tail_index(500, 0.99)
-    5
-    """
-    # 1 - c is rounded: without the excess 10 * (1 - 0.9) would be below 1.
-    return min(int(count * (1.0 - confidence) + 1e-9), count - 1)
