@@ -46,7 +46,7 @@ STATES = ("open", "limit_up", "limit_down", "paused")
 ROOM = 256
 """How many changes the kernel writes before it hands them over."""
 
-BLANK = np.zeros(13, np.int64)
+BLANK = np.zeros(14, np.int64)
 BLANK[[bands.LAST, bands.PHASE, bands.CHANGED, bands.CLOCK]] = bands.UNUSED
 BLANK[[bands.DEADLINE, bands.DUE]] = bands.NEVER
 BLANK[bands.PARTITION] = -1
@@ -76,7 +76,7 @@ class LimitUpDown:
         self._whole: NDArray[np.int64] = np.empty((0, len(BLANK)), np.int64)
         self._real: NDArray[np.float64] = np.empty((0, 8))
         self._sums: NDArray[np.float64] = np.empty((0, bands.BUCKETS))
-        self._counts: NDArray[np.float64] = np.empty((0, bands.BUCKETS))
+        self._counts: NDArray[np.int64] = np.empty((0, bands.BUCKETS), np.int64)
         self._soonest: NDArray[np.int64] = np.empty(0, np.int64)
 
     def process(self, work: Work, outbox: Outbox) -> None:
@@ -96,8 +96,9 @@ class LimitUpDown:
         """Forget the symbols in these slots; their time to live has ended what they were in."""
         slots = slots[slots < len(self._whole)]
         self._whole[slots] = BLANK
-        for values in (self._real, self._sums, self._counts):
-            values[slots] = 0.0
+        self._real[slots] = 0.0
+        self._sums[slots] = 0.0
+        self._counts[slots] = 0
 
     def describe(self, slot: int) -> dict[str, Any]:
         """Return the symbol's state, reference price and bands."""

@@ -1,8 +1,9 @@
 """Limit Up-Limit Down: reference price, price bands, limit states and pauses of one symbol.
 
-What is kept of a symbol is one row of ``whole`` int64[slots, 13] and ``real`` float64[slots, 8], by
-the columns below, and of ``sums`` and ``counts`` float64[slots, 10]: the prices and the number of
-its trades in the last ten buckets of 30 s, bucket b in column b % 10. Rules: operators.market.luld.
+What is kept of a symbol is one row of ``whole`` int64[slots, 14] and ``real`` float64[slots, 8], by
+the columns below, and of ``sums`` float64[slots, 10] and ``counts`` int64[slots, 10]: the prices
+and the number of its trades in the last ten buckets of 30 s, bucket b in column b % 10. The rules
+are those of operators.market.luld.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ from numba import njit
 OPEN, LIMIT_UP, LIMIT_DOWN, PAUSED = 0, 1, 2, 3
 
 LAST, PARTITION, TIER, STATE, DEADLINE, BUCKET, PHASE, WIDER, DUE = range(9)
-CHANGED, CHANGES, CLOCK, SAID_STATE = range(9, 13)
+CHANGED, CHANGES, CLOCK, SAID_STATE, TRADES = range(9, 14)
 """Of ``whole``. Times in ns: ``LAST`` the newest tick, ``DEADLINE`` the end of a limit state or a
 pause, ``PHASE`` the next border of the session, ``DUE`` when the next thing happens without a tick,
 ``CHANGED`` the last change, which was number ``CHANGES`` at that time, ``CLOCK`` what the symbol's
-own ticks have seen. ``BUCKET`` is the number of the bucket that trades join, ``WIDER`` what the
-bands' width is multiplied by (0: no session). ``SAID_STATE`` was emitted last."""
+own ticks have seen. ``BUCKET`` is the number of the bucket that trades join, ``TRADES`` how many
+all buckets hold, ``WIDER`` what the bands' width is multiplied by (0: no session). ``SAID_STATE``
+was emitted last."""
 
 BID, ASK, REFERENCE, LOWER, UPPER, SAID = range(6)
 """Of ``real``; 0 where there is none. From ``SAID`` on: the three before it, as emitted last."""
@@ -120,52 +122,74 @@ def settle(row, prices, now):
         row[DEADLINE] = NEVER if touched == OPEN else now + LIMIT_NS
 
 
-@njit("void(i8[::1], f8[::1], f8[::1], f8[::1])", cache=True, nogil=True)
+@njit("void(i8[::1], f8[::1], i8[::1])", cache=True, nogil=True)
+def forget_trades(row, sums, counts):
+    """Empty the buckets."""
+    row[TRADES] = 0
+    sums[:] = 0.0
+    counts[:] = 0
+
+
+@njit("void(i8[::1], f8[::1], f8[::1], i8[::1])", cache=True, nogil=True)
 def start_afresh(row, prices, sums, counts):
     """Forget the reference price, its trades and the state."""
     row[STATE] = OPEN
     row[DEADLINE] = NEVER
     prices[REFERENCE:SAID] = 0.0
-    sums[:] = 0.0
-    counts[:] = 0.0
+    forget_trades(row, sums, counts)
 
 
-@njit("void(i8[::1], f8[::1], f8[::1], f8[::1])", cache=True, nogil=True)
+@njit("void(i8[::1], f8[::1], f8[::1], i8[::1])", cache=True, nogil=True)
 def next_bucket(row, prices, sums, counts):
     """Take the mean of the last ten buckets as reference if it has moved; begin the next."""
-    total = 0.0
-    trades = 0.0
-    for back in range(BUCKETS, 0, -1):  # oldest first, so that the sum does not depend on b % 10
-        column = (row[BUCKET] + 1 - back) % BUCKETS
-        total += sums[column]
-        trades += counts[column]
-    if row[STATE] == OPEN and trades > 0.0:
-        mean = total / trades
+    if row[STATE] == OPEN:
+        total = 0.0
+        for back in range(BUCKETS, 0, -1):  # oldest first, whatever the column
+            total += sums[(row[BUCKET] + 1 - back) % BUCKETS]
+        mean = total / row[TRADES]
         if abs(mean - prices[REFERENCE]) >= 0.01 * prices[REFERENCE]:
             set_reference(row, prices, mean)
     row[BUCKET] += 1
-    sums[row[BUCKET] % BUCKETS] = 0.0
-    counts[row[BUCKET] % BUCKETS] = 0.0
+    column = row[BUCKET] % BUCKETS
+    row[TRADES] -= counts[column]
+    sums[column] = 0.0
+    counts[column] = 0
 
 
-@njit("void(i8[::1], f8[::1], f8[::1], i8)", cache=True, nogil=True)
-def set_due(row, prices, counts, ttl_ns):
+@njit("void(i8[::1], f8[::1], i8)", cache=True, nogil=True)
+def set_due(row, prices, ttl_ns):
     """Set when the next thing happens to a symbol without a tick of its own."""
     row[DUE] = NEVER
     if prices[REFERENCE] > 0.0:
         row[DUE] = min(row[PHASE], row[DEADLINE], row[LAST] + ttl_ns + 1)
-        if counts.sum() > 0.0:
+        if row[TRADES] > 0:
             row[DUE] = min(row[DUE], (row[BUCKET] + 1) * BUCKET_NS)
 
 
-@njit("void(i8[::1], f8[::1], f8[::1], f8[::1], f8, i8)", cache=True, nogil=True)
-def count_trade(row, prices, sums, counts, price, now):
-    """Let one trade count; the first one is the reference price itself."""
+@njit("b1(i8[::1], i8[::1], i8[::1], f8[::1], f8[::1], i8[::1], f8, i8)", cache=True, nogil=True)
+def count_trade(open_ns, close_ns, row, prices, sums, counts, price, now):
+    """Let one trade count; the first one is the reference price itself.
+
+    Returns whether there is more to do: a bucket or a reference price that was not there.
+    """
+    if now >= row[PHASE]:
+        enter_phase(open_ns, close_ns, now, row)
     if row[WIDER] == 0 or row[STATE] == PAUSED:
-        return
+        return False
+    first = row[TRADES] == 0
+    if first:
+        row[BUCKET] = now // BUCKET_NS
     if prices[REFERENCE] == 0.0:
         set_reference(row, prices, price)
-    if counts.sum() == 0.0:
-        row[BUCKET] = now // BUCKET_NS
+    row[TRADES] += 1
     sums[row[BUCKET] % BUCKETS] += price
-    counts[row[BUCKET] % BUCKETS] += 1.0
+    counts[row[BUCKET] % BUCKETS] += 1
+    return first
+
+
+@njit("b1(i8[::1], f8[::1], f8, f8)", cache=True, nogil=True)
+def set_best(row, prices, bid, ask):
+    """Set the best bid and ask; return whether there is more to do: a limit state to change."""
+    prices[BID] = bid
+    prices[ASK] = ask
+    return row[STATE] != PAUSED and _touched(prices) != row[STATE]

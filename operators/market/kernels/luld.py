@@ -5,8 +5,6 @@ from __future__ import annotations
 from numba import njit
 
 from operators.market.kernels.bands import (
-    ASK,
-    BID,
     BUCKET,
     BUCKET_NS,
     CHANGED,
@@ -25,10 +23,13 @@ from operators.market.kernels.bands import (
     SAID,
     SAID_STATE,
     STATE,
+    TRADES,
     UNUSED,
     count_trade,
     enter_phase,
+    forget_trades,
     next_bucket,
+    set_best,
     set_due,
     set_reference,
     settle,
@@ -62,7 +63,7 @@ def _emit(at, slot, now, row, prices, out_whole, out_real, found):
 
 
 @njit(
-    "i8(i8, i8, i8, i8[::1], i8[::1], i8, i8[::1], f8[::1], f8[::1], f8[::1], "
+    "i8(i8, i8, i8, i8[::1], i8[::1], i8, i8[::1], f8[::1], f8[::1], i8[::1], "
     "i8[:, ::1], f8[:, ::1], i8)",
     cache=True,
     nogil=True,
@@ -91,18 +92,17 @@ def _pass_time(
             else:
                 row[STATE] = PAUSED
                 row[DEADLINE] = now + PAUSE_NS
-                sums[:] = 0.0
-                counts[:] = 0.0
-        if now == (row[BUCKET] + 1) * BUCKET_NS and counts.sum() > 0.0:
+                forget_trades(row, sums, counts)
+        if now == (row[BUCKET] + 1) * BUCKET_NS and row[TRADES] > 0:
             next_bucket(row, prices, sums, counts)
         settle(row, prices, now)
-        set_due(row, prices, counts, ttl_ns)
+        set_due(row, prices, ttl_ns)
         found = _emit(at, slot, now, row, prices, out_whole, out_real, found)
     return found
 
 
 @njit(
-    "i8(i8, i8, i8, i8[::1], i8[::1], i8, i8[:, ::1], f8[:, ::1], f8[:, ::1], f8[:, ::1], "
+    "i8(i8, i8, i8, i8[::1], i8[::1], i8, i8[:, ::1], f8[:, ::1], f8[:, ::1], i8[:, ::1], "
     "i8[::1], i8[:, ::1], f8[:, ::1], i8)",
     cache=True,
     nogil=True,
@@ -139,7 +139,7 @@ def _meet(partition, ts_ns, late, row):
 
 @njit(
     "i8(i8, i4[::1], i4[::1], i8[::1], i8[::1], b1[::1], b1[::1], b1[::1], b1[::1], f8[::1], "
-    "f8[:, ::1], i8[::1], i8[::1], i8, i8[:, ::1], f8[:, ::1], f8[:, ::1], f8[:, ::1], i8[::1], "
+    "f8[:, ::1], i8[::1], i8[::1], i8, i8[:, ::1], f8[:, ::1], f8[:, ::1], i8[:, ::1], i8[::1], "
     "i8[:, ::1], f8[:, ::1], i8[::1])",
     cache=True,
     nogil=True,
@@ -176,24 +176,23 @@ def follow(
             continue
         row, prices = whole[s], real[s]
         now = max(row[CLOCK], ts_ns[i], watermark[i])
-        found = _pass_time(
-            i, s, now, open_ns, close_ns, ttl_ns, row, prices, sums[s], counts[s],
-            out_whole, out_real, found,
-        )  # fmt: skip
-        taken[0] = found
+        if now >= row[DUE]:
+            found = _pass_time(
+                i, s, now, open_ns, close_ns, ttl_ns, row, prices, sums[s], counts[s],
+                out_whole, out_real, found,
+            )  # fmt: skip
+            taken[0] = found
         if found == len(out_whole):
             return i
         row[CLOCK] = now
-        if now >= row[PHASE]:
-            enter_phase(open_ns, close_ns, now, row)
         if counted[i]:
-            count_trade(row, prices, sums[s], counts[s], price[i], now)
-        elif quoted[i]:
-            prices[BID] = nbbo[i, 0]
-            prices[ASK] = nbbo[i, 2]
-        settle(row, prices, now)
-        set_due(row, prices, counts[s], ttl_ns)
-        soonest[p] = min(soonest[p], row[DUE])
-        found = _emit(i, s, now, row, prices, out_whole, out_real, found)
+            more = count_trade(open_ns, close_ns, row, prices, sums[s], counts[s], price[i], now)
+        else:
+            more = quoted[i] and set_best(row, prices, nbbo[i, 0], nbbo[i, 2])
+        if more:
+            settle(row, prices, now)
+            set_due(row, prices, ttl_ns)
+            soonest[p] = min(soonest[p], row[DUE])
+            found = _emit(i, s, now, row, prices, out_whole, out_real, found)
     taken[0] = found
     return len(slot)
