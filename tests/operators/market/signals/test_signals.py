@@ -69,7 +69,7 @@ def difference(
 
 
 def dense_stream(seed: int, count: int, theirs: ReferenceSettings) -> Stream:
-    """Return a stream like `random_stream`, of busy symbols: every grid cell has prices."""
+    """Return a stream like `random_stream`, of busy symbols whose book is seldom crossed."""
     rng = random.Random(seed)
     steps = [choose_step(rng.choice, theirs) for _ in range(count)]
     return build(
@@ -80,6 +80,8 @@ def dense_stream(seed: int, count: int, theirs: ReferenceSettings) -> Stream:
                 behind_ns=min(step.behind_ns, theirs.lateness_ns + 1),
                 snap="no",
                 seq=rng.choice(("none", step.seq)),
+                cents=step.cents - 10 if step.kind == "quote" else step.cents,
+                ask_cents=step.ask_cents + 10,
                 bid_size=max(step.bid_size, 1.0),
                 ask_size=max(step.ask_size, 1.0),
             )
@@ -140,6 +142,8 @@ def test_the_streams_make_every_kind_of_signal() -> None:
         count = Counter(record["kind"] for record in found)
         assert set(count) == KINDS
         assert min(count.values()) >= 10, count
+    micro = [(r["value"], r["details"]) for r in found if r["kind"] == "micro-price"]
+    assert any(value != details["weighted_mid"] for value, details in micro)
     assert any(record["details"].get("jump_z") is not None for record in found)
 
 
