@@ -105,10 +105,11 @@ def acerbi_szekely(
 ) -> float:
     """Return Z2 = sum(r I / ES) / (T (1-c)) + 1: about 0 if ES is right, negative if too small.
 
-    Acerbi and Szekely, "Backtesting Expected Shortfall" (2014), test 2.
+    Acerbi and Szekely, "Backtesting Expected Shortfall" (2014), test 2. An exception where ES is
+    not positive (a window of zeros) has no finite term and adds none.
     """
     total = 0.0
     for value, hit, shortfall in zip(returns, hits, shortfalls, strict=True):
-        if hit:
+        if hit and shortfall > 0:
             total += value / shortfall
     return total / (len(returns) * (1 - confidence)) + 1
