@@ -29,9 +29,9 @@ from flows.shard import dead_letters
 from flows.systems import output_topic
 from operators.market.models import answer, check, garch_request, weights_request
 from operators.market.optimisers.choose import OBJECTIVES
+from state import metrics
 from state.errors import BadRecord, Malformed
 from state.events import Event, EventBlock
-from state.metrics import OUTPUTS, RECORDS
 from state.outputs import to_json
 from state.records import DeadLetter, Messages, OutputBatch
 from state.shards import shard_names
@@ -86,7 +86,7 @@ def decode(messages: Messages) -> EventBlock:
             block.dead.append(_letter(messages, row, error))
         else:
             block.events.append(Event(request["ts_ns"], messages.coordinates(row), request))
-    RECORDS.labels(messages.topic).inc(len(block))
+    metrics.RECORDS.labels(messages.topic).inc(len(block))
     return block
 
 
@@ -97,7 +97,7 @@ def answers(item: tuple[str, EventBlock]) -> Iterator[tuple[str, OutputBatch]]:
         found = answer(event.body)
         if found["status"] != "ok":
             LOG.warning("%s: %s", found["id"], found["reason"])
-        OUTPUTS.labels(SYSTEM).inc()
+        metrics.OUTPUTS.labels(SYSTEM).inc()
         yield name, _batch(event, found)
 
 

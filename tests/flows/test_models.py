@@ -19,6 +19,7 @@ from connectors.kafka.topics import ensure_topics, resolve_start
 from flows import models
 from flows.generation import Start
 from flows.live import cluster_of, connect
+from flows.runner import find_flow
 from flows.servers import KafkaBroker
 from flows.settings import Kafka, Settings
 from operators.market.models import answer, garch_request, weights_request
@@ -134,6 +135,13 @@ def test_what_a_restart_writes_again_is_the_same_to_the_byte(rig):
 
 def _holds(rig: Rig, count: int) -> bool:
     return len(rig.added(rig.models)) == count
+
+
+def test_headrace_run_finds_it_and_makes_the_topic_of_answers():
+    # Its module must not have an OUTPUTS, which would be taken for names of topics to make.
+    found = find_flow("models")
+    assert found.outputs == []
+    assert found.inputs(Settings()) == ["market.models"]
 
 
 def test_warming_up_uses_every_solver_without_a_failure(monkeypatch):
