@@ -100,10 +100,11 @@ class Scenarios:
 
     def figure(self, confidence: float) -> Figure:
         """Return VaR and ES at a confidence in (0, 1)."""
-        last = self._last(confidence)
-        tail = self.ordered[: last + 1].tolist()
-        es = 0.0 - math.fsum(tail) / len(tail)  # and not -x, which would make -0.0 of nothing
-        return Figure(0.0 - tail[-1], es, self.factor.shrinkage <= HARMLESS)
+        tail = self.ordered[: self._last(confidence) + 1]
+        var = 0.0 - float(tail[-1])  # and not -x, which would make -0.0 of nothing
+        # Summed as what lies beyond VaR, so that ES is never below it by rounding.
+        es = var + math.fsum((tail[-1] - tail).tolist()) / len(tail)
+        return Figure(var, es, self.factor.shrinkage <= HARMLESS)
 
     def components(self, confidence: float) -> NDArray[np.float64]:
         """Return what each asset contributes to VaR, float64[assets]; they sum to it.
