@@ -15,7 +15,10 @@ Answer = dict[str, Any]
 
 
 class Requests:
-    """The requests without an answer in force, by id."""
+    """The requests without an answer in force, by id, and the answers that have come.
+
+    An answer may come before its request is asked: in a recording, and after a restart.
+    """
 
     def __init__(self) -> None:
         self._open: dict[str, Request] = {}
@@ -26,26 +29,27 @@ class Requests:
         self._open[request["id"]] = request
 
     def take(self, answer: Answer) -> bool:
-        """Keep an answer if it was asked for and is the first; return whether."""
+        """Keep an answer unless it is not the first; return whether it was asked for."""
         identity = answer["id"]
-        if identity not in self._open or identity in self._answers:
-            return False
-        self._answers[identity] = answer
-        return True
+        self._answers.setdefault(identity, answer)
+        return identity in self._open
 
     def missing(self, time_ns: int) -> list[Request]:
         """Return the requests whose answers count at this time and have not come."""
         return [r for r in self._due(time_ns) if r["id"] not in self._answers]
 
     def in_force(self, time_ns: int) -> list[tuple[Request, Answer]]:
-        """Take out the requests whose answers count by now, in the order of their ids."""
+        """Take out the requests whose answers count by now, by time and id."""
         due = sorted(self._due(time_ns), key=lambda r: (r["counts_from_ns"], r["id"]))
-        return [(self._open.pop(r["id"]), self._answers.pop(r["id"])) for r in due]
+        found = [(self._open.pop(r["id"]), self._answers.pop(r["id"])) for r in due]
+        # What counted before now can be asked for no more: it is a repetition, or not ours.
+        self._answers = {i: a for i, a in self._answers.items() if a["ts_ns"] > time_ns}
+        return found
 
     @property
     def waiting(self) -> int:
         """Return how many requests have no answer."""
-        return len(self._open) - len(self._answers)
+        return sum(identity not in self._answers for identity in self._open)
 
     def snapshot(self) -> dict[str, Any]:
         """Return a copy of the state."""

@@ -1,0 +1,289 @@
+"""What the daily engine makes of events between closes, of answers, and of restarts."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from operators.market.audit import Verifier
+from operators.market.daily.engine import Daily
+from operators.market.daily.settings import DailySettings, Shock, Target
+from operators.market.models import answer
+from state.outputs import to_json
+from tests.daily_events import DAY_NS, START_NS, close_ns, closes, portfolio
+
+SMALL = DailySettings(methods=("historical", "ewma-normal"), window=20, confidences=(0.9,))
+
+
+def run(
+    events: list[dict], settings: DailySettings = SMALL, restart: int = 0, **more: Any
+) -> dict[str, list[dict]]:
+    """Return the records by output; ``restart``: after so many times, go on from a snapshot."""
+    daily = Daily(settings, **more)
+    found: dict[str, list[dict]] = {}
+    for number, event in enumerate(sorted(events, key=lambda e: e["ts_ns"])):
+        body = {"ex_ns": None, "value": 1.0, "rebalance": "daily"} | event
+        rank = int(event["type"] == "closes")
+        for output, _, _, _, record in daily.accept(event["ts_ns"], [(rank, number, body)]):
+            found.setdefault(output, []).append(record)
+        if restart and number % restart == 0:
+            kept = pickle.loads(pickle.dumps(daily.snapshot()))
+            daily = Daily(settings, **more)
+            daily.restore(kept)
+    return found
+
+
+def prices(session: int, **of: float) -> dict:
+    return {"type": "closes", "ts_ns": close_ns(session), "prices": of}
+
+
+def at(session: int, **event: Any) -> dict:
+    """Return an event in the night before a session."""
+    return event | {"ts_ns": close_ns(session) - DAY_NS // 2}
+
+
+def profits(events: list[dict]) -> list[float]:
+    return [record["return"] for record in run(events)["pnl"]]
+
+
+def test_a_return_is_that_of_the_weights():
+    events = [portfolio("P", {"A": 0.5, "B": -0.5}), prices(0, A=10, B=20), prices(1, A=11, B=19)]
+    assert profits(events) == pytest.approx([0.5 * 0.1 + 0.5 * 0.05])
+
+
+def test_a_split_is_no_move_and_a_dividend_no_loss():
+    events = [
+        portfolio("P", {"A": 1.0}),
+        prices(0, A=100.0),
+        at(1, type="split", symbol="A", ratio=4.0),
+        prices(1, A=25.0),
+        at(2, type="dividend", symbol="A", amount=1.0),
+        prices(2, A=24.0),
+        prices(3, A=24.0),
+    ]
+    assert profits(events) == [0.0, 0.0, 0.0]
+
+
+def test_an_action_waits_for_its_ex_time_and_for_a_price():
+    split = {"type": "split", "symbol": "A", "ratio": 2.0, "ex_ns": close_ns(2)}
+    events = [
+        portfolio("P", {"A": 0.5, "B": 0.5}),
+        split | {"ts_ns": START_NS - 5},
+        prices(0, A=100.0, B=1.0),
+        prices(1, A=110.0, B=1.0),
+        prices(2, B=1.0),
+        prices(3, A=55.0, B=1.0),
+    ]
+    assert profits(events) == pytest.approx([0.05, 0.0, 0.0], abs=1e-15)
+
+
+def test_on_one_day_the_split_comes_before_the_dividend():
+    events = [
+        portfolio("P", {"A": 1.0}),
+        prices(0, A=100.0),
+        at(1, type="dividend", symbol="A", amount=1.0),
+        at(1, type="split", symbol="A", ratio=2.0),
+        prices(1, A=49.0),
+    ]
+    assert profits(events) == [0.0]
+
+
+def test_a_missing_price_is_carried():
+    events = [
+        portfolio("P", {"A": 0.5, "B": 0.5}),
+        prices(0, A=10.0, B=10.0),
+        prices(1, A=11.0),
+        prices(2, A=11.0, B=12.0),
+    ]
+    assert profits(events) == pytest.approx([0.05, 0.1])
+
+
+def test_weights_that_are_never_rebalanced_drift():
+    events = [
+        portfolio("P", {"A": 0.5, "B": 0.5}, rebalance="never"),
+        prices(0, A=10.0, B=10.0),
+        prices(1, A=20.0, B=10.0),
+        prices(2, A=40.0, B=10.0),
+    ]
+    assert profits(events) == pytest.approx([0.5, 2 / 3])
+    assert run(events)["pnl"][-1]["value"] == pytest.approx(2.5)
+
+
+def test_positions_are_valued_at_the_close_and_follow_splits():
+    events = [
+        at(0, type="position", portfolio="P", symbol="A", quantity=10.0),
+        at(0, type="position", portfolio="P", symbol="B", quantity=-5.0),
+        prices(0, A=10.0, B=4.0),
+        at(1, type="split", symbol="A", ratio=2.0),
+        prices(1, A=6.0, B=4.0),
+        at(2, type="position", portfolio="P", symbol="B", quantity=0.0),
+        prices(2, A=6.0, B=400.0),
+    ]
+    found = run(events)["pnl"]
+    assert [r["pnl"] for r in found] == pytest.approx([20.0, 0.0])
+    assert [r["value"] for r in found] == pytest.approx([100.0, 120.0])
+
+
+def test_a_portfolio_without_weights_ends():
+    events = [portfolio("P", {"A": 1.0}), *closes(1, 3), portfolio("P", {}, 3), *closes(1, 9)[3:]]
+    assert len(run(events)["pnl"]) == 2
+
+
+def test_a_change_between_closes_gives_a_new_forecast_which_is_the_one_that_counts():
+    events = [portfolio("P", {"A": 1.0}), *closes(1, 40)]
+    changed = at(39, type="portfolio", portfolio="P", weights={"A": 2.0}, value=1.0)
+    before = [r for r in run(events)["risk"] if r["ts_ns"] == close_ns(38)]
+    found = run([*events, changed])
+    after = [r for r in found["risk"] if r["ts_ns"] == changed["ts_ns"]]
+    assert [r["var"] for r in after] == pytest.approx([2 * r["var"] for r in before])
+    assert found["pnl"][-1]["return"] == pytest.approx(2 * run(events)["pnl"][-1]["return"])
+
+
+def test_stress_is_the_sum_of_shocks_with_the_second_order():
+    scenarios = {
+        "made up": Shock(shocks={"A": -0.2}, other=-0.1, gamma={"B": 4.0}),
+    }
+    made = DailySettings(methods=("historical",), window=20, scenarios=scenarios)
+    found = run([portfolio("P", {"A": 0.5, "B": 0.5}, value=100.0), *closes(1, 3)], made)
+    assert found["stress"][0]["return"] == pytest.approx(-0.1 - 0.05 + 0.5 * 4 * 0.01)
+
+
+def test_a_historical_scenario_repeats_its_sessions_once_they_have_been_seen():
+    from datetime import UTC, datetime
+
+    days = [datetime.fromtimestamp(close_ns(i) // 10**9, UTC).date() for i in range(9)]
+    made = DailySettings(
+        methods=("historical",),
+        window=20,
+        scenarios={"then": Shock(since=days[3], until=days[5])},
+    )
+    given_closes = closes(1, 9)
+    found = run([portfolio("P", {"A": 1.0}), *given_closes], made)["stress"]
+    moved = given_closes[5]["prices"]["A"] / given_closes[2]["prices"]["A"] - 1
+    assert [r["ts_ns"] for r in found] == [close_ns(i) for i in range(5, 9)]
+    assert found[-1]["return"] == pytest.approx(moved)
+
+
+TARGETS = DailySettings(
+    methods=("historical", "garch-normal"),
+    window=30,
+    models_every=7,
+    targets={"P": Target("min-variance", every=7, apply=True)},
+)
+EVENTS = [portfolio("P", {"A": 0.5, "B": 0.3, "C": 0.2}), *closes(3, 60)]
+
+
+def test_target_weights_count_from_their_time_and_are_taken_over():
+    found = run(EVENTS, TARGETS, compute=answer)
+    assert [r["stale"] for r in found["weights"]] == [False] * 5
+    first, request = found["weights"][0], found["requests"][0]
+    assert first["ts_ns"] == close_ns(31)  # the first time from which it counts
+    assert request["ts_ns"] == close_ns(30)
+    assert first["ts_ns"] >= request["counts_from_ns"]
+    moved = np.array(
+        [closes(3, 60)[31]["prices"][s] / closes(3, 60)[30]["prices"][s] - 1 for s in "ABC"]
+    )
+    weights = np.array([first["weights"][s] for s in "ABC"])
+    assert found["pnl"][30]["return"] == pytest.approx(float(moved @ weights))
+
+
+def test_nothing_that_an_answer_counts_for_is_said_before_it_comes():
+    whole = run(EVENTS, TARGETS, compute=answer)
+    daily = Daily(TARGETS)
+    found: dict[str, list[dict]] = {}
+    asked: list[dict] = []
+
+    def put(records: list[Any]) -> None:
+        for output, _, _, _, record in records:
+            found.setdefault(output, []).append(record)
+            if output == "requests":
+                asked.append(record)
+
+    for number, event in enumerate(sorted(EVENTS, key=lambda e: e["ts_ns"])):
+        body = {"value": 1.0, "rebalance": "daily"} | event
+        put(daily.accept(event["ts_ns"], [(int(event["type"] == "closes"), number, body)]))
+        if number == 40:
+            assert found["pnl"][-1]["ts_ns"] == close_ns(30)
+            assert daily.waiting == 9  # the closes 31 to 39
+            assert daily.unanswered == 2
+    while asked:
+        put(daily.answer(answer(asked.pop(0))))
+    assert found == whole
+
+
+def test_a_failed_answer_leaves_the_last_good_weights_stale_with_a_reason():
+    def fails_later(request: dict) -> dict:
+        made = answer(request)
+        if request["model"] == "weights" and request["ts_ns"] > close_ns(40):
+            made |= {"status": "failed", "reason": "infeasible", "output": {}}
+        return made
+
+    found = run(EVENTS, TARGETS, compute=fails_later)["weights"]
+    good = [r for r in found if not r["stale"]]
+    stale = [r for r in found if r["stale"]]
+    assert good
+    assert stale
+    assert {r["reason"] for r in stale} == {"infeasible"}
+    assert all(r["weights"] == good[-1]["weights"] for r in stale)
+
+
+def test_decisions_are_chained():
+    lines = [to_json(r) + b"\n" for r in run(EVENTS, TARGETS, compute=answer)["audit"]]
+    assert len(lines) == 10
+    verifier = Verifier()
+    assert len(list(verifier.read(lines))) == 10
+    assert verifier.fault is None
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 99), restart=st.integers(1, 9))
+def test_a_restart_changes_no_byte(seed, restart):
+    events = [
+        *closes(seed, 45),
+        portfolio("P", {"A": 0.5, "B": 0.3, "C": 0.2}),
+        portfolio("N", {"A": 0.6, "C": 0.4}, 5, rebalance="never"),
+        at(9, type="position", portfolio="Q", symbol="B", quantity=-3.0),
+        at(12, type="split", symbol="B", ratio=2.0),
+        at(20, type="view", portfolio="P", view="v", assets={"A": 1.0}, confidence=0.5)
+        | {"return": 0.01},
+    ]
+    whole = run(events, TARGETS, compute=answer)
+    again = run(events, TARGETS, restart, compute=answer)
+    assert {k: list(map(to_json, v)) for k, v in again.items()} == {
+        k: list(map(to_json, v)) for k, v in whole.items()
+    }
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 99), scale=st.floats(0.1, 10.0))
+def test_figures_grow_with_the_weights_and_a_zero_position_adds_nothing(seed, scale):
+    weights = {"A": 0.5, "B": -0.2, "C": 0.7}
+    base = run([portfolio("P", weights), *closes(seed, 40)])["risk"]
+    grown = run([portfolio("P", {s: scale * w for s, w in weights.items()}), *closes(seed, 40)])[
+        "risk"
+    ]
+    more = run([portfolio("P", weights | {"D": 0.0}), *closes(seed, 40)])["risk"]
+    for one, two, three in zip(base, grown, more, strict=True):
+        assert two["var"] == pytest.approx(scale * one["var"], rel=1e-9, abs=1e-12)
+        assert two["es"] == pytest.approx(scale * one["es"], rel=1e-9, abs=1e-12)
+        assert three["var"] == pytest.approx(one["var"], rel=1e-12, abs=1e-15)
+        assert three["components"]["D"] == 0.0
+
+
+def test_answers_may_come_before_their_requests_and_twice():
+    whole = run(EVENTS, TARGETS, compute=answer)
+    daily = Daily(TARGETS)
+    for request in [*whole["requests"], *whole["requests"]]:
+        daily.answer(answer(request))
+    found: dict[str, list[dict]] = {}
+    for number, event in enumerate(sorted(EVENTS, key=lambda e: e["ts_ns"])):
+        body = {"value": 1.0, "rebalance": "daily"} | event
+        items = [(int(event["type"] == "closes"), number, body)]
+        for output, _, _, _, record in daily.accept(event["ts_ns"], items):
+            found.setdefault(output, []).append(record)
+    assert found == whole
