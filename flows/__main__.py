@@ -26,6 +26,7 @@ COMMANDS = {
     "simulate": ("replay.commands.simulate", "write a recording of a made-up session"),
     "cut": ("replay.commands.cut", "take a span of time out of a recording"),
     "diff": ("replay.commands.diff", "compare two replays"),
+    "report": ("replay.commands.report", "draw what a replay or an export holds, as a page"),
     "audit": ("replay.commands.audit", "prove offline that nobody altered the audit entries"),
     "heartbeat": ("flows.commands.heartbeat", "write time records for idle partitions"),
     "dead": ("flows.commands.dead", "list, show and retry dead letters"),
