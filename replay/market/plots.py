@@ -72,14 +72,23 @@ def var_figure(sessions: Sessions, theme: Theme) -> Figure:
     figure, (above, below) = _figure(theme, 4.2 + rows, [4.2, rows])
     times, returns = sessions.times, sessions.returns
     hit = np.any(list(sessions.exceptions.values()), axis=0)
-    above.plot(times[~hit], returns[~hit], ".", color=theme.faint, ms=3.4, mew=0)
+    # What is clear for some years would be a smear for decades.
+    size = 3.4 * min(1.0, (2500 / len(times)) ** 0.5)
+    above.plot(times[~hit], returns[~hit], ".", color=theme.faint, ms=size, mew=0)
     above.plot(
-        times[hit], returns[hit], "o", color=theme.alarm, ms=3.6, mew=0, zorder=5, label="exception"
+        times[hit],
+        returns[hit],
+        "o",
+        color=theme.alarm,
+        ms=1.2 * size,
+        mew=0,
+        zorder=5,
+        label="exception",
     )
     right = below.get_yaxis_transform()
     for place, (method, var) in enumerate(sessions.var.items()):
         colour, dash = theme.series[place % len(theme.series)], "--" if place % 2 else "-"
-        above.plot(times, -var, dash, color=colour, lw=1.1, label=method)
+        above.plot(times, -var, dash, color=colour, lw=0.4 + 0.2 * size, label=method)
         marked = times[sessions.exceptions[method]]
         below.plot(marked, np.full(len(marked), place), "|", color=colour, ms=8, mew=1.1)
         told = f" {len(marked):,} of {np.count_nonzero(np.isfinite(var)):,}"
@@ -157,8 +166,7 @@ def _areas(
                 base + part,
                 step=step,  # type: ignore[arg-type]  # one of its literals
                 facecolor=colour,
-                edgecolor=theme.ground,  # a thin line keeps neighbours apart
-                lw=0.3,
+                lw=0,
                 label=name if sign > 0 else None,
             )
             base = base + part

@@ -16,6 +16,7 @@ from replay.market.report_data import (
     ALLOCATED,
     SESSION,
     Shares,
+    averaged,
     read_outputs,
     shares_of,
     times_of,
@@ -29,6 +30,8 @@ from replay.market.report_tables import (
 )
 
 PAGE = "index.html"
+_MOST = 800
+"""How many points in time areas have at the most; more are a smear."""
 _GLOSSARY = """\
 VaR and ES are fractions of the portfolio's value, positive for a loss. Each belongs to the method \
 beside it: figures of different methods are different figures.
@@ -129,7 +132,10 @@ class _Report:
     def _shares(self, scope: str, stem: str) -> Iterator[str]:
         """Yield pictures of the component contributions and of the target weights."""
         confidence = max(self._confidences(scope), default=0.0)
-        components = self._data.components(scope, confidence)
+        found = self._data.components(scope, confidence)
+        many = max((len(shares.times) for shares in found.values()), default=0)
+        many = -(-many // _MOST)
+        components = {method: averaged(shares, many) for method, shares in found.items()}
         for method in ALLOCATED:
             if method not in components:
                 self._notes.append(f"{title(scope)} has no components of {method}.")
@@ -139,6 +145,8 @@ class _Report:
                 f"Component VaR at {percent(confidence)}, one session ahead, by "
                 f"{' and '.join(components)}. The areas of a panel add up to its method's VaR."
             )
+            if many > 1:
+                caption += f" Each step is the mean of {many} sessions."
             draw = partial(plots.contributions_figure, components, colours)
             yield self._picture(f"{stem}-components", caption, draw)
         yield from self._weights(scope, stem, colours)

@@ -135,8 +135,11 @@ class Outputs:
         return Sessions(scope, confidence, times_of(pnl), returns, var, exceptions)
 
     def components(self, scope: str, confidence: float) -> dict[str, Shares]:
-        """Return the component VaR of each symbol for one session ahead, by method."""
-        figures = self.daily(scope).filter(pl.col("components").is_not_null())
+        """Return the component VaR of each symbol for one session ahead, by method.
+
+        As everywhere in a report, figures that their method does not vouch for are left out.
+        """
+        figures = self.daily(scope).filter(pl.col("components").is_not_null(), pl.col("valid"))
         shares = {}
         for method in ALLOCATED:
             chosen = figures.filter(method=method, confidence=confidence)
@@ -192,6 +195,17 @@ def shares_of(times: Times, tables: Iterable[str]) -> Shares:
     names = sorted(set().union(*rows))
     values = [[row.get(name, 0.0) for name in names] for row in rows]
     return Shares(times, names, np.array(values, np.float64).reshape(len(rows), len(names)))
+
+
+def averaged(shares: Shares, many: int) -> Shares:
+    """Return the means of ``many`` neighbouring times each, the last one of what remains.
+
+    A mean stands at the first of its times.
+    """
+    starts = np.arange(0, len(shares.times), many)
+    counts = np.diff(np.append(starts, len(shares.times)))
+    means = np.add.reduceat(shares.values, starts, axis=0) / counts[:, np.newaxis]
+    return Shares(shares.times[starts], shares.names, means)
 
 
 def largest(shares: Sequence[Shares], count: int) -> list[str]:

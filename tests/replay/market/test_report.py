@@ -14,7 +14,7 @@ from flows.__main__ import main
 from replay.market import plots
 from replay.market.plots import DARK, LIGHT, colours_of, contributions_figure, named, var_figure
 from replay.market.report import held_until, write_report
-from replay.market.report_data import Shares, gathered, largest, read_outputs
+from replay.market.report_data import Shares, averaged, gathered, largest, read_outputs
 from replay.market.report_tables import day, percent, steps
 from state.errors import Misuse
 from tests.replay.market.outputs import SCALES, WARM_UP, closes, daily_outputs, write
@@ -171,6 +171,14 @@ def test_without_the_horizon_of_a_session_longer_ones_are_scaled_back(tmp_path):
         np.testing.assert_allclose(other.values, shares.values, rtol=1e-14)
 
 
+def test_components_of_figures_that_do_not_hold_are_left_out(made, tmp_path):
+    chosen = [r for r in made["risk"] if (r["method"], r["horizon"]) == ("historical", 1)]
+    first, *others = [r for r in chosen if r["confidence"] == 0.99]
+    data = read_outputs(write(tmp_path, {"risk": [first | {"valid": False}, *others]}))
+    (shares,) = data.components(SCOPE, 0.99).values()
+    assert shares.times.astype(np.int64).tolist() == [r["ts_ns"] for r in others]
+
+
 def test_components_are_those_of_the_two_methods_and_add_up_to_var(made, directory):
     data = read_outputs(directory)
     components = data.components(SCOPE, 0.99)
@@ -209,6 +217,15 @@ def test_a_symbol_keeps_its_colour_from_picture_to_picture():
     again = colours_of([other], colours)
     assert (again["g"], again["f"]) == (colours["g"], colours["f"])
     assert len(set(again.values())) == 4
+
+
+def test_long_series_are_drawn_as_means_of_neighbours():
+    times = np.array(closes(5)).astype("datetime64[ns]")
+    shares = Shares(times, ["a", "b"], np.arange(10.0).reshape(5, 2))
+    found = averaged(shares, 2)
+    assert found.values.tolist() == [[1, 2], [5, 6], [8, 9]]
+    assert found.times.tolist() == times[::2].tolist()
+    assert averaged(shares, 1).values.tolist() == shares.values.tolist()
 
 
 def test_a_symbol_that_is_named_without_a_share_is_nothing():
