@@ -71,9 +71,8 @@ class Holdings:
         self.value += profit
         self.gross = self.value
         if self.kind == "never" and ret > -1.0:
-            grown = self.weights * (1.0 + assets.last()[self.columns]) / (1.0 + ret)
-            self.changed = not np.array_equal(grown, self.weights)
-            self.weights = grown
+            self.weights = self.weights * (1.0 + assets.last()[self.columns]) / (1.0 + ret)
+            self.changed = True
         return profit
 
     def snapshot(self) -> dict[str, Any]:
