@@ -7,6 +7,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from state.errors import SettingsError
+
 FIRST, LAST = "1990-01-01", "2035-12-31"
 """Sessions of fixed years: those around today would make results depend on the day."""
 
@@ -20,7 +22,7 @@ NO_SESSIONS: Sessions = (np.empty(0, np.int64), np.empty(0, np.int64))
 def sessions_of(calendar: str) -> Sessions:
     """Return the sessions of an exchange by its ISO 10383 code, such as XNYS; '' has none.
 
-    Raises ValueError where there is no such calendar.
+    Raises SettingsError where there is no such calendar.
     """
     if not calendar:
         return NO_SESSIONS
@@ -31,7 +33,9 @@ def sessions_of(calendar: str) -> Sessions:
     try:
         found = exchange_calendars.get_calendar(calendar, start=FIRST, end=LAST)
     except InvalidCalendarName:
-        raise ValueError(f"there is no calendar {calendar!r}: XNYS is that of New York") from None
+        raise SettingsError(
+            f"market.calendar: there is no {calendar!r}; XNYS is that of New York"
+        ) from None
     return (
         found.opens.to_numpy().astype("datetime64[ns]").astype(np.int64),
         found.closes.to_numpy().astype("datetime64[ns]").astype(np.int64),

@@ -96,6 +96,8 @@ def ensure_topics(
     A topic that exists stays as it is, whatever its partition count. ``config`` holds
     Kafka's topic settings. Returns once the new topics can be used.
     """
+    if not topics:
+        return []
     admin = cluster.admin()
     wanted = [
         NewTopic(name, num_partitions=count, replication_factor=-1, config=dict(config or {}))

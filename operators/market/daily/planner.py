@@ -14,6 +14,12 @@ from operators.market.models import garch_request, weights_request
 
 View = dict[str, Any]
 
+MAX_RETURNS = 40_000
+"""The most returns of one request, which has to be a Kafka message: by default, 1 MB of JSON.
+
+Of more than 80 assets, a window of 500 sessions is therefore cut to the last ones.
+"""
+
 
 class Planner:
     """Asks for fits by the count of sessions, and for weights where they have drifted, too."""
@@ -41,7 +47,8 @@ class Planner:
         if target is None or not self._weights_due(book, assets):
             return
         self._asked[book.name] = assets.sessions
-        returns = assets.returns(holdings.columns, settings.window)
+        sessions = min(settings.window, MAX_RETURNS // len(holdings.symbols))
+        returns = assets.returns(holdings.columns, sessions)
         yield weights_request(
             book.scope,
             ts_ns,

@@ -166,11 +166,19 @@ def test_historical_components_average_five_scenarios_and_sum_to_the_middle_one(
         assert found.component.sum() == pytest.approx(var, rel=1e-12)
 
 
-def test_where_the_average_says_the_opposite_the_scenario_of_var_is_taken() -> None:
-    # The losses are 1, -0.1, -0.2, -0.3: their average is a loss, VaR at the second a gain.
-    returns = np.array([[-1.0], [0.1], [0.2], [0.3]])
-    found = historical_components(returns, np.arange(4), np.ones(1), 1)
-    assert found.component.tolist() == [-0.1]
+@pytest.mark.parametrize(
+    "losses",
+    [
+        [[1.0, 0.0], [-0.3, 0.2], [-0.1, -0.1], [-0.1, -0.2]],  # on average a loss, VaR a gain
+        [[1.0, 1.0], [0.03, -0.01], [0.0, 0.0], [0.0, 0.0]],  # on average far more than VaR
+        [[0.2, 0.1], [0.0, 0.2], [-0.3, 0.0], [-0.4, 0.1], [-0.3, -0.3]],  # on average nothing
+    ],
+)
+def test_where_the_average_is_far_from_var_its_own_scenario_is_taken(
+    losses: list[list[float]],
+) -> None:
+    found = historical_components(-np.array(losses), np.arange(len(losses)), np.ones(2), 1)
+    assert found.component.tolist() == losses[1]
 
 
 def test_the_rows_may_be_a_ring_as_it_is() -> None:

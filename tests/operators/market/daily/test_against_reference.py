@@ -48,8 +48,8 @@ def stream(seed: int) -> list[dict]:
 def compared_elsewhere(output: str, record: dict, name: str) -> bool:
     """Return whether a field is a function of others, or undefined.
 
-    A p-value near 1 is the root of a ratio near 0. In windows as short as these, Cornish-Fisher's ES
-    can be negative, where Z2 has no meaning and both sides skip it in their own way.
+    A p-value near 1 is the root of a ratio near 0. In windows as short as these, the ES of
+    Cornish-Fisher can be negative, where Z2 has no meaning and both sides skip it in their own way.
     """
     if output == "pnl":
         return name == "exceptions"

@@ -75,10 +75,11 @@ def test_age_weights_by_hand() -> None:
 
 
 def test_a_weight_that_reaches_the_probability_by_rounding_has_reached_it() -> None:
-    # Weights 8/15, 4/15, 2/15, 1/15, the oldest the worst: 1/15 + 2/15 is 1 - 0.8.
-    returns = [-0.04, -0.03, -0.02, -0.01]
-    assert figure_of(lambda: AgeWeighted(4, 0.5), returns, 0.8).var == 0.03
-    assert figure_of(lambda: AgeWeighted(4, 0.5), returns, 0.8 - 1e-9).var == 0.02
+    # The older, worse one weighs 1/3; in doubles 1 - 2/3 is more than 1/3.
+    assert 1 - 2 / 3 > 1 / 3
+    returns = [-0.02, -0.01]
+    assert figure_of(lambda: AgeWeighted(2, 0.5), returns, 2 / 3).var == 0.02
+    assert figure_of(lambda: AgeWeighted(2, 0.5), returns, 2 / 3 - 1e-9).var == 0.01
 
 
 @settings(max_examples=100, deadline=None)
