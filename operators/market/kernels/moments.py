@@ -19,9 +19,6 @@ FAR = 16.0
 """How many variances the squared distance between shift and mean may be: (4σ)² costs 4⁴ of the
 kurtosis' 2⁵² in precision, and a series of one regime never gets there."""
 
-NOISE = 1e-30
-"""A variance below this part of the squared mean is rounding: the returns are all equal."""
-
 
 @njit("void(f8[::1], i8, f8)", cache=True, nogil=True)
 def _add(sums, place, term):
@@ -87,7 +84,7 @@ def moments(count, sums):
     mean = sums[0] + first
     square = first * first
     variance = second - square
-    if variance <= NOISE * (mean * mean):
+    if variance <= 0.0:
         return mean, 0.0, 0.0, 0.0
     sigma = math.sqrt(variance)
     skewed = third - first * (3.0 * second - 2.0 * square)

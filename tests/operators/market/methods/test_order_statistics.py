@@ -75,11 +75,11 @@ def test_age_weights_by_hand() -> None:
 
 
 def test_a_weight_that_reaches_the_probability_by_rounding_has_reached_it() -> None:
-    # The older, worse one weighs 1/3; in doubles 1 - 2/3 is more than 1/3.
-    assert 1 - 2 / 3 > 1 / 3
-    returns = [-0.02, -0.01]
-    assert figure_of(lambda: AgeWeighted(2, 0.5), returns, 2 / 3).var == 0.02
-    assert figure_of(lambda: AgeWeighted(2, 0.5), returns, 2 / 3 - 1e-9).var == 0.01
+    # The oldest is the worst and weighs 1/7; in doubles 1 - 6/7 is more than that.
+    returns = [-0.03, -0.02, -0.01]
+    assert 1 - 6 / 7 > 1 / 7
+    assert figure_of(lambda: AgeWeighted(3, 0.5), returns, 6 / 7).var == 0.03
+    assert figure_of(lambda: AgeWeighted(3, 0.5), returns, 6 / 7 - 1e-9).var == 0.02
 
 
 @settings(max_examples=100, deadline=None)
