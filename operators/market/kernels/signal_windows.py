@@ -7,6 +7,8 @@ from numba import njit
 NEVER = 9_223_372_036_854_775_807
 FREE = -1
 """``win_partition`` of a place that holds no open window."""
+CROWDED = -1
+"""What `place` returns where a symbol has more open windows than its ring holds."""
 
 
 @njit(
@@ -55,7 +57,7 @@ def place(
     int32[slots, 2^k] finds them, ``recent_start`` int64 and ``recent`` int32 [slots] remember the
     last one found. ``tally`` int64[2] is the number of ``free`` places and of places ever used.
     The k closed go to ``closed_row`` (the row whose event time closed them) and ``closed``.
-    Returns k.
+    Returns k, or CROWDED.
     """
     found = 0
     mask = ring.shape[1] - 1
@@ -78,6 +80,8 @@ def place(
                 continue
             cell = (start // interval_ns) & mask
             w = ring[s, cell]
+            if w >= 0 and win_start[w] != start:
+                return CROWDED
             if w < 0:
                 if tally[0] > 0:
                     tally[0] -= 1

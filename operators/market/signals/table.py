@@ -83,7 +83,8 @@ class BySymbol:
         """Return float64[slots, parameters], right for every slot that the block's rows name."""
         self._values = grown(self._values, len(work.names))
         self._known = grown(self._known, len(work.names))
-        if len(self._known):
+        if not self._known[: len(work.names)].all():
+            # Of the rows' slots alone, for slots that nobody has at present may be many.
             for slot in np.unique(work.slot[~self._known[work.slot]]).tolist():
                 if slot >= 0:  # -1 is a heartbeat's
                     self._values[slot] = self.of(work.names[slot])

@@ -60,6 +60,8 @@ class SignalWindows:
             self._slot, self._partition, self._start_ns, self._ring, self._next_end,
             self._recent_start, self._recent, self._tally, self._free, at_row, closed, places,
         )  # fmt: skip
+        if found == kernel.CROWDED:
+            raise AssertionError("more windows are open than the lateness allows")
         return places, self._closings(work, at_row[:found], closed[:found]) if found else None
 
     def free(self, closed: NDArray[np.int64]) -> None:

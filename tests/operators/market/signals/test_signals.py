@@ -184,6 +184,32 @@ def test_a_window_without_a_trade_still_has_the_signals_of_its_quotes() -> None:
     }
 
 
+def test_a_slot_that_passes_to_another_partition_takes_no_window_along() -> None:
+    """Its new symbol is at the time at which the old one was, as its partition is behind."""
+    theirs = replace(reference_settings(2), symbol_ttl_ns=10 * NS)
+    old = Tick(0, 0, "quote", 100 * NS, symbol="A", bid=9.0, bid_size=1.0, ask=10.0, ask_size=1.0)
+    new = replace(old, partition=1, symbol="B", ts_ns=100 * NS + 5)
+    ticks = [
+        old,
+        Tick(0, 1, "heartbeat", 200 * NS),
+        new,
+        replace(new, offset=1, ts_ns=100 * NS + 6),
+        Tick(1, 2, "heartbeat", 200 * NS),
+    ]
+    driver = Driver(market_settings(theirs), 2, cut=lambda: 1, more=operators(OURS, 0))
+    found = [record["symbol"] for record in driver.run(ticks)["features"]]
+    assert found == ["A"] * 3 + ["B"] * 3
+    assert driver._shards[0].symbols.names == ["B"]
+
+
+def test_a_lateness_that_is_not_the_flows_is_found_out() -> None:
+    theirs = replace(reference_settings(1), lateness_ns=50 * NS, symbol_ttl_ns=100 * NS)
+    driver = Driver(market_settings(theirs), 1, more=operators(OURS, 0))
+    ticks = [Tick(0, i, "trade", (90 + i) * NS, symbol="A", price=1.0, size=1.0) for i in range(5)]
+    with pytest.raises(AssertionError, match="more windows"):
+        driver.run(ticks)
+
+
 def test_two_signals_of_one_kind_are_refused() -> None:
     with pytest.raises(ValueError, match="two signals"):
         Signals(NS, 0, [OrderFlow(), OrderFlow()])
