@@ -14,8 +14,8 @@ class Entry:
 
     ``coordinates`` are its own in market.sequenced, ``source`` those of the message that was
     sequenced, and ``topic`` is that message's topic, such as ``market.orders``. ``ts_ns`` is when
-    it was sequenced (ns since 1970 UTC): the only clock that the controls know. ``body`` is the
-    parsed JSON object; it is read, never changed.
+    it was sequenced (ns since 1970 UTC): the only clock that the controls know; it does not go back
+    from one entry to the next. ``body`` is the parsed JSON object; it is read, never changed.
     """
 
     coordinates: Coordinates

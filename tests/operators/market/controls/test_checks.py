@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from operators.market.controls.checks import CHECKS
-from operators.market.controls.limits import ControlSettings, Limits
+from operators.market.controls.limits import ControlSettings
 from operators.market.controls.reasons import Reason
 from state.clock import NS
 from tests.operators.market.controls.stage import WIDE, Stage
@@ -205,7 +206,6 @@ def test_an_unknown_symbol_is_one_without_a_price() -> None:
     s = stage()
     s.quote(None, 101.0, symbol="Y")
     s.put("market.bands", symbol="Z", ts_ns=1, state="open", lower=90.0, upper=110.0)
-    assert reasons([s.order("1", symbol=x) for x in "YZW"]) if False else True
     assert [s.order(x, symbol=x)["reason"] for x in "YZW"] == ["UNKNOWN_SYMBOL"] * 3
 
 
@@ -255,47 +255,51 @@ def test_an_account_beyond_the_most_is_refused() -> None:
 
 
 def test_the_first_check_that_fails_decides() -> None:
-    """An order fails every check; what it fails at first is mended one by one."""
-    tight = Limits(max_quantity=1.0, max_notional=1.0, max_position=1.0, max_open_orders=1)
-    s = Stage(ControlSettings(limits=replace(tight, max_messages=1, collar_percent=1.0)))
-    s.quote(99.0, 101.0, symbol="W")
-    s.order("dup", quantity=0.01, symbol="W")
+    """An order fails every check; each time, what it failed at is mended."""
+    s = stage(max_quantity=1.0, max_notional=1.0, max_messages=1, collar_percent=1.0)
+    s.fill("0", side="sell", quantity=2)
+    s.control("limits", max_position=1.0, max_open_orders=1)
+    s.quote(1.0, 1.0, symbol="W")
+    s.order("open", quantity=0.5, symbol="W", price=1.0)
     s.control("state", state="HALTED")
-    bad = {"quantity": 5, "price": 200.0}
-    found = [s.order("dup", **bad)]
-    s.wait(9)
-    found.append(s.order("dup", **bad))
-    s.wait(9)
-    found.append(s.order("2", **bad))
-    s.wait(9)
-    s.control("state", state="REDUCING")
-    found.append(s.order("3", **bad))
-    s.wait(9)
-    s.control("state", state="ACTIVE")
-    found.append(s.order("4", **bad))
-    s.quote()
-    s.put("market.bands", symbol="X", ts_ns=1, state="paused", lower=90.0, upper=110.0)
-    s.wait(9)
-    found.append(s.order("5", **bad))
-    mended = [
-        {},
-        {"max_quantity": 9.0},
-        {"max_notional": 9e9},
-        {"collar_percent": 150.0},
-        {"price": 110.0},
-        {"max_position": 9.0},
-        {"max_open_orders": 2},
-    ]
-    for i, change in enumerate(mended):
-        s.wait(9)
+    s.put("market.bands", symbol="Y", ts_ns=1, state="paused", lower=90.0, upper=110.0)
+    order: dict[str, Any] = {"symbol": "Y", "quantity": 5, "price": 200.0}
+
+    def quotes() -> None:
         for _ in range(3):
-            s.quote()
-        bad["price"] = change.pop("price", bad["price"])
-        if change:
-            s.control("limits", **change)
-        if i == 1:
-            pass
-        found.append(s.order(f"m{i}", **bad))
-        if i == 0:
-            s.put("market.bands", symbol="X", ts_ns=1, state="open", lower=90.0, upper=110.0)
+            s.quote(symbol="Y")
+
+    def lapse() -> None:
+        s.quote(symbol="Y")
+        s.wait(9)
+
+    def bands() -> None:
+        s.put("market.bands", symbol="Y", ts_ns=1, state="open", lower=90.0, upper=110.0)
+
+    def limit(**limits: Any) -> Callable[[], object]:
+        return lambda: s.control("limits", **limits)
+
+    def state(name: str) -> Callable[[], object]:
+        return lambda: s.control("state", state=name)
+
+    mended: list[tuple[str, Callable[[], object]]] = [
+        ("open", lambda: s.wait(1)),  # its rate is that of another second
+        ("1", lambda: None),  # its id is new
+        ("2", state("REDUCING")),
+        ("3", state("ACTIVE")),
+        ("4", lapse),
+        ("5", quotes),
+        ("6", bands),
+        ("7", limit(max_quantity=9.0)),
+        ("8", limit(max_notional=9e9)),
+        ("9", limit(collar_percent=150.0)),
+        ("10", lambda: order.update(price=110.0)),
+        ("11", limit(max_position=9.0)),
+        ("12", limit(max_open_orders=2)),
+    ]
+    found = [s.order("open", **order)]
+    for order_id, mend in mended:
+        mend()
+        s.control("limits", max_messages=len(found) + 1)
+        found.append(s.order(order_id, **order))
     assert reasons(found) == [reason.name for reason, _ in CHECKS] + ["NONE"]

@@ -45,7 +45,7 @@ def test_resuming_the_kill_switch_lifts_no_other_hold() -> None:
     assert standing.worst.state == REDUCING
 
 
-@pytest.mark.parametrize(("own", "everyone"), itertools.product(State, State))
+@pytest.mark.parametrize(("own", "everyone"), list(itertools.product(State, State)))
 def test_the_worse_of_the_accounts_own_and_everyones_state_counts(
     own: State, everyone: State
 ) -> None:

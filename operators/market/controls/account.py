@@ -1,0 +1,133 @@
+"""One account: its positions, its open orders, and what it has sent."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Any
+
+from operators.market.controls.limits import Limits
+from operators.market.controls.orders import Fill, Order
+from operators.market.controls.states import Standing
+
+
+@dataclass(slots=True)
+class OpenOrder:
+    """An order that was accepted; ``units`` are not filled yet."""
+
+    symbol: str
+    side: int
+    units: int
+
+
+class Account:
+    """Everything about one account; quantities are whole units, so that no sum ever drifts."""
+
+    def __init__(self) -> None:
+        self.standing = Standing()
+        self.limits: Limits | None = None
+        """None: those of the settings, or of the last event for all accounts."""
+        self.limits_source: str | None = None
+        self.positions: dict[str, int] = {}
+        self.open: dict[str, OpenOrder] = {}
+        self.peak: float | None = None
+        """The largest value of its portfolio so far."""
+        self._open_units: dict[tuple[str, int], int] = {}
+        self._sent_ns: deque[int] = deque()
+        self._ids: dict[str, None] = {}
+
+    def position(self, symbol: str) -> int:
+        """Return the units held, negative where short."""
+        return self.positions.get(symbol, 0)
+
+    def open_units(self, symbol: str, side: int) -> int:
+        """Return the units of all open orders of one side of a symbol."""
+        return self._open_units.get((symbol, side), 0)
+
+    def sent_within(self, window_ns: int, now_ns: int) -> int:
+        """Return how many orders counted in the last ``window_ns``."""
+        while self._sent_ns and self._sent_ns[0] <= now_ns - window_ns:
+            self._sent_ns.popleft()
+        return len(self._sent_ns)
+
+    def has_used(self, order_id: str) -> bool:
+        """Return whether an order of this id is open, or was among the last to be remembered."""
+        return order_id in self._ids or order_id in self.open
+
+    def count(self, now_ns: int) -> None:
+        """Count an order for the rate."""
+        self._sent_ns.append(now_ns)
+
+    def remember(self, order_id: str, capacity: int) -> None:
+        """Keep the id of an order as one of the last ``capacity``."""
+        self._ids[order_id] = None
+        while len(self._ids) > capacity:
+            del self._ids[next(iter(self._ids))]
+
+    def submit(self, order: Order) -> None:
+        """Open an order."""
+        self.open[order.order_id] = OpenOrder(order.symbol, order.side, order.units)
+        self._add_open(order.symbol, order.side, order.units)
+
+    def cancel(self, order_id: str) -> str | None:
+        """Close an order; return its symbol, or None where there is no such open order."""
+        order = self.open.pop(order_id, None)
+        if order is None:
+            return None
+        self._add_open(order.symbol, order.side, -order.units)
+        return order.symbol
+
+    def fill(self, fill: Fill) -> bool:
+        """Move the position, and take the units off their order; return whether it was open.
+
+        A fill is a fact whatever it belongs to; one of more units than were open closes the order.
+        """
+        held = self.position(fill.symbol) + fill.side * fill.units
+        if held:
+            self.positions[fill.symbol] = held
+        else:
+            self.positions.pop(fill.symbol, None)
+        order = self.open.get(fill.order_id)
+        if order is None or (order.symbol, order.side) != (fill.symbol, fill.side):
+            return False
+        filled = min(fill.units, order.units)
+        order.units -= filled
+        self._add_open(order.symbol, order.side, -filled)
+        if order.units == 0:
+            del self.open[fill.order_id]
+        return True
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return a copy of the account as plain values."""
+        return {
+            "standing": self.standing.snapshot(),
+            "limits": self.limits.snapshot() if self.limits else None,
+            "limits_source": self.limits_source,
+            "positions": dict(self.positions),
+            "open": [(i, o.symbol, o.side, o.units) for i, o in self.open.items()],
+            "peak": self.peak,
+            "sent_ns": list(self._sent_ns),
+            "ids": list(self._ids),
+        }
+
+    def restore(self, parts: dict[str, Any]) -> None:
+        """Take over a snapshot's account."""
+        self.standing.restore(parts["standing"])
+        self.limits = Limits(**parts["limits"]) if parts["limits"] else None
+        self.limits_source = parts["limits_source"]
+        self.positions = dict(parts["positions"])
+        self.open = {}
+        self._open_units = {}
+        for order_id, symbol, side, units in parts["open"]:
+            self.open[order_id] = OpenOrder(symbol, side, units)
+            self._add_open(symbol, side, units)
+        self.peak = parts["peak"]
+        self._sent_ns = deque(parts["sent_ns"])
+        self._ids = dict.fromkeys(parts["ids"])
+
+    def _add_open(self, symbol: str, side: int, units: int) -> None:
+        total = self.open_units(symbol, side) + units
+        if total:
+            self._open_units[symbol, side] = total
+        else:
+            self._open_units.pop((symbol, side), None)
