@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from operators.market.controls.limits import Limits
+from operators.market.controls.order_ids import OrderIds
 from operators.market.controls.orders import Fill, Order
 from operators.market.controls.states import Standing
 
@@ -23,7 +24,7 @@ class OpenOrder:
 class Account:
     """Everything about one account; quantities are whole units, so that no sum ever drifts."""
 
-    def __init__(self) -> None:
+    def __init__(self, order_ids: int) -> None:
         self.standing = Standing()
         self.limits: Limits | None = None
         """None: those of the settings, or of the last event for all accounts."""
@@ -32,9 +33,9 @@ class Account:
         self.open: dict[str, OpenOrder] = {}
         self.peak: float | None = None
         """The largest value of its portfolio so far."""
+        self.ids = OrderIds(order_ids)
         self._open_units: dict[tuple[str, int], int] = {}
         self._sent_ns: deque[int] = deque()
-        self._ids: dict[str, None] = {}
 
     def position(self, symbol: str) -> int:
         """Return the units held, negative where short."""
@@ -52,17 +53,11 @@ class Account:
 
     def has_used(self, order_id: str) -> bool:
         """Return whether an order of this id is open, or was among the last to be remembered."""
-        return order_id in self._ids or order_id in self.open
+        return order_id in self.ids or order_id in self.open
 
     def count(self, now_ns: int) -> None:
         """Count an order for the rate."""
         self._sent_ns.append(now_ns)
-
-    def remember(self, order_id: str, capacity: int) -> None:
-        """Keep the id of an order as one of the last ``capacity``."""
-        self._ids[order_id] = None
-        while len(self._ids) > capacity:
-            del self._ids[next(iter(self._ids))]
 
     def submit(self, order: Order) -> None:
         """Open an order."""
@@ -107,7 +102,7 @@ class Account:
             "open": [(i, o.symbol, o.side, o.units) for i, o in self.open.items()],
             "peak": self.peak,
             "sent_ns": list(self._sent_ns),
-            "ids": list(self._ids),
+            "ids": self.ids.snapshot(),
         }
 
     def restore(self, parts: dict[str, Any]) -> None:
@@ -123,7 +118,7 @@ class Account:
             self._add_open(symbol, side, units)
         self.peak = parts["peak"]
         self._sent_ns = deque(parts["sent_ns"])
-        self._ids = dict.fromkeys(parts["ids"])
+        self.ids.restore(parts["ids"])
 
     def _add_open(self, symbol: str, side: int, units: int) -> None:
         total = self.open_units(symbol, side) + units

@@ -15,6 +15,7 @@ class Accounts:
 
     def __init__(self, settings: ControlSettings) -> None:
         self._most = settings.max_accounts
+        self._order_ids = settings.order_ids
         self._everyone = Standing()
         self._limits = settings.limits
         self._limits_source: str | None = None
@@ -35,7 +36,7 @@ class Accounts:
         if account is None:
             if len(self._accounts) >= self._most:
                 raise OutOfRange(f"there are {self._most} accounts already (max_accounts)")
-            account = self._accounts[name] = Account()
+            account = self._accounts[name] = Account(self._order_ids)
         return account
 
     def hold(self, name: str | None) -> Hold:
@@ -95,5 +96,5 @@ class Accounts:
         self._limits, self._limits_source = Limits(**parts["limits"]), parts["limits_source"]
         self._accounts = {}
         for name, values in parts["accounts"].items():
-            account = self._accounts[name] = Account()
+            account = self._accounts[name] = Account(self._order_ids)
             account.restore(values)

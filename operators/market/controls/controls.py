@@ -35,7 +35,7 @@ class Controls:
         self._accounts = accounts = Accounts(settings)
         self._quotes = quotes = Quotes(settings)
         self._supervision = supervision = Supervision(accounts)
-        desk = Desk(settings, accounts, quotes)
+        desk = Desk(accounts, quotes)
         self._topics: dict[str, Handler] = {
             "market.orders": _by_type(
                 {"order": desk.order, "cancel": desk.cancel, "fill": desk.fill}

@@ -11,7 +11,6 @@ from operators.market.controls import fields, orders, records
 from operators.market.controls.accounts import Accounts
 from operators.market.controls.checks import Situation, check
 from operators.market.controls.entries import Emitted, Entry
-from operators.market.controls.limits import ControlSettings
 from operators.market.controls.quotes import Quotes
 from operators.market.controls.reasons import Reason
 from state.errors import BadRecord, OutOfRange
@@ -20,8 +19,7 @@ from state.errors import BadRecord, OutOfRange
 class Desk:
     """Judges orders and keeps the accounts' positions and open orders."""
 
-    def __init__(self, settings: ControlSettings, accounts: Accounts, quotes: Quotes) -> None:
-        self._capacity = settings.order_ids
+    def __init__(self, accounts: Accounts, quotes: Quotes) -> None:
         self._accounts = accounts
         self._quotes = quotes
 
@@ -42,7 +40,7 @@ class Desk:
         if reason is not Reason.MESSAGE_RATE:
             account.count(entry.ts_ns)
         if reason not in (Reason.MESSAGE_RATE, Reason.DUPLICATE_ORDER):
-            account.remember(order.order_id, self._capacity)
+            account.ids.add(order.order_id)
         if reason is Reason.NONE:
             account.submit(order)
         units = account.position(order.symbol)

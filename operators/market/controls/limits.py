@@ -100,9 +100,9 @@ def _typed(name: str, value: object) -> object:
 class ControlSettings:
     """What the controls are set to; all of it decides about outputs. Times in ns.
 
-    ``limits`` hold for an account until an event gives it others. An account's last ``order_ids``
-    order ids are remembered to find duplicates, and those of its open orders. Market data
-    older than ``stale_after_ns`` are stale, until ``fresh_records`` of them have come again; a
+    ``limits`` hold for an account until an event gives it others. To find duplicates, the ids of an
+    account's open orders are remembered, and its last ``order_ids`` (or a hundredth more). Market
+    data older than ``stale_after_ns`` are stale, until ``fresh_records`` of them have come again; a
     symbol of which nothing was heard for ``symbol_ttl_ns`` is forgotten. There are at most
     ``max_accounts``.
     """
