@@ -11,6 +11,9 @@ from operators.market.controls.states import ALL, Cause, Event, Hold, State
 from state.errors import WrongType
 
 BY_STATE = {"ACTIVE": Event.ACTIVATE, "REDUCING": Event.REDUCE, "HALTED": Event.HALT}
+NO_LIMITS = frozenset({"type", "ts_ns", "account", "reason", "by"})
+"""What a limits event has besides limits."""
+
 PORTFOLIO = "portfolio:"
 """The scope of portfolio P begins so; its account is P."""
 
@@ -38,7 +41,7 @@ class Supervision:
         """Set limits; a breaker that they turn off lets go."""
         fields.time_of(entry.body)
         name = _account_or_all(entry)
-        given = {k: v for k, v in entry.body.items() if k not in ("type", "ts_ns", "account")}
+        given = {k: v for k, v in entry.body.items() if k not in NO_LIMITS}
         self._accounts.set_limits(name, given, records.where(entry.source))
         told = []
         for each in self._accounts.names[1:] if name == ALL else [name]:

@@ -179,7 +179,7 @@ def test_turning_a_breaker_off_lets_go_and_forgets_the_peak() -> None:
 
 def test_limits_replace_what_they_name_and_all_are_for_whoever_has_none() -> None:
     s = quoted()
-    s.control("limits", max_quantity=5.0)
+    s.control("limits", max_quantity=5.0, reason="smaller", by="the desk")
     s.control("limits", account="*", max_quantity=1.0, max_notional=150.0)
     found = [s.order("1", quantity=5), s.order("2", quantity=6)]
     found += [s.order("1", account="B", quantity=1), s.order("2", account="B", quantity=2)]
