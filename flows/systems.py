@@ -7,7 +7,12 @@ from pathlib import Path
 
 from state.errors import Misuse
 
-SYSTEMS = {"market": "flows.market", "models": "flows.models", "history": "flows.history"}
+SYSTEMS = {
+    "market": "flows.market",
+    "models": "flows.models",
+    "trading": "flows.trading",
+    "history": "flows.history",
+}
 """Name -> the module with ``build(context) -> Dataflow``."""
 
 

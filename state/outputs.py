@@ -45,7 +45,12 @@ MARKET = (
     Output("market", "gaps", "ts_ns"),
     Output("market", "late", "ts_ns", by_coordinates=True),
 )
-OUTPUTS: dict[str, tuple[Output, ...]] = {"market": MARKET}
+TRADING = (
+    Output("trading", "decisions", "ts_ns"),
+    Output("trading", "state", "ts_ns", keyed=True),
+    Output("trading", "audit", "ts_ns"),
+)
+OUTPUTS: dict[str, tuple[Output, ...]] = {"market": MARKET, "trading": TRADING}
 DEAD = "dead"
 """The dead letters' name: topic ``<system>.dead``, file ``dead.jsonl``; not an Output."""
 

@@ -17,7 +17,8 @@ class Sequenced(NamedTuple):
 
     ``coordinates`` are its own, ``source`` those of the message that was appended, ``ts_ns`` its
     Kafka timestamp. Where a flow of ours wrote that message, ``run`` names the run and the origin
-    of its records and ``counter`` the record's number among them; else they are '' and 0.
+    of its records and ``counter`` the record's number among them; else they are '' and 0. ``body``
+    is what ``value`` says.
     """
 
     coordinates: Coordinates
@@ -25,7 +26,13 @@ class Sequenced(NamedTuple):
     ts_ns: int
     run: str
     counter: int
+    key: bytes | None
+    value: bytes
     body: dict[str, Any]
+
+    def dead(self, error: BadRecord) -> DeadLetter:
+        """Return the message as a dead letter."""
+        return _letter(self.source, self.ts_ns, self.key, self.value, error)
 
 
 @dataclass(slots=True)
@@ -64,13 +71,19 @@ class SequencedDecoder:
                     raise Malformed("the message is too large to be sequenced")
                 body = parse_json(value)
             except BadRecord as error:
-                kind, key = type(error).__name__, messages.keys[index]
-                block.dead.append(DeadLetter(at, timestamp_ns, key, value, kind, str(error)))
+                block.dead.append(_letter(at, timestamp_ns, messages.keys[index], value, error))
                 continue
-            place = messages.coordinates(index)
-            block.rows.append(Sequenced(place, source, timestamp_ns, run, counter, body))
+            place, key = messages.coordinates(index), messages.keys[index]
+            row = Sequenced(place, source, timestamp_ns, run, counter, key, value, body)
+            block.rows.append(row)
             block.newest[place.partition] = timestamp_ns
         return block
+
+
+def _letter(
+    at: Coordinates, timestamp_ns: int, key: bytes | None, value: bytes, error: BadRecord
+) -> DeadLetter:
+    return DeadLetter(at, timestamp_ns, key, value, type(error).__name__, str(error))
 
 
 def _source(headers: dict[str, bytes]) -> Coordinates:

@@ -8,7 +8,8 @@ import pytest
 from connectors.kafka.sequencer import SOURCE_HEADER
 from connectors.kafka.sink import COUNTER_HEADER, GENERATION_HEADER, LENGTH_HEADER
 from connectors.market.entries import Sequenced, SequencedDecoder
-from state.records import HEARTBEAT_HEADER, Coordinates, Header, Messages
+from state.errors import OutOfRange
+from state.records import HEARTBEAT_HEADER, Coordinates, DeadLetter, Header, Messages
 
 SOURCE = (SOURCE_HEADER, b"market.orders/3/17")
 GOOD = b'{"type":"order"}'
@@ -35,7 +36,8 @@ def test_a_row_tells_where_the_message_came_from():
     block = SequencedDecoder().decode(messages((GOOD, [SOURCE]), (GOOD, [SOURCE])))
     place = Coordinates("market.sequenced", 0, 101)
     source = Coordinates("market.orders", 3, 17)
-    assert block.rows[1] == Sequenced(place, source, 1_000_000, "", 0, {"type": "order"})
+    expected = Sequenced(place, source, 1_000_000, "", 0, b"k", GOOD, {"type": "order"})
+    assert block.rows[1] == expected
     assert (len(block), block.dead) == (2, [])
     assert (block.ranges, block.newest) == ({0: (100, 102)}, {0: 1_000_000})
 
@@ -44,6 +46,13 @@ def test_a_record_of_a_flow_tells_its_run_and_its_number():
     headers = [SOURCE, (COUNTER_HEADER, b"merge/42"), (GENERATION_HEADER, b"2")]
     (row,) = SequencedDecoder().decode(messages((GOOD, headers))).rows
     assert (row.run, row.counter) == ("2/merge", 42)
+
+
+def test_a_row_whose_content_is_no_use_becomes_a_dead_letter_too():
+    (row,) = SequencedDecoder().decode(messages((GOOD, [SOURCE]))).rows
+    letter = row.dead(OutOfRange("why"))
+    expected = DeadLetter(row.source, row.ts_ns, b"k", GOOD, "OutOfRange", "why")
+    assert letter == expected
 
 
 def test_heartbeats_are_passed_over():

@@ -1,0 +1,206 @@
+"""The trading system: orders and control events in; decisions, states and audit entries out.
+
+::
+
+    orders, control, bands, nbbo, risk, pnl ─┬─ sequence ──▶ market.sequenced (one partition)
+                            the clock, 1/s ──┘                     │
+                                       ┌───────────────────────────┘
+                                    decide (one key) ─┬─ redis
+                                       │              └─ topics
+                                       └─ dead letters ── dead
+
+The first step only brings what comes into one order. The second reads that order alone, so a
+replay of market.sequenced makes the same decisions, byte for byte.
+"""
+
+from __future__ import annotations
+
+import pickle
+from typing import TYPE_CHECKING, Any
+
+import bytewax.operators as op
+from bytewax.dataflow import Dataflow
+from bytewax.operators import StatefulBatchLogic
+
+from connectors.market.entries import Sequenced, SequencedBlock, SequencedDecoder
+from flows.sequencing import Repetitions, add_sequencer
+from flows.settings import SEQUENCED, Settings, trading_hash
+from flows.shard import Outputs
+from operators.market.audit import AuditChain, record_hash
+from operators.market.controls.controls import Controls
+from operators.market.controls.entries import Emitted, Entry
+from operators.market.controls.records import where
+from state.errors import BadRecord, Misuse
+from state.metrics import DUPLICATES, RECORDS, SNAPSHOT_BYTES
+from state.outputs import MARKET, TRADING, to_json
+from state.records import DeadLetter, OutputBatch
+from state.snapshots import pack, unpack
+
+if TYPE_CHECKING:
+    from flows.runner import Context
+
+SYSTEM = "trading"
+ORIGIN = "0"
+"""The origin of all outputs: the one partition of the sequenced topic."""
+KEYED = frozenset(output.name for output in TRADING if output.keyed)
+RISK = "market.risk"
+
+Item = OutputBatch | DeadLetter
+
+
+class Decider:
+    """The controls behind a sequence that may repeat itself; each of their records is audited.
+
+    Their clock never goes back: a message's time is the largest Kafka timestamp so far.
+    """
+
+    def __init__(self, controls: Controls, settings_hash: str) -> None:
+        self.dead: list[DeadLetter] = []
+        self.outputs = Outputs()
+        self._controls = controls
+        self._hash = settings_hash
+        self._repetitions = Repetitions()
+        self._chain = AuditChain(SYSTEM)
+        self._now_ns = 0
+
+    def take(self, row: Sequenced) -> None:
+        """Take one sequenced message; its records are in ``outputs``."""
+        if not self._repetitions.is_new(row):
+            DUPLICATES.labels(row.source.topic).inc()
+            return
+        RECORDS.labels(row.source.topic).inc()
+        self._now_ns = self.outputs.timestamp_ns = max(row.ts_ns, self._now_ns)
+        entry = Entry(row.coordinates, row.source, self._now_ns, row.source.topic, row.body)
+        try:
+            emitted = self._controls.apply(entry)
+        except BadRecord as error:
+            self.dead.append(row.dead(error))
+            return
+        for each in emitted:
+            self._put(entry, each)
+
+    def _put(self, entry: Entry, emitted: Emitted) -> None:
+        output, record = emitted.output, emitted.record
+        key = emitted.key if output in KEYED else ""
+        self.outputs.add(output, ORIGIN, record["ts_ns"], record["id"], key, record)
+        made = self._chain.append(entry.ts_ns, audited(entry, emitted, self._hash))
+        self.outputs.add("audit", ORIGIN, made["ts_ns"], made["id"], "", made)
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return the whole state as plain values."""
+        return {
+            "controls": self._controls.snapshot(),
+            "repetitions": self._repetitions.snapshot(),
+            "chain": self._chain.snapshot(),
+            "now_ns": self._now_ns,
+            "counters": dict(self.outputs.counters),
+        }
+
+    def restore(self, parts: dict[str, Any]) -> None:
+        """Take over a snapshot's state."""
+        self._controls.restore(parts["controls"])
+        self._repetitions.restore(parts["repetitions"])
+        self._chain.restore(parts["chain"])
+        self._now_ns = parts["now_ns"]
+        self.outputs = Outputs(parts["counters"])
+
+
+def audited(entry: Entry, emitted: Emitted, settings_hash: str) -> dict[str, Any]:
+    """Return what the audit entry says of a record: who, what, by which input and settings.
+
+    Who is whoever the message names as ``by``, else the account that it is about.
+    """
+    record, by = emitted.record, entry.body.get("by")
+    kind = record["decision"] if emitted.output == "decisions" else record["event"]
+    return {
+        "who": by if isinstance(by, str) else record["account"],
+        "what": kind,
+        "output": emitted.output,
+        "record": record["id"],
+        "sha256": record_hash(to_json(record)),
+        "source": where(entry.source),
+        "sequenced": where(entry.coordinates),
+        "settings": settings_hash,
+        "model": entry.body.get("id") if entry.topic == RISK else None,
+    }
+
+
+class DecideLogic(StatefulBatchLogic[SequencedBlock, Item, bytes]):
+    """A Decider as a Bytewax step; its snapshot is one pickle of plain values."""
+
+    def __init__(self, decider: Decider, settings_hash: str, resume: bytes | None) -> None:
+        self._decider = decider
+        self._hash = settings_hash
+        if resume is not None:
+            parts = pickle.loads(resume)  # noqa: S301  # our own recovery store
+            decider.restore(unpack(parts, settings_hash))
+
+    def on_batch(self, values: list[SequencedBlock]) -> tuple[list[Item], bool]:
+        """Decide what has come, in order."""
+        decider = self._decider
+        for block in values:
+            for row in block.rows:
+                decider.take(row)
+        dead, decider.dead = decider.dead, []
+        return [*decider.outputs.take(), *dead], StatefulBatchLogic.RETAIN
+
+    def snapshot(self) -> bytes:
+        """Return the state, versioned."""
+        data = pickle.dumps(pack(self._hash, self._decider.snapshot()), protocol=5)
+        SNAPSHOT_BYTES.labels("decide").observe(len(data))
+        return data
+
+
+def build(context: Context) -> Dataflow:
+    """Return the dataflow of the trading system; over a recording, of its second step.
+
+    Raises Misuse where a recording does not hold the sequenced topic.
+    """
+    if not context.has(SEQUENCED):
+        raise Misuse(
+            f"the recording does not hold {SEQUENCED}, the order in which the live flow decided: "
+            f"record that topic (headrace record {SEQUENCED} --out FILE)"
+        )
+    trading = context.settings.trading
+    fingerprint = trading_hash(trading)
+
+    def decide_logic(resume: bytes | None) -> DecideLogic:
+        return DecideLogic(Decider(Controls(trading.controls()), fingerprint), fingerprint, resume)
+
+    flow = Dataflow(SYSTEM)
+    if context.sequencer is not None:
+        add_sequencer(flow, context.sequencer, trading.topics, SEQUENCED)
+    blocks = op.input("sequenced", flow, context.source(SEQUENCED, SequencedDecoder().decode))
+    decided = op.stateful_batch("decide", blocks, decide_logic)
+    outputs = op.flat_map("outputs", decided, _batches)
+    op.output("redis", outputs, context.sinks.redis)
+    op.output("topics", outputs, context.sinks.outputs)
+    refused = op.flat_map("refused", decided, _letters)
+    dead = op.merge("dead_letters", op.flat_map("undecoded", blocks, _undecoded), refused)
+    op.output("dead", dead, context.sinks.dead)
+    return flow
+
+
+def inputs(settings: Settings) -> list[str]:
+    """Return the topics that are made, of one partition and kept for good, where missing.
+
+    Those of the market system are not: it makes them itself, with as many partitions as it has.
+    """
+    others = {output.topic for output in MARKET}
+    own = [topic for topic in settings.trading.topics if topic not in others]
+    return [*own, SEQUENCED, *(output.topic for output in TRADING)]
+
+
+def _batches(item: tuple[str, Item]) -> list[tuple[str, OutputBatch]]:
+    name, result = item
+    return [(name, result)] if isinstance(result, OutputBatch) else []
+
+
+def _letters(item: tuple[str, Item]) -> list[tuple[str, DeadLetter]]:
+    name, result = item
+    return [(name, result)] if isinstance(result, DeadLetter) else []
+
+
+def _undecoded(item: tuple[str, SequencedBlock]) -> list[tuple[str, DeadLetter]]:
+    name, block = item
+    return [(name, letter) for letter in block.dead]
