@@ -10,6 +10,7 @@ from state.errors import Misuse
 
 BENCHMARKS = {
     "market": "benchmarks.commands.market",
+    "risk": "benchmarks.market.risk",
     "crash": "benchmarks.commands.crash",
     "soak": "benchmarks.commands.soak",
     "week": "benchmarks.week",
