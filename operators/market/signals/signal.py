@@ -41,7 +41,7 @@ class Tape:
 
 @dataclass(slots=True)
 class Closings:
-    """Windows that closed within a block, by (row that closed them, start, symbol's name).
+    """Windows that closed within a block, by (row that closed them, start).
 
     ``at_row``, ``place``, ``start_ns``, ``end_ns`` int64, ``slot`` int32; ``symbols`` are names.
     """

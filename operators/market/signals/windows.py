@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from operators.market.bars import by_name
 from operators.market.kernels import signal_windows as kernel
 from operators.market.signals.signal import Closings
 from operators.operator import Work, grown
@@ -108,7 +107,7 @@ class SignalWindows:
         self, work: Work, at_row: NDArray[np.int64], closed: NDArray[np.int64]
     ) -> Closings:
         slot, start = self._slot[closed], self._start_ns[closed]
-        order = np.lexsort((by_name(slot.astype(np.int64), work.names), start, at_row))
+        order = np.lexsort((start, at_row))  # a symbol's windows in the order of time
         slot = slot[order]
         names = [work.names[s] for s in slot.tolist()]
         start = start[order]
