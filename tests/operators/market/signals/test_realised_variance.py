@@ -51,6 +51,15 @@ def test_without_jumps_the_statistic_is_nearly_standard_normal(rng: np.random.Ge
     assert z.std() == pytest.approx(1, abs=0.06)
 
 
+@pytest.mark.parametrize(("n", "share"), [(12, 0.11), (60, 0.05), (600, 0.02)])
+def test_with_few_returns_it_finds_too_many_jumps(
+    n: int, share: float, rng: np.random.Generator
+) -> None:
+    """As the docstring of `RealisedVariance` says; the nominal share is 0.01."""
+    z = figures(rng.normal(0, SIGMA, (4000, n)))[:, 3]
+    assert (z > 2.33).mean() == pytest.approx(share, abs=0.01)
+
+
 def test_a_jump_shows_in_the_variance_and_not_in_bipower(rng: np.random.Generator) -> None:
     returns = rng.normal(0, SIGMA, (500, 2000))
     before = figures(returns)
