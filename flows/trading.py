@@ -43,7 +43,7 @@ SYSTEM = "trading"
 ORIGIN = "0"
 """The origin of all outputs: the one partition of the sequenced topic."""
 KEYED = frozenset(output.name for output in TRADING if output.keyed)
-RISK = "market.risk"
+CONTROL, RISK = "market.control", "market.risk"
 
 Item = OutputBatch | DeadLetter
 
@@ -77,13 +77,19 @@ class Decider:
             self.dead.append(row.dead(error))
             return
         for each in emitted:
-            self._put(entry, each)
+            key = each.key if each.output in KEYED else ""
+            self.outputs.add(each.output, ORIGIN, entry.ts_ns, each.record["id"], key, each.record)
+            self._audit(entry, of_record(entry, each))
+        if entry.topic == CONTROL and not emitted:
+            self._audit(entry, of_event(entry, row.value))
 
-    def _put(self, entry: Entry, emitted: Emitted) -> None:
-        output, record = emitted.output, emitted.record
-        key = emitted.key if output in KEYED else ""
-        self.outputs.add(output, ORIGIN, record["ts_ns"], record["id"], key, record)
-        made = self._chain.append(entry.ts_ns, audited(entry, emitted, self._hash))
+    def _audit(self, entry: Entry, what: dict[str, Any]) -> None:
+        what |= {
+            "source": where(entry.source),
+            "sequenced": where(entry.coordinates),
+            "settings": self._hash,
+        }
+        made = self._chain.append(entry.ts_ns, what)
         self.outputs.add("audit", ORIGIN, made["ts_ns"], made["id"], "", made)
 
     def snapshot(self) -> dict[str, Any]:
@@ -105,24 +111,44 @@ class Decider:
         self.outputs = Outputs(parts["counters"])
 
 
-def audited(entry: Entry, emitted: Emitted, settings_hash: str) -> dict[str, Any]:
-    """Return what the audit entry says of a record: who, what, by which input and settings.
+def of_record(entry: Entry, emitted: Emitted) -> dict[str, Any]:
+    """Return who and what an audit entry names for a record that was emitted.
 
-    Who is whoever the message names as ``by``, else the account that it is about.
+    Who is whoever the message names as ``by``, else the account that it is about. ``model`` is the
+    risk record that moved a breaker.
     """
-    record, by = emitted.record, entry.body.get("by")
-    kind = record["decision"] if emitted.output == "decisions" else record["event"]
+    record = emitted.record
     return {
-        "who": by if isinstance(by, str) else record["account"],
-        "what": kind,
+        "who": _who(entry, record["account"]),
+        "what": record["decision"] if emitted.output == "decisions" else record["event"],
         "output": emitted.output,
         "record": record["id"],
         "sha256": record_hash(to_json(record)),
-        "source": where(entry.source),
-        "sequenced": where(entry.coordinates),
-        "settings": settings_hash,
-        "model": entry.body.get("id") if entry.topic == RISK else None,
+        "model": _text(entry.body.get("id")) if entry.topic == RISK else None,
     }
+
+
+def of_event(entry: Entry, value: bytes) -> dict[str, Any]:
+    """Return the same for a control event of which no record came, such as new limits.
+
+    ``sha256`` is that of the event's own bytes.
+    """
+    return {
+        "who": _who(entry, entry.body.get("account")),
+        "what": entry.body["type"],
+        "output": None,
+        "record": None,
+        "sha256": record_hash(value),
+        "model": None,
+    }
+
+
+def _who(entry: Entry, account: object) -> str | None:
+    return _text(entry.body.get("by")) or _text(account)
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 class DecideLogic(StatefulBatchLogic[SequencedBlock, Item, bytes]):

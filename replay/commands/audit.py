@@ -85,10 +85,9 @@ def _chain(file: Path, checked: Checked) -> Trouble | None:
         with file.open("rb") as lines:
             for entry in checked.verifier.read(lines):
                 checked.hashes[entry["hash"]] = entry["number"]
-                what = entry["what"]
-                if "output" in what and "sha256" in what:
-                    of_output = checked.records.setdefault(str(what["output"]), {})
-                    of_output[str(what["sha256"])] = entry["number"]
+                output, digest = entry["what"].get("output"), entry["what"].get("sha256")
+                if isinstance(output, str) and isinstance(digest, str):
+                    checked.records.setdefault(output, {})[digest] = entry["number"]
     except OSError as error:
         raise Misuse(f"cannot read {file}: {error.strerror}") from error
     fault = checked.verifier.fault

@@ -17,6 +17,7 @@ import state.metrics  # noqa: F401  # importing it registers the metrics
 from benchmarks.commands.bench import BENCHMARKS
 from flows.__main__ import COMMANDS, Parser
 from flows.config import CONFIG_VARIABLE, PREFIX, load
+from flows.settings import SEQUENCED, Trading
 from flows.systems import SYSTEMS
 from state.outputs import DEAD, OUTPUTS
 from tests.docs.pages import PAGES, anchors, blocks, inline_code, links, name
@@ -81,10 +82,10 @@ def test_settings_exist(page):
         output.topic for outputs in OUTPUTS.values() for output in outputs
     }
     tables = {".".join(setting.split(".")[:-1]) for setting in SETTINGS}
-    named = SETTINGS | tables | topics | {"market.ticks"}
+    named = SETTINGS | tables | topics | {"market.ticks", SEQUENCED, *Trading().topics}
     for code in inline_code(page):
-        if re.fullmatch(r"(kafka|redis|postgres|run|market)\.[a-z_.]+", code) and not code.endswith(
-            (".py", ".md")
+        if re.fullmatch(r"(kafka|redis|postgres|run|market|trading)\.[a-z_.]+", code) and not (
+            code.endswith((".py", ".md"))
         ):
             assert code in named, f"{name(page)}: {code}"
     variables = {PREFIX + setting.upper().replace(".", "__") for setting in SETTINGS}

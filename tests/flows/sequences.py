@@ -76,12 +76,14 @@ def sequence(seed: int, count: int) -> list[Sequenced]:
 def _event(rng: random.Random, number: int) -> tuple[str, Body]:
     account = rng.choice("abc")
     kind = rng.choices(
-        ("order", "bad", "cancel", "quote", "clock", "kill", "resume", "halt"),
-        (40, 3, 5, 25, 10, 2, 4, 1),
+        ("order", "bad", "cancel", "quote", "clock", "kill", "resume", "state", "market"),
+        (40, 3, 5, 25, 10, 2, 4, 2, 8),
     )[0]
     if kind == "order":
+        order_id = f"o{rng.choice((number, number, number, rng.randrange(number + 1)))}"
+        symbol = "AAPL" if rng.random() < 0.9 else "ZZZ"
         side = rng.choice(("buy", "sell"))
-        return "market.orders", order(f"o{number}", account, side=side)
+        return "market.orders", order(order_id, account, side=side, symbol=symbol)
     if kind == "bad":
         return "market.orders", rng.choice([{"type": "order"}, order("", account), {"type": "?"}])
     if kind == "cancel":
@@ -91,9 +93,32 @@ def _event(rng: random.Random, number: int) -> tuple[str, Body]:
         return "market.nbbo", quote()
     if kind == "clock":
         return "clock", {"type": "clock", "ts_ns": START_NS}
-    if kind == "halt":
-        return "market.control", control("state", account, state="HALTED", by="desk")
+    if kind == "state":
+        state = rng.choice(("ACTIVE", "REDUCING", "HALTED"))
+        return "market.control", control("state", account, state=state, by="desk")
+    if kind == "market":
+        return _of_market(rng, number, account)
     return "market.control", control(kind, rng.choice(("*", account)))
+
+
+def _of_market(rng: random.Random, number: int, account: str) -> tuple[str, Body]:
+    """Return what moves breakers, bands, limits and positions."""
+    scope = f"portfolio:{account}"
+    figure = {"method": "historical", "confidence": 0.99, "horizon": 1, "interval": "session"}
+    bands = {"symbol": "AAPL", "lower": 95.0, "upper": 105.0}
+    return rng.choice(
+        [
+            ("market.pnl", {"id": "p", "scope": scope, "value": rng.uniform(80.0, 100.0)}),
+            (
+                "market.risk",
+                {"id": f"r{number}", "scope": scope, "var": rng.uniform(0.0, 0.1), "valid": True}
+                | figure,
+            ),
+            ("market.bands", bands | {"state": rng.choice(("open", "paused"))}),
+            ("market.control", control("limits", account, max_quantity=rng.randrange(1, 9))),
+            ("market.orders", order(f"o{number // 2}", account) | {"type": "fill"}),
+        ]
+    )
 
 
 def message(each: Sequenced) -> Message:

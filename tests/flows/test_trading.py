@@ -74,6 +74,20 @@ def test_every_record_has_an_audit_entry_that_names_its_input_and_its_settings()
     assert emitted == {}
 
 
+def test_a_control_event_is_audited_even_where_no_record_comes_of_it():
+    limits = control("limits", max_quantity=5, by="bob")
+    rows = [row(n, limits, topic="market.control", place=n) for n in range(2)]
+    found = decided([*rows, row(0, order("o1", quantity=9), place=2)])
+    assert "state" not in found
+    whats = [entry["what"] for entry in found["audit"]]
+    assert [(w["who"], w["what"], w["output"], w["source"]) for w in whats] == [
+        ("bob", "limits", None, "market.control/0/0"),
+        ("bob", "limits", None, "market.control/0/1"),
+        ("a", "reject", "decisions", "market.orders/0/0"),
+    ]
+    assert whats[0]["sha256"] == hashlib.sha256(to_json(limits)).hexdigest()
+
+
 def test_a_breaker_says_which_figure_tripped_it():
     figure = {
         "id": "portfolio:a|session|historical|0.99|1|5", "scope": "portfolio:a", "var": 0.2,
@@ -155,7 +169,9 @@ def test_a_replay_writes_decisions_states_and_a_chain_that_verifies(replayed, ca
     assert {r["topic"] for r in records(replayed, "dead")} == {"market.orders"}
     assert main(["audit", "verify", str(replayed)]) == 0
     count = len(records(replayed, "audit"))
-    assert f"{count} entries, {count} records with them" in capsys.readouterr().out
+    of_records = sum(r["what"]["output"] is not None for r in records(replayed, "audit"))
+    said = capsys.readouterr().out
+    assert f"{count} entries, {of_records} records with them" in said
     hashes = {r["what"]["settings"] for r in records(replayed, "audit")}
     assert hashes == {trading_hash(TRADING)}
 
