@@ -27,12 +27,13 @@ def sessions_of(calendar: str) -> Sessions:
     if not calendar:
         return NO_SESSIONS
     # Imported here: it brings pandas, which a flow without a calendar does not need.
-    import exchange_calendars  # noqa: PLC0415 - see above
-    from exchange_calendars.errors import InvalidCalendarName  # noqa: PLC0415 - as above
+    import exchange_calendars  # type: ignore[import-untyped]  # noqa: PLC0415
+
+    errors = exchange_calendars.errors
 
     try:
         found = exchange_calendars.get_calendar(calendar, start=FIRST, end=LAST)
-    except InvalidCalendarName:
+    except errors.InvalidCalendarName:
         raise SettingsError(
             f"market.calendar: there is no {calendar!r}; XNYS is that of New York"
         ) from None

@@ -16,7 +16,7 @@ from bytewax.operators import StatefulBatchLogic
 from connectors.market.events import AnswerDecoder, EventDecoder
 from flows.portfolio import ORIGIN
 from flows.runner import Context
-from flows.settings import MODELS, Market, settings_hash
+from flows.settings import MODELS, Market, decision_hash, settings_hash
 from flows.shard import Outputs, dead_letters
 from operators.market.daily.book import Record
 from operators.market.daily.engine import Daily
@@ -155,7 +155,9 @@ class DailyLogic(StatefulBatchLogic[Moment | Answer, OutputBatch, bytes]):
         """Make an engine; ``ends``: the input has an end, ``alone``: nobody else answers."""
         self._ends = ends
         self._hash = settings_hash
-        self._daily = Daily(daily_settings(market), settings_hash, compute if alone else None)
+        # What is decided does not depend on how the work is dealt out: no shards in this hash.
+        said = decision_hash(market)
+        self._daily = Daily(daily_settings(market), said, compute if alone else None)
         self._outputs = Outputs()
         if resume is not None:
             parts = unpack(pickle.loads(resume), settings_hash)  # noqa: S301  # as above

@@ -77,7 +77,8 @@ def flow_hash(settings: Settings, flow: str) -> str:
     """Return the hash of the settings on which a flow's outputs and state depend."""
     if flow == "trading":
         return trading_hash(settings.trading)
-    # History stores what it reads and models answer what they are asked, whatever the settings of the flow that wrote it.
+    # History stores what it reads and models answer what they are asked, whatever the settings
+    # of the flow that wrote it.
     system = Part() if flow in ("history", "models") else settings.market
     return settings_hash(system, settings.kafka.shards)
 

@@ -146,6 +146,23 @@ def warm_up() -> None:
         "windows",
         "nbbo",
         "breach",
+        "luld",
+        "signal_windows",
+        "signing",
+        "order_flow",
+        "microprice",
+        "realised",
+        "kyle",
+        "hawkes",
+        "cusum",
+        "vpin",
+        "portfolio",
+        "components",
+        "order_statistics",
+        "ewma",
+        "moments",
+        "cornish_fisher",
+        "garch",
     ):
         __import__(f"operators.market.kernels.{name}")
 

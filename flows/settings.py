@@ -422,6 +422,11 @@ SEQUENCED = "market.sequenced"
 """The topic, of one partition, that gives the topics of trading one order."""
 
 
+def decision_hash(system: Part) -> str:
+    """Return a hash of everything that a decision depends on."""
+    return settings_hash(system, 0)
+
+
 def settings_hash(system: Part, shards: int) -> str:
     """Return a hash of everything that outputs and state layout depend on."""
     content: dict[str, Any] = {"shards": shards, "system": system.model_dump(mode="json")}

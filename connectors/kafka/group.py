@@ -145,7 +145,7 @@ class Group:
                 self._pacing.learn(answer.partition, int(text))
 
     def _interval(self) -> float:
-        if not self._others:
+        if not self._others or not self._owned:  # a topic may have fewer partitions than workers
             return self.exchange_s
         then, before = self._reach
         now, reach = time.monotonic(), max(self._pacing.newest(p) or 0 for p in self._owned)

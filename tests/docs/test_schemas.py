@@ -14,34 +14,14 @@ from connectors.market.tick_columns import TickColumns
 from replay.market.simulate import Session, simulate
 from replay.rows import Message
 from state.outputs import DEAD, MARKET
-from tests.daily_events import closes, portfolio, topics
-from tests.daily_events import messages as daily_messages
+from tests.daily_events import topics
 from tests.flows.runs import ROOT, settings
 from tests.replay.recordings import write
-from tests.system.market import PORTFOLIOS, records, written
+from tests.system.market import EVERYTHING, PORTFOLIOS, daily_messages, records, written
 
 SCHEMAS = ROOT / "docs/schemas/market"
 OUTPUTS = [*(output.name for output in MARKET), DEAD]
 TOPIC = "market.ticks"
-EVERYTHING = """
-[market.risk]
-window = 40
-[market.risk.scenarios.crash]
-other = -0.2
-[market.models]
-every = 5
-[market.targets.daily]
-objective = "min-variance"
-[market.targets.hopeless]
-objective = "min-variance"
-[market.targets.hopeless.bounds."*"]
-most = 0.1
-[market.signals]
-kinds = ["order-flow-imbalance", "micro-price", "realised-variance", "kyle-lambda", "hawkes", "cusum", "vpin"]
-vpin_volume = 100.0
-[market.luld]
-enabled = true
-"""
 
 
 @pytest.fixture(scope="module")
@@ -74,12 +54,7 @@ def replayed(tmp_path_factory) -> Path:
         ),
         Message(TOPIC, 0, last.offset + 9, last.timestamp_ns, None, b"{}"),
     ]
-    events = [
-        *closes(1, 60),
-        portfolio("daily", {"A": 0.5, "B": 0.3, "C": 0.2}),
-        portfolio("hopeless", {"A": 0.5, "B": 0.5}),
-    ]
-    messages += daily_messages(events)
+    messages += daily_messages()
     recording = write(directory / "session.parquet", topics(messages), messages)
     env = settings("127.0.0.1:1", "redis://127.0.0.1:1/0", directory, HEADRACE_CONFIG=str(config))
     written(env, "replay", "market", recording, "--out", directory / "out")

@@ -8,6 +8,8 @@ from pathlib import Path
 import orjson
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
+from replay.rows import Message
+from tests.daily_events import closes, messages, portfolio
 from tests.flows.runs import eventually, headrace
 
 Env = dict[str, str]
@@ -24,6 +26,45 @@ SIM0001 = 1.0
 SIM0002 = -1.0
 """
 """A settings file with portfolios over symbols of several partitions."""
+
+
+EVERYTHING = """
+[market]
+daily = true
+events = ["market.closes", "market.portfolios"]
+[market.risk]
+window = 40
+[market.risk.scenarios.crash]
+other = -0.2
+[market.models]
+every = 5
+[market.targets.daily]
+objective = "min-variance"
+[market.targets.hopeless]
+objective = "min-variance"
+[market.targets.hopeless.bounds."*"]
+most = 0.1
+[market.signals]
+kinds = [
+    "order-flow-imbalance", "micro-price", "realised-variance", "kyle-lambda", "hawkes", "cusum",
+    "vpin",
+]
+vpin_volume = 100.0
+[market.luld]
+enabled = true
+"""
+"""Settings under which every output has records."""
+
+
+def daily_messages() -> list[Message]:
+    """Return sixty sessions with a portfolio that can be optimised and one that cannot."""
+    return messages(
+        [
+            *closes(1, 60),
+            portfolio("daily", {"A": 0.5, "B": 0.3, "C": 0.2}),
+            portfolio("hopeless", {"A": 0.5, "B": 0.5}),
+        ]
+    )
 
 
 def done(env: Env, *words: str | Path) -> str:

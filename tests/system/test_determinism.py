@@ -5,11 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
+from connectors.redis.reader import RedisReader
 from flows.servers import KafkaBroker, Valkey
 from replay.market.simulate import TOPIC
-from tests.flows.runs import Run, settings
-from tests.system.market import PORTFOLIOS, done, records, wait_until_done, written
+from tests.daily_events import topics
+from tests.flows.runs import Run, eventually, settings
+from tests.replay.recordings import write
+from tests.system.market import (
+    EVERYTHING,
+    PORTFOLIOS,
+    daily_messages,
+    done,
+    records,
+    wait_until_done,
+    written,
+)
 
 COUNT, PARTITIONS = 20_000, 4
 
@@ -26,7 +38,7 @@ def directory(tmp_path_factory) -> Path:
 def env(directory: Path) -> dict[str, str]:
     """Settings that reach no server."""
     config = directory / "headrace.toml"
-    config.write_text(PORTFOLIOS)
+    config.write_text(EVERYTHING + PORTFOLIOS)
     return settings("127.0.0.1:1", "redis://127.0.0.1:1/0", directory, HEADRACE_CONFIG=str(config))
 
 
@@ -39,8 +51,14 @@ def recording(env, directory: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def expected(env, recording, directory) -> Files:
-    return written(env, "replay", "market", recording, "--out", directory / "expected")
+def events(directory: Path) -> Path:
+    made = daily_messages()
+    return write(directory / "events.parquet", topics(made), made)
+
+
+@pytest.fixture(scope="module")
+def expected(env, recording, events, directory) -> Files:
+    return written(env, "replay", "market", recording, events, "--out", directory / "expected")
 
 
 def test_the_session_reaches_every_output(expected, directory):
@@ -55,23 +73,24 @@ def test_the_session_reaches_every_output(expected, directory):
     ("batch", "workers", "shards"), [(1, 1, 4), (1, 2, 4), (7, 1, 3), (7, 2, 4), (4096, 2, 4)]
 )
 def test_neither_batches_nor_workers_nor_shards_change_a_byte(
-    env, recording, expected, tmp_path, batch, workers, shards
+    env, recording, events, expected, tmp_path, batch, workers, shards
 ):
     cut = ("--batch", str(batch), "--workers", str(workers))
     other = env | {"HEADRACE_KAFKA__SHARDS": str(shards)}
-    assert written(other, "replay", "market", recording, "--out", tmp_path, *cut) == expected
+    replay = ("replay", "market", recording, events, "--out", tmp_path)
+    assert written(other, *replay, *cut) == expected
 
 
 @pytest.fixture(scope="module")
 def live(
-    env: dict[str, str], recording, own_kafka: KafkaBroker, own_valkey: Valkey
+    env: dict[str, str], recording, events, own_kafka: KafkaBroker, own_valkey: Valkey
 ) -> dict[str, str]:
     """Settings that reach servers with the recording published."""
     reach = {
         "HEADRACE_KAFKA__BOOTSTRAP": own_kafka.bootstrap,
         "HEADRACE_REDIS__URL": own_valkey.url,
     }
-    done(env | reach, "publish", recording)
+    done(env | reach, "publish", recording, events)
     return env | reach
 
 
@@ -81,8 +100,14 @@ def test_live_through_kafka_gives_the_bytes_of_a_replay(
 ):
     generation = str(workers)
     words = ("market", "--workers", str(workers), "--generation", generation, "--from", "earliest")
+    models = live | {"HEADRACE_RUN__HTTP_PORT": "0"}
     with Run(live, words, tmp_path / "log") as run:
-        wait_until_done(own_kafka.bootstrap, TOPIC, f"headrace.market.{generation}", PARTITIONS)
+        run.ready(workers)
+        with Run(models, ("models", "--generation", generation), tmp_path / "models") as answers:
+            wait_until_done(own_kafka.bootstrap, TOPIC, f"headrace.market.{generation}", PARTITIONS)
+            reader = RedisReader(SecretStr(own_valkey.url), "market", int(generation))
+            eventually(lambda: len(list(reader.entries("pnl"))) == expected["pnl.jsonl"][0], 60)
+            assert answers.end() == 0, answers.log.read_text()
         assert run.end() == 0, run.log.read_text()
     export = ("export", "market", "--generation", generation, "--out", tmp_path / "out")
     assert written(live, *export) == expected

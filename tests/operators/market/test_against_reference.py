@@ -29,7 +29,7 @@ def market_settings(ours: ReferenceSettings) -> Market:
         excluded_bits=ours.excluded_bits,
         risk=Risk(
             interval=ours.risk_interval_ns,
-            decay=ours.ewma_lambda,
+            **{"lambda": ours.ewma_lambda},  # type: ignore[arg-type]  # a word of Python's
             confidences=ours.confidences,
             horizons=ours.horizons,
             min_observations=ours.min_observations,

@@ -36,7 +36,7 @@ def records() -> dict[str, list[dict]]:
     _, symbols, closes = sp20.prices()
     daily = Daily(SETTINGS, compute=answer)
     weights = dict.fromkeys(symbols, 1 / len(symbols))
-    event = {"type": "portfolio", "portfolio": "P", "weights": weights}
+    event: dict = {"type": "portfolio", "portfolio": "P", "weights": weights}
     event |= {"rebalance": "daily", "value": 1.0}
     found: dict[str, list[dict]] = {}
     daily.accept(1, [(0, event)])
