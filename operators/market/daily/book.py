@@ -79,7 +79,7 @@ class Book:
             self.holdings.changed = False
         if self.forecasts.observations < self._settings.min_observations:
             return
-        for made in self.forecasts.all(self.holdings, assets):
+        for made in self.forecasts.all(self.holdings, assets, f"{self.scope}|{ts_ns}"):
             at = (made.method, made.confidence)
             self._outstanding[at] = Outstanding(made.var, made.es, made.counts)
             for horizon in self._settings.horizons:

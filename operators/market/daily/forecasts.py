@@ -12,6 +12,7 @@ from operators.market.components import ewma_components, historical_components
 from operators.market.daily.assets import Assets
 from operators.market.daily.holdings import Holdings
 from operators.market.daily.settings import DailySettings
+from operators.market.daily.simulated import Simulated
 from operators.market.kernels import components
 from operators.market.kernels.order_statistics import tail_index
 from operators.market.kernels.portfolio import weighted_sums
@@ -59,7 +60,10 @@ class Forecasts:
 
     def __init__(self, settings: DailySettings) -> None:
         self._settings = settings
-        self._methods = {name: METHODS[name](settings) for name in settings.methods}
+        self._methods = {
+            name: METHODS[name](settings) for name in settings.methods if name in METHODS
+        }
+        self._simulated = Simulated(settings)
         self._cov_w: NDArray[np.float64] = np.empty(0)
         """The EWMA covariance of each asset with the portfolio."""
         self.observations = 0
@@ -71,6 +75,7 @@ class Forecasts:
         components.step_cov_w(
             self._cov_w, returns, holdings.weights, self._settings.decay, is_first
         )
+        self._simulated.step(returns)
         self.observations += 1
         for method in self._methods.values():
             method.update(ret)
@@ -82,6 +87,7 @@ class Forecasts:
         self._cov_w = np.empty(len(holdings.symbols))
         returns = assets.returns(holdings.columns, len(series))
         components.step_cov_w_all(self._cov_w, returns, holdings.weights, self._settings.decay)
+        self._simulated.restart(returns)
         for method in self._methods.values():
             method.revalue(series)
 
@@ -91,8 +97,8 @@ class Forecasts:
         if isinstance(garch, GarchNormal):
             garch.set_parameters(mu, omega, alpha, beta)
 
-    def all(self, holdings: Holdings, assets: Assets) -> Iterator[Forecast]:
-        """Yield the forecast of each method at each confidence."""
+    def all(self, holdings: Holdings, assets: Assets, key: str) -> Iterator[Forecast]:
+        """Yield the forecast of each method at each confidence; ``key`` names what is forecast."""
         enough = self.observations >= self._settings.window
         returns = assets.returns(holdings.columns, min(self.observations, self._settings.window))
         for name, method in self._methods.items():
@@ -102,6 +108,12 @@ class Forecasts:
                     valid = figure.valid and enough
                     shares = self._shares(name, confidence, figure.var, holdings, returns)
                     yield Forecast(name, confidence, figure.var, figure.es, valid, enough, shares)
+        for name, scenarios in self._simulated.scenarios(holdings.weights, key):
+            for confidence in self._settings.confidences:
+                var, es, fits = scenarios.figure(confidence)
+                parts = scenarios.components(confidence).tolist()
+                shares = dict(zip(holdings.symbols, parts, strict=True))
+                yield Forecast(name, confidence, var, es, fits and enough, enough, shares)
 
     def _shares(
         self,
@@ -133,11 +145,13 @@ class Forecasts:
             "methods": methods,
             "observations": self.observations,
             "cov_w": pack_array(self._cov_w),
+            "simulated": self._simulated.snapshot(),
         }
 
     def restore(self, parts: dict[str, Any]) -> None:
         """Take over a snapshot's state."""
         self.observations = parts["observations"]
         self._cov_w = unpack_array(parts["cov_w"])
+        self._simulated.restore(parts["simulated"])
         for name, method in self._methods.items():
             method.restore(parts["methods"][name])

@@ -259,6 +259,21 @@ def test_a_restart_changes_no_byte(seed, restart):
     }
 
 
+def test_monte_carlo_is_near_the_normal_and_the_same_after_a_restart():
+    both = ("ewma-normal", "monte-carlo-normal", "monte-carlo-t")
+    made = DailySettings(methods=both, window=20, confidences=(0.95,), paths=20_000)
+    events = [portfolio("P", {"A": 0.5, "B": 0.3, "C": 0.2}), *closes(3, 40)]
+    found = run(events, made)["risk"]
+    assert run(events, made, restart=7)["risk"] == found
+    by_method = {m: [r for r in found if r["method"] == m] for m in both}
+    for normal, drawn in zip(by_method[both[0]], by_method[both[1]], strict=True):
+        # The standard error of a quantile: sqrt(c (1 - c) / n) over the density there.
+        error = normal["var"] / 1.645 * (0.05 * 0.95 / 20_000) ** 0.5 / 0.1031
+        assert abs(drawn["var"] - normal["var"]) < 5 * error
+        assert sum(drawn["components"].values()) == pytest.approx(drawn["var"], rel=1e-9)
+    assert by_method[both[2]][-1]["es"] > by_method[both[1]][-1]["es"]
+
+
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 99), scale=st.floats(0.1, 10.0))
 def test_figures_grow_with_the_weights_and_a_zero_position_adds_nothing(seed, scale):
