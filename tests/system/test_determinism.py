@@ -95,7 +95,7 @@ def live(
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_live_through_kafka_gives_the_bytes_of_a_replay(
+def test_live_through_kafka_and_a_kill_gives_the_bytes_of_a_replay(
     live, own_kafka, own_valkey, expected, tmp_path, workers
 ):
     generation = str(workers)
@@ -103,9 +103,13 @@ def test_live_through_kafka_gives_the_bytes_of_a_replay(
     models = live | {"HEADRACE_RUN__HTTP_PORT": "0"}
     with Run(live, words, tmp_path / "log") as run:
         run.ready(workers)
+        reader = RedisReader(SecretStr(own_valkey.url), "market", int(generation))
+        # Killed while requests are open: the answers must still find them after the restart.
+        eventually(lambda: list(reader.entries("requests")), 60)
+        run.workers()[0].kill()
+        eventually(lambda: run.probe("/ready")[0] == 200, 60)
         with Run(models, ("models", "--generation", generation), tmp_path / "models") as answers:
             wait_until_done(own_kafka.bootstrap, TOPIC, f"headrace.market.{generation}", PARTITIONS)
-            reader = RedisReader(SecretStr(own_valkey.url), "market", int(generation))
             eventually(lambda: len(list(reader.entries("pnl"))) == expected["pnl.jsonl"][0], 60)
             assert answers.end() == 0, answers.log.read_text()
         assert run.end() == 0, run.log.read_text()
