@@ -37,7 +37,8 @@ def sessions_of(calendar: str) -> Sessions:
         raise SettingsError(
             f"market.calendar: there is no {calendar!r}; XNYS is that of New York"
         ) from None
-    return (
-        found.opens.to_numpy().astype("datetime64[ns]").astype(np.int64),
-        found.closes.to_numpy().astype("datetime64[ns]").astype(np.int64),
+    opens, closes = (
+        times.dt.tz_localize(None).to_numpy("datetime64[ns]").astype(np.int64)
+        for times in (found.opens, found.closes)
     )
+    return opens, closes
