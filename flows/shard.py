@@ -202,8 +202,7 @@ class TickShard:
         if f is None:
             return []
         names = [work.names[slot] for slot in f.slot.tolist()]
-        has_return = (f.observations > 0).tolist()
-        rows = zip(f.end_ns.tolist(), names, f.ret.tolist(), has_return, strict=True)
+        rows = zip(f.end_ns.tolist(), names, f.ret.tolist(), f.has_return.tolist(), strict=True)
         return [row for row in rows if row[1] in self._universe]
 
 

@@ -50,8 +50,8 @@ class Forecasts:
 
     From ``at_row`` on (inclusive) the symbol in ``slot`` has the reference price
     ``price`` and the forecast standard deviation ``sigma`` of its next simple return;
-    ``observations`` counts the returns that made it, ``ret`` is the last of them.
-    ``end_ns`` is the end of the bar. ``emitted`` says whether a return existed.
+    ``observations`` counts the returns that made it. ``end_ns`` is the end of the bar, ``ret`` its
+    return; ``has_return`` is false where there was no bar before it in its session.
     """
 
     at_row: NDArray[np.int64]
@@ -60,6 +60,7 @@ class Forecasts:
     end_ns: NDArray[np.int64]
     price: NDArray[np.float64]
     ret: NDArray[np.float64]
+    has_return: NDArray[np.bool_]
     sigma: NDArray[np.float64]
     observations: NDArray[np.int64]
 

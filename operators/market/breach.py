@@ -16,7 +16,10 @@ NOT_VALID = -1.0
 
 _NONE, _NO_REAL = np.empty(0, np.int64), np.empty(0)
 _NO_SLOT = np.empty(0, np.int32)
-NO_FORECASTS = Forecasts(_NONE, _NO_SLOT, _NO_SLOT, _NONE, _NO_REAL, _NO_REAL, _NO_REAL, _NONE)
+_NO_FLAG = np.empty(0, np.bool_)
+NO_FORECASTS = Forecasts(
+    _NONE, _NO_SLOT, _NO_SLOT, _NONE, _NO_REAL, _NO_REAL, _NO_FLAG, _NO_REAL, _NONE
+)
 
 KINDS = {kernel.DOWN: "breach_down", kernel.UP: "breach_up"}
 

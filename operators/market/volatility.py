@@ -40,9 +40,18 @@ class Volatility(PerSymbol):
             return
         slot, close = bars.slot[mine], bars.close[mine]
         ret, sigma, seen = np.empty(len(mine)), np.empty(len(mine)), np.empty(len(mine), np.int64)
+        has_return = np.empty(len(mine), np.bool_)
         session = np.searchsorted(self._closes_ns, bars.start_ns[mine], side="right")
         kernel.ewma_volatility(
-            slot, close, session, self._decay, *self.room_for(len(work.names)), ret, sigma, seen
+            slot,
+            close,
+            session,
+            self._decay,
+            *self.room_for(len(work.names)),
+            ret,
+            has_return,
+            sigma,
+            seen,
         )
         work.forecasts = Forecasts(
             at_row=bars.at_row[mine],
@@ -51,6 +60,7 @@ class Volatility(PerSymbol):
             end_ns=bars.start_ns[mine] + self._interval_ns,
             price=close,
             ret=ret,
+            has_return=has_return,
             sigma=sigma,
             observations=seen,
         )

@@ -45,7 +45,7 @@ def test_no_return_is_taken_over_night():
     def largest(calendar: str) -> float:
         market = Market(calendar=calendar, risk=Risk(min_observations=2))
         figures = Driver(market, 1).run(ticks)["risk"]
-        assert len(figures) == (3 if calendar else 4)
+        assert len(figures) == 4
         return max(float(figure["var"]) for figure in figures)
 
     assert largest("") > 0.1

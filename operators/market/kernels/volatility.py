@@ -9,25 +9,27 @@ from numba import njit
 
 @njit(
     "void(i4[::1], f8[::1], i8[::1], f8, f8[::1], f8[::1], i8[::1], i8[::1], "
-    "f8[::1], f8[::1], i8[::1])",
+    "f8[::1], b1[::1], f8[::1], i8[::1])",
     cache=True,
     nogil=True,
 )
 def ewma_volatility(
-    slot, close, session, decay, last_close, variance, observations, last_session, ret, sigma, seen
+    slot, close, session, decay, last_close, variance, observations, last_session,
+    ret, has_return, sigma, seen,
 ):  # fmt: skip
     """Step the variance of each closing bar's symbol: v = decay v + (1 - decay) r², first v = r².
 
     State by slot: ``last_close`` float64 (0 before the first bar), ``variance`` float64,
     ``observations`` int64 (returns so far), ``last_session`` int64. No return is taken from a bar
     of one session to a bar of another: over night prices jump. For each bar ``ret`` gets its
-    simple return (0 at the first), ``sigma`` the forecast of the next return's standard deviation
+    simple return and whether it has one (0 where not), ``sigma`` the forecast of the next return's standard deviation
     and ``seen`` the returns so far.
     """
     for i in range(len(slot)):
         s = slot[i]
         ret[i] = 0.0
-        if last_close[s] > 0.0 and last_session[s] == session[i]:
+        has_return[i] = last_close[s] > 0.0 and last_session[s] == session[i]
+        if has_return[i]:
             r = close[i] / last_close[s] - 1.0
             ret[i] = r
             if observations[s] == 0:
