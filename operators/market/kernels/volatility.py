@@ -21,9 +21,9 @@ def ewma_volatility(
 
     State by slot: ``last_close`` float64 (0 before the first bar), ``variance`` float64,
     ``observations`` int64 (returns so far), ``last_session`` int64. No return is taken from a bar
-    of one session to a bar of another: over night prices jump. For each bar ``ret`` gets its
-    simple return and whether it has one (0 where not), ``sigma`` the forecast of the next return's standard deviation
-    and ``seen`` the returns so far.
+    of one session to a bar of another: over night prices jump. For each bar ``ret`` gets its simple
+    return and ``has_return`` whether it has one (0 where not), ``sigma`` the forecast of the next
+    return's standard deviation and ``seen`` the returns so far.
     """
     for i in range(len(slot)):
         s = slot[i]
