@@ -19,7 +19,7 @@ SYSTEMS = {
 def known_system(name: str) -> str:
     """Return ``name``, or raise Misuse where there is no such system."""
     if name not in SYSTEMS:
-        raise Misuse(f"there is no system {name!r}: choose {' or '.join(SYSTEMS)}")
+        raise Misuse(f"there is no system {name!r}: choose {', '.join(SYSTEMS)}")
     return name
 
 
