@@ -1,23 +1,10 @@
-"""Sequencing: many topics into one order, and what was appended twice taken out of it again."""
+"""What was appended to the sequence twice is taken out of it again."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-import bytewax.operators as op
-from bytewax.dataflow import Dataflow
-
 from connectors.market.entries import Sequenced
-from flows.runner import MakeSequencer
-
-
-def add_sequencer(
-    flow: Dataflow, sequencer: MakeSequencer, topics: Sequence[str], into: str
-) -> None:
-    """Add the steps that append the messages of ``topics``, and the clock, to topic ``into``."""
-    source, sink = sequencer(topics, into)
-    op.output("sequence", op.input("unordered", flow, source), sink)
 
 
 class Repetitions:

@@ -23,7 +23,8 @@ from bytewax.dataflow import Dataflow
 from bytewax.operators import StatefulBatchLogic
 
 from connectors.market.entries import Sequenced, SequencedBlock, SequencedDecoder
-from flows.sequencing import Repetitions, add_sequencer
+from flows.inputs import Source, add_inputs
+from flows.sequencing import Repetitions
 from flows.settings import SEQUENCED, Settings, trading_hash
 from flows.shard import Outputs
 from operators.market.audit import AuditChain, record_hash
@@ -194,9 +195,13 @@ def build(context: Context) -> Dataflow:
         return DecideLogic(Decider(Controls(trading.controls()), fingerprint), fingerprint, resume)
 
     flow = Dataflow(SYSTEM)
+    sources: dict[str, Source] = {"sequenced": context.source(SEQUENCED, SequencedDecoder().decode)}
     if context.sequencer is not None:
-        add_sequencer(flow, context.sequencer, trading.topics, SEQUENCED)
-    blocks = op.input("sequenced", flow, context.source(SEQUENCED, SequencedDecoder().decode))
+        sources["unordered"], sink = context.sequencer(trading.topics, SEQUENCED)
+    streams = add_inputs(flow, sources)
+    if context.sequencer is not None:
+        op.output("sequence", streams["unordered"], sink)
+    blocks = streams["sequenced"]
     decided = op.stateful_batch("decide", blocks, decide_logic)
     outputs = op.flat_map("outputs", decided, _batches)
     op.output("redis", outputs, context.sinks.redis)
