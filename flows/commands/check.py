@@ -91,13 +91,17 @@ def _kafka(settings: Settings) -> Iterator[Finding]:
         yield Finding("kafka", ok=False, said=str(error))
         return
     yield Finding("kafka", ok=True, said=settings.kafka.bootstrap)
-    for topic in _topics(settings):
+    orders = partition_count(cluster, "market.orders", TIMEOUT_S) > 0
+    for topic in _topics(settings, orders=orders):
         yield _look(f"topic {topic}", partial(_topic, cluster, topic))
 
 
-def _topics(settings: Settings) -> list[str]:
+def _topics(settings: Settings, *, orders: bool) -> list[str]:
+    """Return the topics that there should be; ``orders``: whether there are any to be checked."""
     names = [settings.market.topic]
     for system, outputs in OUTPUTS.items():
+        if system == "trading" and not orders:
+            continue  # nobody trades here
         names += [output_topic(system, output.name) for output in outputs]
         names.append(output_topic(system, DEAD))
     return [*names, output_topic("history", DEAD)]

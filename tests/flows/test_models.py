@@ -31,6 +31,15 @@ RNG = np.random.default_rng(4)
 RETURNS = {name: 0.01 * RNG.normal(size=120) + 0.001 for name in ("A", "B", "C")}
 
 
+def clustered(count: int) -> Any:
+    """Return GARCH returns, whose fit lies inside of what is allowed."""
+    found, variance = [], 1e-4
+    for z in RNG.normal(size=count):
+        found.append(variance**0.5 * z)
+        variance = 1e-5 + 0.2 * found[-1] ** 2 + 0.7 * variance
+    return np.array(found)
+
+
 def weights(ts_ns: int, **more: Any) -> dict[str, Any]:
     return weights_request("portfolio:P", ts_ns, ts_ns + 9, "hrp", RETURNS, {}, **more)
 
@@ -104,7 +113,7 @@ def rig(kafka: KafkaBroker, topic: Callable[..., str], monkeypatch: pytest.Monke
 
 def test_requests_are_answered_and_poison_is_a_dead_letter(rig):
     good, impossible = weights(1), weights(2, constraints={"bounds": {"*": {"max": 0.1}}})
-    fit = garch_request("portfolio:P", 3, 12, RETURNS["A"])
+    fit = garch_request("portfolio:P", 3, 12, clustered(400))
     rig.ask(to_json(good), b"not JSON", b'{"id": "weights|portfolio:P|9"}', to_json(fit))
     rig.ask(b"[]", to_json(impossible), partition=1)
     rig.ask(b"", headrace_heartbeat=(7).to_bytes(8, "big"))

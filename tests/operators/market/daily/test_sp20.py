@@ -82,7 +82,10 @@ def test_a_method_equals_numpy_from_scratch_on_every_day(records, returns, metho
 def test_garch_equals_numpy_from_scratch_given_the_fits(records, returns):
     fits = []
     for number, request in enumerate(records["requests"]):
-        output = answer(request)["output"]
+        made = answer(request)
+        if made["status"] == "failed":
+            continue  # the last good fit stays in force
+        output = made["output"]
         known = sp20.WINDOW + number * SETTINGS.models_every
         start = max(0, known - SETTINGS.retained)
         fits.append(sp20.GarchFit(known, GarchParameters(**output), start))
@@ -92,6 +95,7 @@ def test_garch_equals_numpy_from_scratch_given_the_fits(records, returns):
     days = [(sp20.WINDOW + 1 + i) * DAY_NS for i in range(len(wanted.var))]
     # On the day of a request the new fit does not count yet: the figure is still by the old one.
     same = [i for i in range(len(days)) if i % SETTINGS.models_every and days[i] in first]
+    assert len(fits) > 20
     assert len(same) > 7_700
     np.testing.assert_allclose([first[days[i]]["var"] for i in same], wanted.var[same], rtol=1e-9)
 
