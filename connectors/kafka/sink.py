@@ -10,6 +10,7 @@ stays on its worker.
 from __future__ import annotations
 
 import hashlib
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
@@ -59,8 +60,9 @@ class ShardSink(FixedPartitionedSink[X, None]):
         """Return the partition of one shard; it has no state of its own."""
         return DeliveryPartition(self._delivery, self._send)
 
+    @abstractmethod
     def _send(self, item: X) -> None:
-        raise NotImplementedError
+        """Produce the messages of one item."""
 
 
 class KafkaSink(ShardSink[OutputBatch]):

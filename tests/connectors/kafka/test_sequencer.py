@@ -166,6 +166,7 @@ def test_what_became_durable_is_committed_for_tools_to_see(rig):
     consumer = Consumer({"bootstrap.servers": rig.cluster.bootstrap, "group.id": rig.group})
     asked = [TopicPartition(rig.topics[1], 0), TopicPartition(rig.topics[1], 1)]
     until(lambda: [at.offset for at in consumer.committed(asked, timeout=10)] == [0, 1])
+    assert consumer.committed(asked, timeout=10)[1].offset == 1
     consumer.close()
 
 

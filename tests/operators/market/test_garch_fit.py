@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,8 +11,9 @@ from scipy.optimize import minimize
 from operators.market import garch_fit
 from operators.market.garch_fit import fit_garch
 from operators.market.model_failed import ModelFailed
+from tests.reference import sp20
 
-SERIES = Path("/work/shared/data/market/daily/bollerslev_ghysels_dem_gbp.txt")
+SERIES = sp20.DAILY / "bollerslev_ghysels_dem_gbp.txt"
 with_series = pytest.mark.skipif(not SERIES.exists(), reason="the DEM/GBP series is not here")
 
 

@@ -38,37 +38,40 @@ def check(found: Moments, held: list[float]) -> None:
     assert abs(found[3] - excess) <= 1e-9 * max(1.0, abs(excess))
 
 
-def walk(returns: list[float], size: int, every: int) -> None:
-    """Slide a window over the returns and check each ``every``-th place, and the last."""
+def walk(returns: list[float], size: int, every: int) -> int:
+    """Check each ``every``-th place of a window over the returns, and the last; return how many."""
+    places = 0
     window, sums = Window(size), np.zeros(9)
     for seen, ret in enumerate(returns, 1):
         kernel.push(window.ring, window.cursor, sums, ret)
         if seen % every == 0 or seen == len(returns):
             check(kernel.moments(window.count, sums), returns[:seen][-size:])
+            places += 1
+    return places
 
 
 @settings(max_examples=100, deadline=None)
 @given(returns=series(), size=st.integers(1, 25))
 def test_every_step_equals_the_definition(returns: list[float], size: int) -> None:
-    walk(returns, size, every=1)
+    assert walk(returns, size, every=1) == len(returns)
 
 
 def test_100_000_steps_do_not_drift() -> None:
     rng = np.random.default_rng(2)
-    walk((0.01 * rng.standard_t(3, size=100_000)).tolist(), 500, every=997)
+    assert walk((0.01 * rng.standard_t(3, size=100_000)).tolist(), 500, every=997) == 101
 
 
 def test_an_outlier_leaves_nothing_behind() -> None:
     rng = np.random.default_rng(4)
     returns = 0.01 * rng.standard_normal(3000)
     returns[[300, 1500]] = 1e4, -1e3  # a price with its decimal point in the wrong place
-    walk(returns.tolist(), 200, every=19)
+    assert walk(returns.tolist(), 200, every=19) == 158
 
 
 def test_a_mean_that_moves_by_many_deviations_is_followed() -> None:
     rng = np.random.default_rng(6)
     levels = np.repeat([0.0, 0.5, -2.0, 1e-6, 3.0], 300)
-    walk((levels + 1e-7 * rng.standard_normal(1500)).tolist(), 100, every=7)
+    assert walk((levels + 1e-7 * rng.standard_normal(1500)).tolist(), 100, every=7) == 215
 
 
 def test_equal_returns_have_no_dispersion_and_no_shape() -> None:
