@@ -55,7 +55,7 @@ class Loaded:
     origins: dict[Key, str]
 
     def listing(self) -> list[Setting]:
-        """Return every setting in force, in the order of flows/settings.py."""
+        """Return every setting in force, in the order of flows/settings."""
         return [
             Setting(".".join(key), _plain(info, _value(self.settings, key)), self._origin(key))
             for key, info in _leaves(Settings)

@@ -55,7 +55,7 @@ class Ticks:
 
 
 def simulated(symbols: int) -> Ticks:
-    """Return the ticks of flows/feed.py with three portfolios."""
+    """Return the ticks of flows/demo_ticks.py with three portfolios."""
     names = [f"SIM{index:04d}" for index in range(symbols)]
     half = symbols // 2
     return Ticks(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from flows.settings import Market, Signals
+from flows.settings.market import Market, Signals
 from operators.market.signals import signals as operator
 from operators.market.signals.cusum import Cusum
 from operators.market.signals.hawkes import Excitation, Hawkes

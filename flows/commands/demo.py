@@ -15,7 +15,7 @@ from rich.live import Live
 
 from flows.dashboard import Figures, Watch, render
 from flows.demo import World, recorded, simulated, world
-from flows.feed import SYMBOLS, Feed
+from flows.demo_ticks import SYMBOLS, Feed
 from flows.generation import locked
 from state.errors import Misuse
 

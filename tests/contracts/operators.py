@@ -15,7 +15,7 @@ from functools import partial
 import numpy as np
 
 from flows.market import make_shard
-from flows.settings import Market, Risk
+from flows.settings.market import Market, Risk
 from operators.operator import Operator
 from state.clock import NS
 from state.records import OutputBatch

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from flows.calendar import sessions_of
-from flows.settings import Market, Risk
+from flows.settings.market import Market, Risk
 from state.clock import NS
 from state.errors import SettingsError
 from tests.driver import Driver

@@ -1,99 +1,19 @@
-"""Settings: one TOML file and ``HEADRACE_…`` variables, parsed once, frozen.
-
-``HEADRACE_KAFKA__BOOTSTRAP`` sets ``[kafka] bootstrap``. Secrets come only from the
-environment or from the file that ``…_FILE`` names, never from the TOML file.
-"""
+"""Settings of the market system."""
 
 from __future__ import annotations
 
-import hashlib
-import re
 import tomllib
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import orjson
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
-from operators.market.controls.limits import ControlSettings, Limits
+from flows.settings.part import Duration, Part, duration_ns, settings_hash
 from state.clock import NS
 
-_UNITS_NS = {"us": 1_000, "ms": 1_000_000, "s": NS, "m": 60 * NS, "h": 3600 * NS, "d": 86400 * NS}
-
-
-def duration_ns(value: object) -> object:
-    """Return nanoseconds from text such as ``250ms``, ``5s``, ``1m``; anything else unchanged."""
-    if isinstance(value, str):
-        match = re.fullmatch(r"(\d+)(us|ms|s|m|h|d)", value)
-        if not match:
-            raise ValueError(
-                f"{value!r} is no duration: write a whole number and us, ms, s, m, h or d"
-            )
-        return int(match[1]) * _UNITS_NS[match[2]]
-    return value
-
-
-Duration = Annotated[int, BeforeValidator(duration_ns), Field(ge=0)]
-"""Nanoseconds; in files and variables, text such as ``5s``."""
-
-
-class Part(BaseModel):
-    """A table of the settings file: frozen, unknown names refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Kafka(Part):
-    """Where records come from and go to."""
-
-    bootstrap: str = "127.0.0.1:9092"
-    group: str = "headrace"
-    shards: int = Field(default=4, ge=1, le=256)
-    batch: int = Field(default=4096, ge=1)
-    """The most messages of one poll of one shard."""
-    start: str = "earliest"
-    """Where a new flow starts: earliest, latest, an ISO 8601 time, or ``p:offset,…``."""
-    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
-    sasl_mechanism: str = ""
-    sasl_username: str = ""
-    sasl_password: SecretStr = SecretStr("")
-    ssl_ca: str = ""
-    options: dict[str, str] = {}
-    """Anything else for librdkafka, by its own names."""
-
-
-class Redis(Part):
-    """Where live readers look."""
-
-    url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
-    stream_length: int = Field(default=100_000, ge=1)
-    """About how many entries a stream keeps."""
-
-
-class Postgres(Part):
-    """Where history rests; written by the history flow alone."""
-
-    dsn: SecretStr = SecretStr("postgresql://headrace@127.0.0.1:5432/headrace")
-    retention: Duration = duration_ns("365d")  # type: ignore[assignment]  # text is parsed by the function itself
-    compress_after: Duration = duration_ns("7d")  # type: ignore[assignment]  # as above
-
-
-class Run(Part):
-    """How a flow runs; nothing here changes what it says."""
-
-    state_dir: Path = Path(".headrace/state")
-    epoch: Duration = duration_ns("1s")  # type: ignore[assignment]  # as above
-    workers: int = Field(default=1, ge=1, le=8)
-    generation: int = Field(default=1, ge=1)
-    drain: Duration = duration_ns("30s")  # type: ignore[assignment]  # as above
-    http_port: int = Field(default=9600, ge=0, le=65535)
-    """The first process's port on loopback for /live, /ready and /metrics; 0 turns them off."""
-    restarts: int = Field(default=5, ge=0)
-    """How many restarts within ten minutes before the supervisor gives up."""
-    max_dead_bytes: int = Field(default=1_000_000, ge=0)
-
+MODELS = "market.models"
+"""The topic of answers to requests; where a recording lacks it, the flow computes them."""
 
 Confidence = Annotated[float, Field(gt=0.5, lt=1)]
 Method = Literal[
@@ -317,122 +237,6 @@ class Market(Part):
         return self
 
 
-class OrderLimits(Part):
-    """What an account may do until a control event sets other limits."""
-
-    max_quantity: float = 10_000.0
-    """Shares of one order."""
-    max_notional: float = 1_000_000.0
-    """Quantity times price of one order, in currency; of a market order, times the mark."""
-    max_position: float = 100_000.0
-    """Shares of one symbol, all open orders filled."""
-    max_open_orders: int = 1_000
-    max_messages: int = 100
-    """Orders within ``message_window``."""
-    message_window: Duration = duration_ns("1s")  # type: ignore[assignment]  # as above
-    collar_percent: float = 5.0
-    """How far from the mark a price may be."""
-    drawdown_limit: float | None = 0.10
-    """A fraction of the portfolio's highest value, at which the breaker trips ..."""
-    drawdown_resume: float = 0.05
-    """... and at which it comes back."""
-    drawdown_action: Literal["REDUCING", "HALTED"] = "REDUCING"
-    var_limit: float | None = 0.05
-    """A fraction of the portfolio's value; above it the breaker trips ..."""
-    var_resume: float = 0.04
-    """... and below this it comes back."""
-    var_action: Literal["REDUCING", "HALTED"] = "REDUCING"
-    var_method: Method = "historical"
-    var_confidence: float = 0.99
-    var_horizon: int = 1
-    var_interval: str = "session"
-
-
-class Trading(Part):
-    """The trading controls. All of it is part of the settings' hash."""
-
-    topics: tuple[
-        Literal[
-            "market.orders",
-            "market.control",
-            "market.bands",
-            "market.nbbo",
-            "market.bars",
-            "market.risk",
-            "market.pnl",
-        ],
-        ...,
-    ] = (
-        "market.orders",
-        "market.control",
-        "market.bands",
-        "market.nbbo",
-        "market.risk",
-        "market.pnl",
-    )
-    """What is sequenced: orders and control events, and what the controls go by."""
-    limits: OrderLimits = OrderLimits()
-    order_ids: int = 100_000
-    """How many of an account's last order ids are known, to find duplicates."""
-    stale_after: Duration = duration_ns("5s")  # type: ignore[assignment]  # as above
-    """How old a symbol's market data may be ..."""
-    fresh_records: int = 3
-    """... and how many have to come before they count again."""
-    symbol_ttl: Duration = duration_ns("7d")  # type: ignore[assignment]  # as above
-    max_accounts: int = 10_000
-
-    @model_validator(mode="after")
-    def _possible(self) -> Trading:
-        self.controls()
-        return self
-
-    def controls(self) -> ControlSettings:
-        """Return what the controls are set to; raises ValueError where a limit cannot be."""
-        limits = self.limits.model_dump()
-        window_ns = limits.pop("message_window")
-        return ControlSettings(
-            limits=Limits(message_window_ns=window_ns, **limits),
-            order_ids=self.order_ids,
-            stale_after_ns=self.stale_after,
-            fresh_records=self.fresh_records,
-            symbol_ttl_ns=self.symbol_ttl,
-            max_accounts=self.max_accounts,
-        )
-
-
-class Settings(BaseSettings):
-    """All settings; ``flows.config`` loads them and tells where each came from."""
-
-    model_config = SettingsConfigDict(
-        env_prefix="HEADRACE_", env_nested_delimiter="__", frozen=True, extra="forbid"
-    )
-
-    kafka: Kafka = Kafka()
-    redis: Redis = Redis()
-    postgres: Postgres = Postgres()
-    run: Run = Run()
-    market: Market = Market()
-    trading: Trading = Trading()
-
-
-MODELS = "market.models"
-"""The topic of answers to requests; where a recording lacks it, the flow computes them."""
-
-SEQUENCED = "market.sequenced"
-"""The topic, of one partition, that gives the topics of trading one order."""
-
-
 def decision_hash(system: Part) -> str:
     """Return a hash of everything that a decision depends on."""
     return settings_hash(system, 0)
-
-
-def settings_hash(system: Part, shards: int) -> str:
-    """Return a hash of everything that outputs and state layout depend on."""
-    content: dict[str, Any] = {"shards": shards, "system": system.model_dump(mode="json")}
-    return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
-
-
-def trading_hash(trading: Trading) -> str:
-    """Return the hash of the settings of trading: one shard decides, however many there are."""
-    return settings_hash(trading, 1)

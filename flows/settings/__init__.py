@@ -1,0 +1,49 @@
+"""Settings: one TOML file and ``HEADRACE_…`` variables, parsed once, frozen.
+
+``HEADRACE_KAFKA__BOOTSTRAP`` sets ``[kafka] bootstrap``. Secrets come only from the
+environment or from the file that ``…_FILE`` names, never from the TOML file.
+"""
+
+from __future__ import annotations
+
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from flows.settings.feed import Feed
+from flows.settings.market import MODELS, Market, decision_hash
+from flows.settings.part import Part, duration_ns, settings_hash
+from flows.settings.servers import Kafka, Postgres, Redis, Run
+from flows.settings.trading import SEQUENCED, Trading, trading_hash
+
+__all__ = [
+    "MODELS",
+    "SEQUENCED",
+    "Feed",
+    "Kafka",
+    "Market",
+    "Part",
+    "Postgres",
+    "Redis",
+    "Run",
+    "Settings",
+    "Trading",
+    "decision_hash",
+    "duration_ns",
+    "settings_hash",
+    "trading_hash",
+]
+
+
+class Settings(BaseSettings):
+    """All settings; ``flows.config`` loads them and tells where each came from."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="HEADRACE_", env_nested_delimiter="__", frozen=True, extra="forbid"
+    )
+
+    kafka: Kafka = Kafka()
+    redis: Redis = Redis()
+    postgres: Postgres = Postgres()
+    run: Run = Run()
+    market: Market = Market()
+    trading: Trading = Trading()
+    feed: Feed = Feed()

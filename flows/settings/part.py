@@ -1,0 +1,42 @@
+"""What every part of the settings is made of."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Annotated, Any
+
+import orjson
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from state.clock import NS
+
+_UNITS_NS = {"us": 1_000, "ms": 1_000_000, "s": NS, "m": 60 * NS, "h": 3600 * NS, "d": 86400 * NS}
+
+
+def duration_ns(value: object) -> object:
+    """Return nanoseconds from text such as ``250ms``, ``5s``, ``1m``; anything else unchanged."""
+    if isinstance(value, str):
+        match = re.fullmatch(r"(\d+)(us|ms|s|m|h|d)", value)
+        if not match:
+            raise ValueError(
+                f"{value!r} is no duration: write a whole number and us, ms, s, m, h or d"
+            )
+        return int(match[1]) * _UNITS_NS[match[2]]
+    return value
+
+
+Duration = Annotated[int, BeforeValidator(duration_ns), Field(ge=0)]
+"""Nanoseconds; in files and variables, text such as ``5s``."""
+
+
+class Part(BaseModel):
+    """A table of the settings file: frozen, unknown names refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def settings_hash(system: Part, shards: int) -> str:
+    """Return a hash of everything that outputs and state layout depend on."""
+    content: dict[str, Any] = {"shards": shards, "system": system.model_dump(mode="json")}
+    return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
