@@ -58,6 +58,33 @@ def historical_components(
     return Contributions(marginal, weights * marginal)
 
 
+def ewma_incremental(
+    without: NDArray[np.float64], factor: float, sigma: float
+) -> NDArray[np.float64]:
+    """Return each position's incremental VaR float64[N], of VaR = ``factor`` σ.
+
+    ``without`` float64[N] are the EWMA variances of the portfolio without each position, by
+    `step_without` over the returns that σ is of.
+    """
+    return factor * (sigma - np.sqrt(without))
+
+
+def historical_incremental(
+    returns: NDArray[np.float64],
+    series: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    last: int,
+    var: float,
+) -> NDArray[np.float64]:
+    """Return each position's incremental VaR float64[N]: all of `incremental_var` at once.
+
+    ``series`` float64[n] are the portfolio's returns in the rows of ``returns`` float64[n, N], and
+    ``var`` is its VaR; ``last`` as above. O(nN): a selection for each position.
+    """
+    without = series - (returns * weights).T
+    return var + np.partition(without, last, axis=1)[:, last]
+
+
 def incremental_var(
     scratch: Method,
     returns: NDArray[np.float64],

@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from operators.market.components import Contributions
 from operators.market.kernels import monte_carlo as kernel
 from operators.market.methods.method import Figure
 
@@ -106,19 +107,19 @@ class Scenarios:
         es = var + math.fsum((tail[-1] - tail).tolist()) / len(tail)
         return Figure(var, es, self.factor.shrinkage <= HARMLESS)
 
-    def components(self, confidence: float) -> NDArray[np.float64]:
-        """Return what each asset contributes to VaR, float64[assets]; they sum to it.
+    def contributions(self, confidence: float) -> Contributions:
+        """Return what each asset contributes to VaR; the components sum to it.
 
-        Component i is E[-w_i r_i | the portfolio's return is in the tail], Euler's allocation
+        Marginal i is E[-r_i | the portfolio's return is in the tail], Euler's allocation
         of ES (Tasche 1999), times VaR / ES. For elliptical returns, as these are, VaR and ES
         are multiples of one standard deviation, so their allocations differ by that factor.
         """
         tail = np.flatnonzero(self.returns <= self.ordered[self._last(confidence)])
-        losses = self.asset_returns(tail) * -self.weights[:, None]
-        shares = np.array([math.fsum(row) for row in losses.tolist()])
-        total = math.fsum(shares.tolist())
+        losses = np.array([math.fsum(row) for row in (-self.asset_returns(tail)).tolist()])
+        total = math.fsum((self.weights * losses).tolist())
         var = self.figure(confidence).var
-        return shares * (var / total) if total else np.zeros(len(shares))
+        marginal = losses * (var / total) if total else np.zeros(len(losses))
+        return Contributions(marginal, self.weights * marginal)
 
     def _last(self, confidence: float) -> int:
         return int(self.paths * (1.0 - confidence) + 1e-9)

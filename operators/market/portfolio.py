@@ -146,12 +146,22 @@ class Portfolios:
         book.sigma = sigma
         book.valid = bool((self._observations[book.places] >= self._min_observations).all())
         records: list[Record] = []
+        places = book.places
         for level in self._levels:
             scale = level.var_factor / sigma if sigma > 0.0 else 0.0
-            shares = book.weights[book.places] * marginal[book.places] * scale
-            components = dict(zip(book.symbols, shares.tolist(), strict=True))
+            found = marginal[places] * scale
+            components = dict(
+                zip(book.symbols, (book.weights[places] * found).tolist(), strict=True)
+            )
             record = normal_risk_record(
-                level, book.scope, self._interval, end_ns, sigma, components, book.valid
+                level,
+                book.scope,
+                self._interval,
+                end_ns,
+                sigma,
+                components,
+                dict(zip(book.symbols, found.tolist(), strict=True)),
+                book.valid,
             )
             key = level.key(book.scope, METHOD, self._interval)
             records.append(("risk", end_ns, record["id"], key, record))

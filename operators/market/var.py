@@ -53,6 +53,7 @@ def normal_risk_record(
     ts_ns: int,
     sigma: float,
     components: dict[str, float] | None,
+    marginal: dict[str, float] | None,
     valid: bool,
 ) -> dict[str, Any]:
     """Return one ``risk`` record of a normal distribution with standard deviation ``sigma``."""
@@ -67,6 +68,8 @@ def normal_risk_record(
         "var": level.var_factor * sigma,
         "es": level.es_factor * sigma,
         "components": components,
+        "marginal": marginal,
+        "incremental": None,
         "valid": valid,
     }
 
@@ -93,7 +96,7 @@ class SymbolRisk(Stateless):
             partition = int(forecasts.partition[i])
             for level in self._levels:
                 record = normal_risk_record(
-                    level, scope, self._interval, end_ns, sigma, None, valid
+                    level, scope, self._interval, end_ns, sigma, None, None, valid
                 )
                 key = level.key(scope, METHOD, self._interval)
                 outbox.emit("risk", partition, end_ns, record["id"], key, record)

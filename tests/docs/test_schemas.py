@@ -21,6 +21,8 @@ from tests.system.market import EVERYTHING, PORTFOLIOS, daily_messages, records,
 
 SCHEMAS = ROOT / "docs/schemas/market"
 OUTPUTS = [*(output.name for output in MARKET), DEAD]
+VERSIONS = {"risk": 2}
+"""Of the schemas that had a first one."""
 TOPIC = "market.ticks"
 
 
@@ -61,15 +63,20 @@ def replayed(tmp_path_factory) -> Path:
     return directory / "out"
 
 
+def versioned(output: str) -> str:
+    """Return the name of the newest schema of an output."""
+    return f"{output}.v{VERSIONS.get(output, 1)}"
+
+
 def schema(output: str) -> dict:
     """Return the newest schema of an output."""
-    found: dict = orjson.loads((SCHEMAS / f"{output}.v1.json").read_bytes())
+    found: dict = orjson.loads((SCHEMAS / f"{versioned(output)}.json").read_bytes())
     return found
 
 
 def test_every_output_has_a_schema_and_no_schema_is_without_an_output():
     assert sorted(path.name for path in SCHEMAS.iterdir()) == sorted(
-        f"{name}.v1.json" for name in OUTPUTS
+        f"{versioned(name)}.json" for name in OUTPUTS
     )
 
 
@@ -78,7 +85,7 @@ def test_a_schema_is_valid_strict_and_named_after_its_file(output):
     found = schema(output)
     Draft202012Validator.check_schema(found)
     assert found["additionalProperties"] is False
-    assert found["$id"] == f"urn:headrace:market:{output}:v1"
+    assert found["$id"] == f"urn:headrace:market:{versioned(output).replace('.', ':')}"
     optional = {"value", "length", "sha256"} if output == DEAD else set()
     assert set(found["properties"]) - set(found["required"]) == optional
 
@@ -99,7 +106,8 @@ def test_the_replay_has_every_shape_that_the_schemas_tell_apart(replayed):
     }  # fmt: skip
     assert any(record["key"] is None for record in dead)
     risk = records(replayed, "risk")
-    assert {record["components"] is None for record in risk} == {True, False}
+    for name in ("components", "marginal", "incremental"):
+        assert {record[name] is None for record in risk} == {True, False}
     assert {record["valid"] for record in risk} == {True, False}
     assert {record["interval"] for record in risk} == {"1m", "session"}
     assert {record["stale"] for record in records(replayed, "weights")} == {True, False}

@@ -195,28 +195,31 @@ def settle(portfolio: Portfolio, market: Market, row: int) -> tuple[float, float
     return (money / base, money, True) if base > 0 else (0.0, money, False)
 
 
-def series(
-    portfolio: Portfolio, market: Market, row: int, settings: DailySettings
-) -> risk.Series | None:
-    """Return the past returns under the present weights, or None where there are no weights."""
+def weights_at(portfolio: Portfolio, market: Market, row: int) -> dict[str, float]:
+    """Return the weights held after a session, none where there is nothing to value."""
     if portfolio.weights is not None:
-        weights = portfolio.weights
-        known = row if portfolio.drifts else portfolio.since_row
-    else:
-        known = row
-        held = quantities(portfolio, market, market.sessions[row])
-        worth = {
-            s: quantity * of_symbol(market.prices, market, row, s) for s, quantity in held.items()
-        }
-        total = sum(worth[s] for s in sorted(worth))
-        if total <= 0:
-            return None
-        weights = {s: value / total for s, value in worth.items()}
+        return portfolio.weights
+    held = quantities(portfolio, market, market.sessions[row])
+    worth = {s: quantity * of_symbol(market.prices, market, row, s) for s, quantity in held.items()}
+    total = sum(worth[s] for s in sorted(worth))
+    return {s: value / total for s, value in worth.items()} if total > 0 else {}
+
+
+def series(
+    portfolio: Portfolio,
+    weights: dict[str, float],
+    market: Market,
+    row: int,
+    settings: DailySettings,
+) -> risk.Series:
+    """Return the past returns float64[n, assets] that count under these weights, by symbol."""
+    constant = portfolio.weights is not None and not portfolio.drifts
+    known = portfolio.since_row if constant else row
     first = max(1, known - 2 * settings.window + 1)
-    past = np.zeros(row + 1 - first) if row >= first else np.zeros(0)
-    for symbol, weight in sorted(weights.items()):
+    past = np.zeros((max(0, row + 1 - first), len(weights)))
+    for place, symbol in enumerate(sorted(weights)):
         if symbol in market.symbols:
-            past += weight * market.returns[first : row + 1, market.symbols.index(symbol)]
+            past[:, place] = market.returns[first : row + 1, market.symbols.index(symbol)]
     return past
 
 
@@ -240,6 +243,33 @@ def figure(
     else:
         raise ValueError(f"the reference has no method {method}")
     return var, es, valid and len(past) >= window
+
+
+def shares(
+    method: str,
+    past: risk.Series,
+    weights: dict[str, float],
+    confidence: float,
+    settings: DailySettings,
+) -> Record:
+    """Return marginal, component and incremental VaR by symbol, None where there are none."""
+    names, held = sorted(weights), np.array([weights[s] for s in sorted(weights)])
+    if method == "historical":
+        marginal = risk.historical_marginal(past[-settings.window :], held, confidence)
+    elif method == "ewma-normal":
+        marginal = risk.ewma_marginal(past, held, confidence, settings.decay)
+    else:
+        return dict.fromkeys(("marginal", "components", "incremental"))
+    whole = figure(method, past @ held, confidence, settings)[0]
+    left = {}
+    for place, symbol in enumerate(names):
+        without = np.where(np.arange(len(names)) == place, 0.0, held)
+        left[symbol] = whole - figure(method, past @ without, confidence, settings)[0]
+    return {
+        "marginal": dict(zip(names, marginal.tolist(), strict=True)),
+        "components": dict(zip(names, (held * marginal).tolist(), strict=True)),
+        "incremental": left,
+    }
 
 
 def counted(portfolio: Portfolio, result: float) -> dict[str, bool]:
@@ -279,15 +309,20 @@ def forecast(
 ) -> list[Record]:
     """Return the risk records of a close, and keep those of a full window for the next return."""
     portfolio.forecasts = {}
-    past = series(portfolio, market, row, settings)
+    weights = weights_at(portfolio, market, row)
+    returns = series(portfolio, weights, market, row, settings)
     records: list[Record] = []
-    if past is None or len(past) < settings.min_observations:
+    if not weights or len(returns) < settings.min_observations:
         return records
+    past = np.zeros(len(returns))
+    for place, symbol in enumerate(sorted(weights)):
+        past += weights[symbol] * returns[:, place]
     for method in settings.methods:
         for confidence in settings.confidences:
             var, es, valid = figure(method, past, confidence, settings)
             if len(past) >= settings.window:
                 portfolio.forecasts[method, confidence] = var, es
+            parts = shares(method, returns, weights, confidence, settings)
             for horizon in settings.horizons:
                 scale = math.sqrt(horizon)
                 records.append(
@@ -298,6 +333,10 @@ def forecast(
                         "horizon": horizon,
                         "var": var * scale,
                         "es": es * scale,
+                        **{
+                            name: part and {s: x * scale for s, x in part.items()}
+                            for name, part in parts.items()
+                        },
                         "valid": valid,
                     }
                 )

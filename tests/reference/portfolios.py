@@ -98,11 +98,9 @@ def risk_of(
         z = NORMAL.inv_cdf(confidence)
         for horizon in settings.horizons:
             var, shortfall = normal_var_es(sigma * math.sqrt(horizon), confidence)
-            components = {
-                symbol: 0.0
-                if sigma == 0
-                else weight * loads[symbol] / sigma * z * math.sqrt(horizon)
-                for symbol, weight in sorted(weights.items())
+            marginal = {
+                symbol: 0.0 if sigma == 0 else loads[symbol] / sigma * z * math.sqrt(horizon)
+                for symbol in sorted(weights)
             }
             records.append(
                 {
@@ -115,7 +113,9 @@ def risk_of(
                     "horizon": horizon,
                     "var": var,
                     "es": shortfall,
-                    "components": components,
+                    "components": {s: weights[s] * slope for s, slope in marginal.items()},
+                    "marginal": marginal,
+                    "incremental": None,
                     "valid": valid,
                 }
             )

@@ -54,6 +54,24 @@ def historical(returns: Series, confidence: float, window: int = 500) -> VarEs:
     return tail(returns[-window:], confidence)
 
 
+def historical_marginal(returns: Series, weights: Series, confidence: float) -> Series:
+    """Return dVaR/dw of the window float64[n, assets]: five scenarios around VaR's, as losses.
+
+    They count 1, 2, 3, 2, 1, and are scaled to sum to VaR; where that would more than double or
+    halve them, VaR's own scenario is taken alone.
+    """
+    order = np.argsort(returns @ weights, kind="stable")
+    last = tail_index(len(returns), confidence)
+    var = -float((returns @ weights)[order[last]])
+    shares = {last + step: 3 - abs(step) for step in (-2, -1, 0, 1, 2)}
+    near = [(u, -returns[order[k]]) for k, u in shares.items() if 0 <= k < len(returns)]
+    mean = sum(u * losses for u, losses in near) / sum(u for u, _ in near)
+    total = float(weights @ mean)
+    if total != 0 and min(2 * var, var / 2) <= total <= max(2 * var, var / 2):
+        return np.asarray(mean * (var / total))
+    return np.asarray(-returns[order[last]])
+
+
 def age_weights(count: int, decay: float) -> Series:
     """Return (1-d) d^(i-1) / (1-d^n), i = 1 the newest, in the order of the returns.
 
@@ -107,6 +125,21 @@ def normal(mean: float, sigma: float, confidence: float) -> VarEs:
 
 def ewma_normal(returns: Series, confidence: float, decay: float = 0.94) -> VarEs:
     return normal(0.0, math.sqrt(ewma_variances(returns, decay)[-1]), confidence)
+
+
+def ewma_marginal(
+    returns: Series, weights: Series, confidence: float, decay: float = 0.94
+) -> Series:
+    """Return dVaR/dw of the returns float64[n, assets]: z cov(asset, portfolio) / sigma."""
+    portfolio = returns @ weights
+    ages = np.arange(len(returns))[::-1]
+    shares = (1 - decay) * decay**ages
+    shares[0] = decay ** ages[0]
+    variance = float(shares @ portfolio**2)
+    if variance == 0:
+        return np.zeros(len(weights))
+    z = normal(0.0, 1.0, confidence)[0]
+    return np.asarray(z * ((shares * portfolio) @ returns) / math.sqrt(variance))
 
 
 def moments(returns: Series) -> tuple[float, float, float, float]:

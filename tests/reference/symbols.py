@@ -175,6 +175,8 @@ class SymbolState:
                         "var": var,
                         "es": shortfall,
                         "components": None,
+                        "marginal": None,
+                        "incremental": None,
                         "valid": self.forecast.observations >= self.settings.min_observations,
                     }
                 )

@@ -121,7 +121,8 @@ class Book:
         # Losses of independent sessions: the square root of time, for every method alike.
         scale = horizon**0.5
         key = f"{self.scope}|{made.method}|{INTERVAL}|{made.confidence!r}|{horizon}"
-        components = made.components
+        none = {"components": None, "marginal": None, "incremental": None}
+        shares = none if made.shares is None else made.shares.records(self.holdings.symbols, scale)
         record = {
             "id": f"{key}|{ts_ns}",
             "ts_ns": ts_ns,
@@ -132,7 +133,7 @@ class Book:
             "horizon": horizon,
             "var": made.var * scale,
             "es": made.es * scale,
-            "components": components and {s: x * scale for s, x in components.items()},
+            **shares,
             "valid": made.valid,
         }
         return "risk", ts_ns, record["id"], key, record

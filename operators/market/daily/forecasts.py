@@ -5,17 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
-from operators.market.components import ewma_components, historical_components
 from operators.market.daily.assets import Assets
 from operators.market.daily.holdings import Holdings
 from operators.market.daily.settings import DailySettings
+from operators.market.daily.shares import Share, Shares
 from operators.market.daily.simulated import Simulated
-from operators.market.kernels import components
-from operators.market.kernels.order_statistics import tail_index
-from operators.market.kernels.portfolio import weighted_sums
 from operators.market.methods.age_weighted import AgeWeighted
 from operators.market.methods.cornish_fisher import CornishFisher
 from operators.market.methods.ewma import EwmaNormal
@@ -23,8 +17,6 @@ from operators.market.methods.filtered import FilteredHistorical
 from operators.market.methods.garch import GarchNormal
 from operators.market.methods.historical import Historical
 from operators.market.methods.method import Method
-from operators.market.var import Level
-from state.snapshots import pack_array, unpack_array
 
 METHODS: dict[str, Callable[[DailySettings], Method]] = {
     "historical": lambda s: Historical(s.window),
@@ -48,7 +40,7 @@ class Forecast(NamedTuple):
     """Whether the window is full and the method vouches for the figure."""
     counts: bool
     """Whether the window is full, so that a backtest counts the figure."""
-    components: dict[str, float] | None
+    shares: Share | None
 
 
 class Forecasts:
@@ -64,17 +56,14 @@ class Forecasts:
             name: METHODS[name](settings) for name in settings.methods if name in METHODS
         }
         self._simulated = Simulated(settings)
-        self._cov_w: NDArray[np.float64] = np.empty(0)
-        """The EWMA covariance of each asset with the portfolio."""
+        self._shares = Shares(settings.decay)
         self.observations = 0
         """How many returns the methods have seen."""
 
     def update(self, ret: float, holdings: Holdings, assets: Assets) -> None:
         """Take in the portfolio's return of one more session."""
-        returns, is_first = assets.last()[holdings.columns], self.observations == 0
-        components.step_cov_w(
-            self._cov_w, returns, holdings.weights, self._settings.decay, is_first
-        )
+        returns = assets.last()[holdings.columns]
+        self._shares.step(returns, holdings.weights, self.observations == 0)
         self._simulated.step(returns)
         self.observations += 1
         for method in self._methods.values():
@@ -84,9 +73,8 @@ class Forecasts:
         """Start from the kept sessions under the weights that are held now."""
         series = assets.portfolio_returns(holdings.columns, holdings.weights)
         self.observations = len(series)
-        self._cov_w = np.empty(len(holdings.symbols))
         returns = assets.returns(holdings.columns, len(series))
-        components.step_cov_w_all(self._cov_w, returns, holdings.weights, self._settings.decay)
+        self._shares.restart(returns, holdings.weights)
         self._simulated.restart(returns)
         for method in self._methods.values():
             method.revalue(series)
@@ -106,37 +94,15 @@ class Forecasts:
                 figure = method.forecast(confidence)
                 if figure is not None:
                     valid = figure.valid and enough
-                    shares = self._shares(name, confidence, figure.var, holdings, returns)
+                    shares = self._shares.of(
+                        name, confidence, figure.var, returns, holdings.weights
+                    )
                     yield Forecast(name, confidence, figure.var, figure.es, valid, enough, shares)
         for name, scenarios in self._simulated.scenarios(holdings.weights, key):
             for confidence in self._settings.confidences:
                 var, es, fits = scenarios.figure(confidence)
-                parts = scenarios.components(confidence).tolist()
-                shares = dict(zip(holdings.symbols, parts, strict=True))
+                shares = Share(*scenarios.contributions(confidence), None)
                 yield Forecast(name, confidence, var, es, fits and enough, enough, shares)
-
-    def _shares(
-        self,
-        name: str,
-        confidence: float,
-        var: float,
-        holdings: Holdings,
-        returns: NDArray[np.float64],
-    ) -> dict[str, float] | None:
-        """Return the component VaR of each position, where the method has a definition of it."""
-        weights = holdings.weights
-        if name == "ewma-normal":
-            factor = Level(confidence, 1).var_factor
-            found = ewma_components(self._cov_w, weights, factor, var / factor)
-        elif name == "historical":
-            series = np.empty(len(returns))
-            weighted_sums(returns, 0, len(returns), np.arange(len(weights)), weights, series)
-            order = np.argsort(series, kind="stable")
-            last = tail_index(len(returns), confidence)
-            found = historical_components(returns, order, weights, last)
-        else:
-            return None
-        return dict(zip(holdings.symbols, found.component.tolist(), strict=True))
 
     def snapshot(self) -> dict[str, Any]:
         """Return a copy of the state."""
@@ -144,14 +110,14 @@ class Forecasts:
         return {
             "methods": methods,
             "observations": self.observations,
-            "cov_w": pack_array(self._cov_w),
+            "shares": self._shares.snapshot(),
             "simulated": self._simulated.snapshot(),
         }
 
     def restore(self, parts: dict[str, Any]) -> None:
         """Take over a snapshot's state."""
         self.observations = parts["observations"]
-        self._cov_w = unpack_array(parts["cov_w"])
+        self._shares.restore(parts["shares"])
         self._simulated.restore(parts["simulated"])
         for name, method in self._methods.items():
             method.restore(parts["methods"][name])

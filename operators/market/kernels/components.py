@@ -33,6 +33,31 @@ def step_cov_w_all(cov_w, returns, weights, decay):
         step_cov_w(cov_w, returns[t], weights, decay, t == 0)
 
 
+@njit("void(f8[::1], f8[::1], f8[::1], f8, b1)", cache=True, nogil=True)
+def step_without(without, returns, weights, decay, is_first):
+    """Step v = decay v + (1 - decay) (w'r - wᵢrᵢ)² in place, the first is (w'r - wᵢrᵢ)².
+
+    It is the EWMA variance of the portfolio without each position, whose weight goes to nobody.
+    """
+    portfolio = 0.0
+    for i in range(len(weights)):
+        portfolio += weights[i] * returns[i]
+    for i in range(len(weights)):
+        rest = portfolio - weights[i] * returns[i]
+        if is_first:
+            without[i] = rest * rest
+        else:
+            without[i] = decay * without[i] + (1.0 - decay) * (rest * rest)
+
+
+@njit("void(f8[::1], f8[:, ::1], f8[::1], f8)", cache=True, nogil=True)
+def step_without_all(without, returns, weights, decay):
+    """Set the variances to those of the returns float64[n, N], oldest first; zeros where none."""
+    without[:] = 0.0
+    for t in range(len(returns)):
+        step_without(without, returns[t], weights, decay, t == 0)
+
+
 @njit("void(f8[:, ::1], i8[::1], f8[::1], i8, f8[::1])", cache=True, nogil=True)
 def historical_marginal(returns, order, weights, last, marginal):
     """Set ``marginal`` float64[N] to the derivatives of minus the portfolio's ``last`` statistic.

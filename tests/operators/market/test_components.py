@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from operators.market.components import (
     Contributions,
     ewma_components,
+    ewma_incremental,
     historical_components,
+    historical_incremental,
     incremental_var,
 )
 from operators.market.kernels import components as kernel
@@ -210,10 +212,38 @@ def test_incremental_var_is_the_difference_of_two_valuations(case: Case, place: 
     assert parametric == pytest.approx(expected, rel=1e-9, abs=1e-12)
 
 
+@settings(max_examples=60, deadline=None)
+@given(case=cases())
+def test_all_positions_at_once_are_each_of_them(case: Case) -> None:
+    returns, weights = case
+    places = range(len(weights))
+    last, var = tail_index(len(returns), CONFIDENCE), historical_var(returns, weights)
+    found = historical_incremental(returns, returns @ weights, weights, last, var)
+    each = [incremental_var(Historical(60), returns, weights, i, CONFIDENCE) for i in places]
+    assert found.tolist() == pytest.approx(each, rel=1e-9, abs=1e-12)
+    without = np.empty(len(weights))
+    kernel.step_without_all(without, returns, weights, DECAY)
+    found = ewma_incremental(without, FACTOR, ewma_var(returns, weights) / FACTOR)
+    each = [incremental_var(EwmaNormal(60, DECAY), returns, weights, i, CONFIDENCE) for i in places]
+    assert found.tolist() == pytest.approx(each, rel=1e-9, abs=1e-12)
+
+
+def test_variances_without_a_position_step_by_step_are_those_of_all_at_once() -> None:
+    returns, weights = some_returns(50, 4), np.array([0.4, 0.3, -0.2, 0.0])
+    steps, at_once = np.full(4, 7.0), np.full(4, 8.0)
+    for t, row in enumerate(returns):
+        kernel.step_without(steps, row, weights, DECAY, t == 0)
+    kernel.step_without_all(at_once, returns, weights, DECAY)
+    assert at_once.tobytes() == steps.tobytes()
+    assert math.sqrt(at_once[3]) == pytest.approx(ewma_var(returns, weights) / FACTOR, rel=1e-12)
+
+
 def test_the_only_position_is_all_of_var() -> None:
     returns = some_returns(80, 1)
     var = historical_var(returns, np.ones(1))
     assert incremental_var(Historical(80), returns, np.ones(1), 0, CONFIDENCE) == var
+    last = tail_index(80, CONFIDENCE)
+    assert historical_incremental(returns, returns[:, 0], np.ones(1), last, var).tolist() == [var]
     assert historical(returns, np.ones(1)).component.tolist() == pytest.approx([var], rel=1e-12)
 
 

@@ -166,7 +166,10 @@ def test_bits_do_not_depend_on_blocks_or_threads(degrees, monkeypatch):
 def test_same_text_same_bits_other_text_other_numbers():
     first, again = scenarios(paths=10_000), scenarios(paths=10_000)
     assert first.returns.tobytes() == again.returns.tobytes()
-    assert first.components(0.99).tobytes() == again.components(0.99).tobytes()
+    assert (
+        first.contributions(0.99).component.tobytes()
+        == again.contributions(0.99).component.tobytes()
+    )
     later = scenarios(paths=10_000, text="portfolio:P|1700000000000000001")
     assert not np.isin(first.returns, later.returns).any()
     assert abs(np.corrcoef(first.returns, later.returns)[0, 1]) < 4 / math.sqrt(10_000)
@@ -204,7 +207,7 @@ def test_permuted_assets_give_the_same_figures_within_the_standard_error(degrees
 @pytest.mark.parametrize("degrees", [None, 5])
 def test_components_sum_to_var_and_are_those_of_the_covariance(degrees):
     made = scenarios(degrees=degrees)
-    components = made.components(0.99)
+    components = made.contributions(0.99).component
     var = made.figure(0.99).var
     assert math.fsum(components) == pytest.approx(var, rel=1e-12)
     expected = WEIGHTS * (COVARIANCE @ WEIGHTS) / SIGMA**2 * var
@@ -221,7 +224,7 @@ def test_components_sum_to_var_and_are_those_of_the_covariance(degrees):
 def test_a_position_of_nothing_contributes_nothing():
     weights = np.append(WEIGHTS, 0.0)
     covariance = covariance_of(8)
-    components = scenarios(covariance, weights).components(0.99)
+    components = scenarios(covariance, weights).contributions(0.99).component
     assert components[7] == 0.0
     assert (components[:7] != 0.0).all()
 
@@ -301,10 +304,10 @@ def test_what_cannot_be_repaired_has_no_figures(matrix):
 def test_no_variance_is_no_risk(degrees):
     made = scenarios(np.zeros((2, 2)), np.ones(2), degrees, paths=1000)
     assert [repr(value) for value in made.figure(0.99)] == ["0.0", "0.0", "True"]
-    assert made.components(0.99).tolist() == [0.0, 0.0]
+    assert made.contributions(0.99).component.tolist() == [0.0, 0.0]
     half = scenarios(np.diag([0.0, 1e-4]), np.ones(2), degrees, paths=1000)
-    assert half.components(0.99)[0] == 0.0
-    assert half.components(0.99)[1] == pytest.approx(half.figure(0.99).var, rel=1e-14)
+    assert half.contributions(0.99).component[0] == 0.0
+    assert half.contributions(0.99).component[1] == pytest.approx(half.figure(0.99).var, rel=1e-14)
 
 
 def test_names_and_the_smallest_degrees():
