@@ -7,6 +7,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from state.clock import NS
 from state.errors import SettingsError
 
 FIRST, LAST = "1990-01-01", "2035-12-31"
@@ -16,6 +17,15 @@ Sessions = tuple[NDArray[np.int64], NDArray[np.int64]]
 """When sessions open and close, ns since 1970 UTC, ascending."""
 
 NO_SESSIONS: Sessions = (np.empty(0, np.int64), np.empty(0, np.int64))
+
+
+def check_closes(calendar: str, closes_ns: NDArray[np.int64], interval_ns: int) -> None:
+    """Raise SettingsError where a session ends within a bar, which would mix two sessions."""
+    if (closes_ns % interval_ns).any():
+        raise SettingsError(
+            f"market.closes: sessions of {calendar} do not end with a bar of "
+            f"market.risk.interval ({interval_ns / NS:g} s): choose a shorter one"
+        )
 
 
 @lru_cache(maxsize=4)

@@ -7,13 +7,15 @@ only when a time is complete, so that its snapshot is written as rarely.
 from __future__ import annotations
 
 import pickle
+from functools import partial
 from typing import Any
 
 import bytewax.operators as op
-from bytewax.dataflow import Dataflow
-from bytewax.operators import StatefulBatchLogic
+from bytewax.operators import KeyedStream, StatefulBatchLogic
 
 from connectors.market.events import AnswerDecoder, EventDecoder
+from flows.closes import ClosesLogic
+from flows.inputs import Source
 from flows.portfolio import ORIGIN
 from flows.runner import Context
 from flows.settings import MODELS, Market, decision_hash, settings_hash
@@ -22,6 +24,7 @@ from operators.market.daily.book import Record
 from operators.market.daily.engine import Daily
 from operators.market.daily.requests import Answer
 from operators.market.daily.settings import DailySettings, Shock, Target
+from operators.market.handover import Handover
 from operators.market.merge import Item, Merge
 from operators.market.models import answer as compute
 from state.events import EventBlock
@@ -71,20 +74,41 @@ def daily_settings(market: Market) -> DailySettings:
     )
 
 
-def add_daily(flow: Dataflow, context: Context) -> None:
-    """Add the steps of daily risk to the market's flow, where there are events."""
+def daily_sources(context: Context) -> dict[str, Source]:
+    """Return the sources of events, and of answers where there are any; none without events."""
     market = context.settings.market
-    topics = [topic for topic in market.events if context.has(topic)]
-    if not topics:
-        return
-    fingerprint = settings_hash(market, context.settings.kafka.shards)
-    alone = not context.has(MODELS)
+    topics = [topic for topic in market.event_topics if context.has(topic)]
     decoder = EventDecoder(market.max_ahead)
-    streams = [
-        op.input(topic.replace(".", "_"), flow, context.source(topic, decoder.decode))
-        for topic in topics
-    ]
-    blocks = op.merge("events", *streams)
+    sources: dict[str, Source] = {
+        _step(topic): context.source(topic, decoder.decode) for topic in topics
+    }
+    if (topics or market.closes == "ticks") and context.has(MODELS):
+        sources[_step(MODELS)] = context.source(MODELS, AnswerDecoder().decode)
+    return sources
+
+
+def add_daily(
+    context: Context,
+    streams: dict[str, KeyedStream[Any]],
+    handovers: KeyedStream[Handover] | None = None,
+) -> None:
+    """Add the steps of daily risk to the flow of ``streams``, where there are events or closes.
+
+    They are those of `daily_sources` by name, ``handovers`` those of the ticks, if any.
+    """
+    market = context.settings.market
+    topics = [topic for topic in market.event_topics if _step(topic) in streams]
+    fingerprint = settings_hash(market, context.settings.kafka.shards)
+    alone = _step(MODELS) not in streams
+    events: list[KeyedStream[EventBlock]] = [streams[_step(topic)] for topic in topics]
+    if events:
+        blocks = op.merge("events", *events)
+        op.output("events_dead", op.flat_map("e_dead", blocks, dead_letters), context.sinks.dead)
+    if market.closes == "ticks" and handovers is not None:
+        topics.append(market.topic)
+        events.append(op.stateful_batch("closes", handovers, partial(ClosesLogic, fingerprint)))
+    if not events:
+        return
 
     def merge_logic(resume: bytes | None) -> MergeLogic:
         return MergeLogic(topics, fingerprint, resume)
@@ -92,16 +116,19 @@ def add_daily(flow: Dataflow, context: Context) -> None:
     def daily_logic(resume: bytes | None) -> DailyLogic:
         return DailyLogic(market, fingerprint, resume, ends=context.ends, alone=alone)
 
-    keyed = op.map("one_key", blocks, _under_one_key)
+    keyed = op.map("one_key", op.merge("all_events", *events), _under_one_key)
     moments: Any = op.stateful_batch("merge", keyed, merge_logic)
     if not alone:
-        answers = op.input("models", flow, context.source(MODELS, AnswerDecoder().decode))
+        answers = streams[_step(MODELS)]
         op.output("models_dead", op.flat_map("m_dead", answers, dead_letters), context.sinks.dead)
         moments = op.merge("with_answers", moments, op.flat_map("answers", answers, _answers))
     outputs = op.stateful_batch("daily", moments, daily_logic)
     op.output("daily_redis", outputs, context.sinks.redis)
     op.output("daily_topics", outputs, context.sinks.outputs)
-    op.output("events_dead", op.flat_map("e_dead", blocks, dead_letters), context.sinks.dead)
+
+
+def _step(topic: str) -> str:
+    return topic.replace(".", "_")
 
 
 def _under_one_key(item: tuple[str, EventBlock]) -> tuple[str, EventBlock]:

@@ -45,12 +45,16 @@ RECOVERY_PARTS = 1
 _until_exit = ExitStack()
 """What `standalone` holds: it returns before the flow runs."""
 
+AUDIT = "audit"
+FOR_GOOD = {"retention.ms": "-1"}
+"""Of topics whose whole content is wanted again: events, and the chain of audits."""
+
 KEY_FIELDS = {
     "signals": "scope",
     "gaps": "symbol",
     "late": "symbol",
     "decisions": "account",
-    "audit": "chain",
+    AUDIT: "chain",
 }
 """The message key of outputs that are not tables."""
 
@@ -198,11 +202,13 @@ def prepare(flow: Flow, generation: Generation, start_at: str, settings: Setting
             )
         cluster = cluster_of(settings.kafka)
         where = start_at or settings.kafka.start
-        ensure_topics(cluster, dict.fromkeys(flow.inputs(settings), 1), {"retention.ms": "-1"})
+        ensure_topics(cluster, dict.fromkeys(flow.inputs(settings), 1), FOR_GOOD)
         topics = _topics_read(flow, generation, settings)
         offsets = {topic: resolve_start(cluster, topic, where) for topic in topics}
         partitions = max((len(found) for found in offsets.values()), default=1)
         made = {output_topic(flow.name, name): partitions for name in [*flow.outputs, DEAD]}
+        audits = {topic: count for topic, count in made.items() if topic.endswith(f".{AUDIT}")}
+        ensure_topics(cluster, audits, FOR_GOOD)
         ensure_topics(cluster, made)
         generation.store(
             Start(flow.name, generation.number, flow_hash(settings, flow.name), offsets)

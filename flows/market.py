@@ -6,6 +6,8 @@
       │             └─ handover ── portfolio (all partitions) ─┴─ topics
       └─ dead letters ── dead
     events ── merge ── daily (flows/daily.py) ── the same sinks
+                │
+    handover ───┘ closes of sessions, where they are taken from ticks
 """
 
 from __future__ import annotations
@@ -18,8 +20,9 @@ import bytewax.operators as op
 from bytewax.dataflow import Dataflow
 
 from connectors.market.decode import TickDecoder
-from flows.calendar import sessions_of
-from flows.daily import add_daily
+from flows.calendar import check_closes, sessions_of
+from flows.daily import add_daily, daily_sources
+from flows.inputs import Source, add_inputs
 from flows.live import standalone
 from flows.portfolio import PortfolioLogic
 from flows.settings import MODELS, Market, Settings, settings_hash
@@ -34,6 +37,7 @@ from operators.market.luld import LimitUpDown
 from operators.market.nbbo import Nbbo
 from operators.market.portfolio import Portfolios
 from operators.market.sequence import Sequence
+from operators.market.session_closes import SessionCloses
 from operators.market.symbols import Symbols
 from operators.market.var import SymbolRisk, levels
 from operators.market.volatility import Volatility
@@ -66,6 +70,9 @@ def chain(market: Market) -> list[Operator]:
         operators.append(signals_of(market))
     if market.luld.enabled:
         operators.append(LimitUpDown(market.luld.tiers, open_ns, close_ns, market.symbol_ttl))
+    if market.closes == "ticks":
+        check_closes(market.calendar, close_ns, risk.interval)
+        operators.append(SessionCloses(market.intervals.index(risk.interval), open_ns, close_ns))
     return [*operators, Late()]
 
 
@@ -78,6 +85,7 @@ def make_shard(market: Market, more: Iterable[Operator] = ()) -> TickShard:
         [*chain(market), *more],
         universe,
         market.risk.interval,
+        sessions=market.closes == "ticks",
     )
 
 
@@ -109,11 +117,15 @@ def build(context: Context, more: Callable[[], Iterable[Operator]] = tuple) -> D
         return PortfolioLogic(make_portfolios(market), fingerprint, resume)
 
     flow = Dataflow("market")
-    if not context.has(market.topic) and any(map(context.has, market.events)):
-        add_daily(flow, context)
+    sources: dict[str, Source] = {}
+    if context.has(market.topic) or not any(map(context.has, market.event_topics)):
+        sources["ticks"] = context.source(market.topic, TickDecoder(market.max_ahead).decode)
+    sources |= daily_sources(context)
+    streams = add_inputs(flow, sources)
+    if "ticks" not in streams:
+        add_daily(context, streams)
         return flow
-    decoder = TickDecoder(market.max_ahead)
-    blocks = op.input("ticks", flow, context.source(market.topic, decoder.decode))
+    blocks = streams["ticks"]
     worked = op.stateful_batch("shard", blocks, shard_logic)
     handovers = op.flat_map("handovers", worked, _handovers)
     merged = op.stateful_batch("portfolio", handovers, portfolio_logic)
@@ -121,13 +133,13 @@ def build(context: Context, more: Callable[[], Iterable[Operator]] = tuple) -> D
     op.output("redis", outputs, context.sinks.redis)
     op.output("topics", outputs, context.sinks.outputs)
     op.output("dead", op.flat_map("dead_letters", blocks, dead_letters), context.sinks.dead)
-    add_daily(flow, context)
+    add_daily(context, streams, handovers)
     return flow
 
 
 def inputs(settings: Settings) -> list[str]:
     """Return the topics of events, where daily risk is wanted."""
-    return [*settings.market.events, MODELS] if settings.market.daily else []
+    return [*settings.market.event_topics, MODELS] if settings.market.daily else []
 
 
 def flow() -> Dataflow:

@@ -100,13 +100,17 @@ class TickShard:
         operators: Sequence[Operator],
         universe: frozenset[str] = frozenset(),
         progress_ns: int = 0,
+        *,
+        sessions: bool = False,
     ) -> None:
+        """Hand over the bars of ``universe``, and the closes of sessions where ``sessions``."""
         self.watermarks = watermarks
         self.symbols = symbols
         self.operators = operators
         self.outputs = Outputs()
         self._topic = ""
         self._universe = universe
+        self._hands_over = bool(universe) or sessions
         self._step_ns = progress_ns
         self._progress: NDArray[np.int64] = np.empty(0, np.int64)
 
@@ -124,7 +128,7 @@ class TickShard:
         work = self._begin(block)
         for operator in self.operators:
             operator.process(work, self.outputs)
-        return self.outputs.take(), self._handover(work) if self._universe else None
+        return self.outputs.take(), self._handover(work) if self._hands_over else None
 
     def measure(self, now_ns: int) -> None:
         """Set the watermark delay of the shard's partitions."""
@@ -195,7 +199,7 @@ class TickShard:
         self._progress[moved] = passed[moved]
         progress = dict(zip(moved.tolist(), passed[moved].tolist(), strict=True))
         topic, partitions = work.block.topic, work.block.partitions
-        return Handover(topic, partitions, progress, self._closes(work))
+        return Handover(topic, partitions, progress, self._closes(work), work.session_closes)
 
     def _closes(self, work: Work) -> list[Close]:
         f = work.forecasts

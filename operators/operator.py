@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from operators.market.handover import SessionClose
 from state.snapshots import pack_array, unpack_array
 from state.ticks import TickBlock
 
@@ -102,6 +103,8 @@ class Work:
     nbbo: NDArray[np.float64] | None = None
     """float64[n, 4]: (bid, size, ask, size) of the symbol after each kept quote's row, price 0
     where a side is absent; other rows hold nothing. None where the block has no kept quote."""
+    session_closes: list[SessionClose] = field(default_factory=list)
+    """Of sessions that ended within the block, for whoever combines partitions."""
     extra: dict[str, Any] = field(default_factory=dict)
 
 

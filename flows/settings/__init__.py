@@ -9,12 +9,13 @@ from __future__ import annotations
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from flows.settings.feed import Feed
-from flows.settings.market import MODELS, Market, decision_hash
+from flows.settings.market import CLOSES, MODELS, Market, decision_hash
 from flows.settings.part import Part, duration_ns, settings_hash
 from flows.settings.servers import Kafka, Postgres, Redis, Run
 from flows.settings.trading import SEQUENCED, Trading, trading_hash
 
 __all__ = [
+    "CLOSES",
     "MODELS",
     "SEQUENCED",
     "Feed",

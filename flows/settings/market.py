@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 from flows.settings.part import Duration, Part, duration_ns, settings_hash
 from state.clock import NS
 
+CLOSES = "market.closes"
 MODELS = "market.models"
 """The topic of answers to requests; where a recording lacks it, the flow computes them."""
 
@@ -207,6 +208,9 @@ class Market(Part):
     """The exchange whose sessions count, such as XNYS: no return is taken from one to the next."""
     signals: Signals = Signals()
     luld: Luld = Luld()
+    closes: Literal["events", "ticks"] = "events"
+    """Whence daily risk has the prices of closes: market.closes, or the last trades in each
+    session of the calendar."""
     daily: bool = False
     """Whether the live flow makes daily risk; a replay does where the recording holds events."""
     events: tuple[str, ...] = (
@@ -234,7 +238,18 @@ class Market(Part):
             raise ValueError("signals.interval must be a multiple of signals.grid")
         if self.symbol_ttl <= self.lateness + max(self.intervals):
             raise ValueError("symbol_ttl must exceed lateness + the longest interval")
+        if self.closes == "ticks" and not (self.calendar and self.daily):
+            raise ValueError("closes from ticks need calendar, which has the sessions, and daily")
+        if self.closes == "ticks" and self.symbol_ttl < 2 * 86400 * NS:
+            raise ValueError("symbol_ttl must be 2d or more where closes come from ticks")
         return self
+
+    @property
+    def event_topics(self) -> tuple[str, ...]:
+        """Return the topics of events that are read."""
+        if self.closes == "events":
+            return self.events
+        return tuple(topic for topic in self.events if topic != CLOSES)
 
 
 def decision_hash(system: Part) -> str:

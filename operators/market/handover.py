@@ -8,6 +8,14 @@ Close = tuple[int, str, float, bool]
 """(end of the risk bar in ns, symbol, simple return, whether there was a bar before it)."""
 
 
+class SessionClose(NamedTuple):
+    """The last price of a symbol in a session that is over: its close (ns), symbol and price."""
+
+    close_ns: int
+    symbol: str
+    price: float
+
+
 class Handover(NamedTuple):
     """Closed bars of one block, and how far its partitions have got.
 
@@ -19,3 +27,4 @@ class Handover(NamedTuple):
     partitions: int
     passed: dict[int, int]
     closes: list[Close]
+    sessions: list[SessionClose]

@@ -29,6 +29,15 @@ class Merge:
         """Return how many times wait for the slowest partition."""
         return len(self._pending)
 
+    @property
+    def reached_ns(self) -> int:
+        """Return the time (ns) that all partitions have passed, 0 while one has told none."""
+        if any(topic not in self._partitions for topic in self._topics):
+            return 0
+        if len(self._passed) < sum(self._partitions.values()):
+            return 0
+        return min(self._passed.values(), default=0)
+
     def add(self, time_ns: int, item: Item) -> None:
         """Take an item; its partition has not passed its time yet."""
         self._pending.setdefault(time_ns, []).append(item)
@@ -45,11 +54,7 @@ class Merge:
 
     def complete(self) -> Iterator[tuple[int, list[Item]]]:
         """Yield the times that are complete, in order, each with its items in order."""
-        if any(topic not in self._partitions for topic in self._topics):
-            return
-        if len(self._passed) < sum(self._partitions.values()):
-            return
-        until = min(self._passed.values(), default=0)
+        until = self.reached_ns
         for time_ns in sorted(t for t in self._pending if t <= until):
             yield time_ns, sorted(self._pending.pop(time_ns))
 
