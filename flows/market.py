@@ -27,7 +27,7 @@ from flows.live import standalone
 from flows.portfolio import PortfolioLogic
 from flows.settings import MODELS, Market, Settings, settings_hash
 from flows.shard import ShardLogic, TickShard, dead_letters
-from flows.signals import signals_of
+from flows.signals import pairs_of, signals_of
 from operators.market.bars import Bars
 from operators.market.breach import Breaches
 from operators.market.conditions import Conditions
@@ -78,7 +78,8 @@ def chain(market: Market) -> list[Operator]:
 
 def make_shard(market: Market, more: Iterable[Operator] = ()) -> TickShard:
     """Return an empty shard; operators of one's own come after ours."""
-    universe = frozenset(symbol for weights in market.portfolios.values() for symbol in weights)
+    groups = [*market.portfolios.values(), *market.signals.pairs.values()]
+    universe = frozenset(symbol for group in groups for symbol in group)
     return TickShard(
         Watermarks(market.lateness),
         Symbols(market.symbol_ttl),
@@ -114,7 +115,7 @@ def build(context: Context, more: Callable[[], Iterable[Operator]] = tuple) -> D
         return ShardLogic(make_shard(market, more()), fingerprint, resume)
 
     def portfolio_logic(resume: bytes | None) -> PortfolioLogic:
-        return PortfolioLogic(make_portfolios(market), fingerprint, resume)
+        return PortfolioLogic(make_portfolios(market), pairs_of(market), fingerprint, resume)
 
     flow = Dataflow("market")
     sources: dict[str, Source] = {}
@@ -168,6 +169,7 @@ def warm_up() -> None:
         "hawkes",
         "cusum",
         "vpin",
+        "pairs",
         "portfolio",
         "components",
         "order_statistics",

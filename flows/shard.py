@@ -206,8 +206,12 @@ class TickShard:
         if f is None:
             return []
         names = [work.names[slot] for slot in f.slot.tolist()]
-        rows = zip(f.end_ns.tolist(), names, f.ret.tolist(), f.has_return.tolist(), strict=True)
-        return [row for row in rows if row[1] in self._universe]
+        columns = [column.tolist() for column in (f.end_ns, f.ret, f.has_return, f.price)]
+        return [
+            Close(end_ns, name, ret, has_return, price)
+            for name, end_ns, ret, has_return, price in zip(names, *columns, strict=True)
+            if name in self._universe
+        ]
 
 
 class ShardLogic(StatefulBatchLogic[TickBlock, OutputBatch | Handover, bytes]):

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from flows.market import make_portfolios, make_shard
 from flows.settings import Market
 from flows.shard import TickShard
+from flows.signals import pairs_of
+from operators.market.pair_signals import PairSignals
 from operators.market.portfolio import Portfolios
 from operators.operator import Operator
 from state.outputs import MARKET
@@ -88,7 +90,7 @@ class Driver:
         self.cut, self.restart, self.more = cut, restart, more
         self.batches: list[OutputBatch] = []
         self._shards = [make_shard(market, more()) for _ in range(shards)]
-        self._portfolios = make_portfolios(market)
+        self._portfolios, self._pairs = make_portfolios(market), pairs_of(market)
 
     def run(self, ticks: Sequence[Tick]) -> dict[str, list[Record]]:
         """Feed the ticks; return the records of every output so far, in canonical order."""
@@ -103,6 +105,9 @@ class Driver:
                     portfolios = make_portfolios(self.market)
                     portfolios.restore(_pickled(self._portfolios))
                     self._portfolios = portfolios
+                    pairs = pairs_of(self.market)
+                    pairs.restore(_pickled(self._pairs))
+                    self._pairs = pairs
         return canonical(self.batches)
 
     def _feed(self, index: int, block: TickBlock) -> None:
@@ -110,7 +115,7 @@ class Driver:
         self.batches.extend(batches)
         if handover is not None:
             merged = _Merged(self.batches)
-            for record in self._portfolios.accept(handover):
+            for record in (*self._portfolios.accept(handover), *self._pairs.accept(handover)):
                 merged.add(*record)
 
     def _restored(self, index: int) -> TickShard:
@@ -128,7 +133,7 @@ class _Merged:
         self._batches.append(OutputBatch(output, "merge", 0, [time_ns], [identity], [key], values))
 
 
-def _pickled(part: TickShard | Portfolios) -> dict[str, Any]:
+def _pickled(part: TickShard | Portfolios | PairSignals) -> dict[str, Any]:
     parts: dict[str, Any] = pickle.loads(pickle.dumps(part.snapshot()))
     return parts
 

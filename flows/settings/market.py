@@ -16,6 +16,7 @@ CLOSES = "market.closes"
 MODELS = "market.models"
 """The topic of answers to requests; where a recording lacks it, the flow computes them."""
 
+PairName = Annotated[str, Field(min_length=1, max_length=32)]
 Confidence = Annotated[float, Field(gt=0.5, lt=1)]
 Method = Literal[
     "historical",
@@ -181,6 +182,15 @@ class Signals(Part):
     """In standard deviations of the last volatility forecast."""
     vpin_volume: float = Field(default=10_000.0, gt=0)
     vpin_buckets: int = Field(default=50, ge=2)
+    pairs: dict[PairName, tuple[str, str]] = {}
+    """Two symbols by the name of their pair: the log price of the first is explained by the
+    second's, at each bar of risk.interval that both have."""
+    pairs_process_variance: float = Field(default=1e-8, ge=0)
+    """What the intercept and the slope gain in variance at each step ..."""
+    pairs_noise_variance: float = Field(default=1e-6, gt=0)
+    """... and that of the first's log price around the line."""
+    pairs_prior_variance: float = Field(default=1.0, gt=0)
+    pairs_min_observations: int = Field(default=20, ge=1)
 
 
 class Luld(Part):
@@ -236,6 +246,9 @@ class Market(Part):
             )
         if self.signals.kinds and self.signals.interval % self.signals.grid:
             raise ValueError("signals.interval must be a multiple of signals.grid")
+        for name, (first, second) in self.signals.pairs.items():
+            if first == second:
+                raise ValueError(f"signals.pairs.{name} has one symbol twice")
         if self.symbol_ttl <= self.lateness + max(self.intervals):
             raise ValueError("symbol_ttl must exceed lateness + the longest interval")
         if self.closes == "ticks" and not (self.calendar and self.daily):

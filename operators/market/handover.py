@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-Close = tuple[int, str, float, bool]
-"""(end of the risk bar in ns, symbol, simple return, whether there was a bar before it)."""
+
+class Close(NamedTuple):
+    """A risk bar that closed: its simple return, and whether there was a bar before it."""
+
+    end_ns: int
+    symbol: str
+    ret: float
+    has_return: bool
+    price: float
 
 
 class SessionClose(NamedTuple):

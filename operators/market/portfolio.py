@@ -79,7 +79,7 @@ class Portfolios:
 
     def accept(self, handover: Handover) -> list[Record]:
         """Take what a shard hands over; return the records of the times that are now complete."""
-        for end_ns, symbol, ret, has_return in handover.closes:
+        for end_ns, symbol, ret, has_return, _ in handover.closes:
             if symbol in self._place:
                 self._merge.add(end_ns, (symbol, ret, has_return))
         self._merge.advance(handover.topic, handover.partitions, handover.passed)

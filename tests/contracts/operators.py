@@ -82,7 +82,7 @@ def check_snapshot_is_a_copy(more: MakeOperators, market: Market) -> None:
     then = pickle.dumps(kept)
     shard.process(block_of(ticks[400:], ours.partitions))
     assert pickle.dumps(kept) == then
-    _assert_plain(kept)
+    assert_plain(kept)
 
 
 def check_memory_is_bounded(more: MakeOperators, market: Market) -> None:
@@ -127,13 +127,14 @@ def _rows(batch: OutputBatch) -> Counted:
     ]
 
 
-def _assert_plain(value: object) -> None:
+def assert_plain(value: object) -> None:
+    """Raise AssertionError where a snapshot holds anything but plain values."""
     if isinstance(value, dict):
         for key, part in value.items():
-            _assert_plain(key)
-            _assert_plain(part)
+            assert_plain(key)
+            assert_plain(part)
     elif isinstance(value, list | tuple):
         for part in value:
-            _assert_plain(part)
+            assert_plain(part)
     else:
         assert value is None or type(value) in (bool, int, float, str, bytes), type(value)

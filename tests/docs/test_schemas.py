@@ -111,6 +111,7 @@ def test_the_replay_has_every_shape_that_the_schemas_tell_apart(replayed):
     assert {record["valid"] for record in risk} == {True, False}
     assert {record["interval"] for record in risk} == {"1m", "session"}
     assert {record["stale"] for record in records(replayed, "weights")} == {True, False}
+    assert "pairs" in {record["kind"] for record in records(replayed, "features")}
     nbbo = records(replayed, "nbbo")
     assert {record["bid"] is None for record in nbbo} == {True, False}
     assert {record["kind"] for record in records(replayed, "signals")} == {

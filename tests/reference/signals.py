@@ -23,9 +23,17 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Literal
 
+import numpy as np
+
 from tests.reference.market import Partition, is_excluded
 from tests.reference.symbols import SymbolState
-from tests.reference.vocabulary import Record, ReferenceSettings, Tick, coordinates
+from tests.reference.vocabulary import (
+    Record,
+    ReferenceSettings,
+    Tick,
+    coordinates,
+    interval_name,
+)
 
 Sides = Callable[[Tick], int]
 """The aggressor that the feed gives: 1 buy, 2 sell, 0 unknown."""
@@ -50,6 +58,11 @@ class SignalSettings:
     vpin_buckets: int = 3
     tables: Mapping[str, Sequence[Sequence[float]]] = field(default_factory=dict)
     tick_size: float = 0.05
+    pairs: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    pairs_process_variance: float = 1e-8
+    pairs_noise_variance: float = 1e-6
+    pairs_prior_variance: float = 1.0
+    pairs_min_observations: int = 2
 
 
 @dataclass
@@ -349,6 +362,48 @@ class SignalPartition(Partition):
         )
 
 
+def pairs_of(
+    bars: Sequence[Record], until_ns: float, settings: ReferenceSettings, ours: SignalSettings
+) -> Iterator[Record]:
+    """Yield the signals of pairs: the filter in matrices, over the bars that both symbols have.
+
+    ``until_ns`` is how far the slowest partition has got.
+    """
+    step_ns = settings.risk_interval_ns
+    closes = {
+        (bar["symbol"], bar["start_ns"] + step_ns): bar["close"]
+        for bar in bars
+        if bar["interval"] == interval_name(step_ns) and bar["start_ns"] + step_ns <= until_ns
+    }
+    for name, (first, second) in ours.pairs.items():
+        line, spread = np.zeros(2), ours.pairs_prior_variance * np.eye(2)
+        times = sorted({t for s, t in closes if s == first} & {t for s, t in closes if s == second})
+        for seen, end_ns in enumerate(times):
+            h = np.array([1.0, math.log(closes[second, end_ns])])
+            spread = spread + ours.pairs_process_variance * np.eye(2)
+            variance = float(h @ spread @ h) + ours.pairs_noise_variance
+            innovation = math.log(closes[first, end_ns]) - float(h @ line)
+            gain = spread @ h / variance
+            line = line + gain * innovation
+            keep = np.eye(2) - np.outer(gain, h)
+            noise = ours.pairs_noise_variance * np.outer(gain, gain)
+            spread = keep @ spread @ keep.T + noise
+            if seen >= ours.pairs_min_observations:
+                yield {
+                    "id": f"{name}|pairs|{end_ns}",
+                    "ts_ns": end_ns,
+                    "symbol": name,
+                    "kind": "pairs",
+                    "value": innovation / math.sqrt(variance),
+                    "details": {
+                        "alpha": float(line[0]),
+                        "beta": float(line[1]),
+                        "innovation": innovation,
+                        "variance": variance,
+                    },
+                }
+
+
 def features(
     ticks: Sequence[Tick],
     settings: ReferenceSettings,
@@ -360,4 +415,7 @@ def features(
     for tick in ticks:
         partitions[tick.partition].take(tick)
     found = [record for partition in partitions for record in partition.features]
+    bars = [bar for partition in partitions for bar in partition.outputs["bars"]]
+    until_ns = min(partition.watermark_ns for partition in partitions)
+    found += pairs_of(bars, until_ns, settings, ours)
     return sorted(found, key=lambda record: (record["ts_ns"], record["id"]))

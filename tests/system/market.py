@@ -50,6 +50,8 @@ kinds = [
     "vpin",
 ]
 vpin_volume = 100.0
+pairs = { near = ["SIM0000", "SIM0001"], far = ["SIM0002", "SIM0007"] }
+pairs_min_observations = 2
 [market.luld]
 enabled = true
 """

@@ -16,24 +16,23 @@ class Pairs:
 
     Fed with the closes of both at the same times, in the order of event time. The value is the
     innovation over the square root of its variance (kernels/pairs.py), emitted once
-    ``min_observations`` closes came before. ``process_variance`` is what alpha and beta gain at
-    each step, ``noise_variance`` that of ln(first) around the line, ``prior_variance`` that of
-    alpha and beta around 0 in the beginning. Details: ``alpha`` and ``beta`` after the step,
-    ``innovation``, ``variance``.
+    ``min_observations`` closes came before, under the pair's name. ``process_variance`` is what
+    alpha and beta gain at each step, ``noise_variance`` that of ln(first) around the line,
+    ``prior_variance`` that of alpha and beta around 0 in the beginning. Details: ``alpha`` and
+    ``beta`` after the step, ``innovation``, ``variance``.
     """
 
     kind = "pairs"
 
     def __init__(
         self,
-        first: str,
-        second: str,
+        name: str,
         process_variance: float = 1e-8,
         noise_variance: float = 1e-6,
         prior_variance: float = 1.0,
         min_observations: int = 20,
     ) -> None:
-        self.symbol = f"{first}~{second}"
+        self.name = name
         self._process_variance = process_variance
         self._noise_variance = noise_variance
         self._min_observations = min_observations
@@ -52,9 +51,9 @@ class Pairs:
         innovation, variance = out.tolist()
         alpha, beta = self._state[:2].tolist()
         return {
-            "id": f"{self.symbol}|{self.kind}|{end_ns}",
+            "id": f"{self.name}|{self.kind}|{end_ns}",
             "ts_ns": end_ns,
-            "symbol": self.symbol,
+            "symbol": self.name,
             "kind": self.kind,
             "value": innovation / math.sqrt(variance),
             "details": {

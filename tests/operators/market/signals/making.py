@@ -7,6 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from flows.settings.market import Market
+from flows.settings.market import Signals as MarketSignals
 from operators.market.signals.cusum import Cusum
 from operators.market.signals.hawkes import Excitation, Hawkes
 from operators.market.signals.kyle_lambda import KyleLambda
@@ -30,7 +32,19 @@ OURS = SignalSettings(
     hawkes_own={"BB": (0.1, 0.8, 3.0)},
     vpin_own={"C.D": 333.25},
     tables={"AAA": TABLE, "Ö": TABLE[::-1]},
+    pairs={"A-B": ("AAA", "BB"), "B-C": ("BB", "C.D"), "Ö-A": ("Ö", "AAA")},
+    pairs_process_variance=1e-4,
+    pairs_noise_variance=0.01,
+    pairs_prior_variance=4.0,
 )
+
+
+def with_pairs(market: Market, ours: SignalSettings) -> Market:
+    """Return the flow's settings with the pairs of the reference's."""
+    names = ("process_variance", "noise_variance", "prior_variance", "min_observations")
+    parameters = {f"pairs_{name}": getattr(ours, f"pairs_{name}") for name in names}
+    signals = MarketSignals(pairs=dict(ours.pairs), **parameters)
+    return market.model_copy(update={"signals": signals})
 
 
 def signals_of(ours: SignalSettings) -> list[Signal]:

@@ -95,7 +95,7 @@ def prices(rng: np.random.Generator, n: int) -> tuple[list[float], list[float]]:
 
 def test_the_record_says_what_the_filter_says(rng: np.random.Generator) -> None:
     a, b = prices(rng, 100)
-    pair = Pairs("AAA", "BB", min_observations=20)
+    pair = Pairs("AAA~BB", min_observations=20)
     records = [pair.step(60 * i, *both) for i, both in enumerate(zip(a, b, strict=True))]
     assert [record is None for record in records] == [True] * 20 + [False] * 80
     record = records[-1]
@@ -113,11 +113,11 @@ def test_the_record_says_what_the_filter_says(rng: np.random.Generator) -> None:
 
 def test_a_restored_pair_goes_on_bit_for_bit(rng: np.random.Generator) -> None:
     a, b = prices(rng, 60)
-    pair = Pairs("AAA", "BB")
+    pair = Pairs("AAA~BB")
     for i in range(30):
         pair.step(i, a[i], b[i])
     kept = pickle.loads(pickle.dumps(pair.snapshot()))
     expected = [pair.step(i, a[i], b[i]) for i in range(30, 60)]
-    other = Pairs("AAA", "BB")
+    other = Pairs("AAA~BB")
     other.restore(kept)
     assert [other.step(i, a[i], b[i]) for i in range(30, 60)] == expected

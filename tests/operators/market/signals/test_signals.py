@@ -15,7 +15,7 @@ from operators.market.signals.signals import Signals
 from state.clock import NS
 from tests.contracts import operators as contract
 from tests.driver import Driver
-from tests.operators.market.signals.making import OURS, operators, side_by_offset
+from tests.operators.market.signals.making import OURS, operators, side_by_offset, with_pairs
 from tests.operators.market.test_against_reference import market_settings
 from tests.reference.compare import first_difference
 from tests.reference.signals import SignalSettings, features
@@ -55,7 +55,7 @@ def difference(
     """Return where the operator first differs from the definition, or None."""
     rng, ticks = random.Random(seed), exact(stream.ticks)
     driver = Driver(
-        market_settings(theirs),
+        with_pairs(market_settings(theirs), ours),
         theirs.partitions,
         shards=1 + seed % 2,
         cut=lambda: rng.randint(1, largest),
@@ -140,7 +140,7 @@ def test_the_streams_make_every_kind_of_signal() -> None:
     for make in (random_stream, dense_stream):
         found = features(make(3, 900, theirs).ticks, theirs, OURS, side_by_offset)
         count = Counter(record["kind"] for record in found)
-        assert set(count) == KINDS
+        assert set(count) == KINDS | {"pairs"}
         assert min(count.values()) >= 10, count
     micro = [(r["value"], r["details"]) for r in found if r["kind"] == "micro-price"]
     assert any(value != details["weighted_mid"] for value, details in micro)
