@@ -66,6 +66,7 @@ def daily_settings(market: Market) -> DailySettings:
                 apply=target.apply,
                 shrinkage=target.shrinkage,
                 constraints=target.constraints(),
+                market_weights=target.market_weights,
             )
             for name, target in market.targets.items()
         },

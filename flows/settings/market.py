@@ -17,6 +17,7 @@ MODELS = "market.models"
 """The topic of answers to requests; where a recording lacks it, the flow computes them."""
 
 PairName = Annotated[str, Field(min_length=1, max_length=32)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Confidence = Annotated[float, Field(gt=0.5, lt=1)]
 Method = Literal[
     "historical",
@@ -138,6 +139,16 @@ class Target(Part):
     turnover: float | None = Field(default=None, gt=0)
     """The most of sum |new - present|."""
     groups: dict[str, WeightGroup] = {}
+    market_weights: dict[str, NotNegative] = {}
+    """black-litterman: what the market holds in equilibrium, by symbol, in any unit."""
+
+    @model_validator(mode="after")
+    def _has_a_market(self) -> Target:
+        if self.market_weights and self.objective != "black-litterman":
+            raise ValueError("market_weights are of black-litterman alone")
+        if self.market_weights and not any(self.market_weights.values()):
+            raise ValueError("market_weights are all 0")
+        return self
 
     def constraints(self) -> dict[str, Any]:
         """Return the constraints as a request for weights says them."""

@@ -118,6 +118,14 @@ def test_an_error_names_the_key_and_the_fix(environ, words):
         ("[kafka]\nshard = 4", ["kafka.shard (", ":2", "unknown"]),
         ("[kafka\n", ["is no TOML", "line 1"]),
         ("kafka = 4", ["kafka"]),
+        (
+            '[market.targets.P]\nobjective = "hrp"\nmarket_weights = { A = 1.0 }',
+            ["market.targets.P", "of black-litterman alone"],
+        ),
+        (
+            '[market.targets.P]\nobjective = "black-litterman"\nmarket_weights = { A = -1.0 }',
+            ["market.targets.P.market_weights.A", "greater than or equal to 0"],
+        ),
     ],
 )
 def test_an_error_in_the_file_names_the_line(tmp_path, toml, words):

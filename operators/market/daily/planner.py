@@ -9,7 +9,8 @@ import numpy as np
 
 from operators.market.daily.assets import Assets
 from operators.market.daily.book import Book
-from operators.market.daily.settings import DailySettings
+from operators.market.daily.holdings import Holdings
+from operators.market.daily.settings import DailySettings, Target
 from operators.market.models import garch_request, weights_request
 
 View = dict[str, Any]
@@ -58,7 +59,7 @@ class Planner:
             dict(zip(holdings.symbols, holdings.weights.tolist(), strict=True)),
             [views[name] for name in sorted(views)],
             target.constraints,
-            {"shrinkage": target.shrinkage},
+            {"shrinkage": target.shrinkage, **_prior(target, holdings)},
         )
 
     def snapshot(self) -> dict[str, Any]:
@@ -82,3 +83,20 @@ class Planner:
         holdings = book.holdings
         wanted = np.array([aim.get(s, 0.0) for s in holdings.symbols])
         return bool(np.abs(holdings.weights - wanted).max() > target.drift)
+
+
+def _prior(target: Target, holdings: Holdings) -> dict[str, dict[str, float]]:
+    """Return the ``equilibrium`` of a request where its objective has one; none is equal weights.
+
+    Without market weights it is what is held, so that no views say to hold on to that. Weights
+    that were taken over from the last answer are none: its views would count again each time.
+    """
+    if target.objective != "black-litterman":
+        return {}
+    if target.market_weights:
+        known = {s: target.market_weights.get(s, 0.0) for s in holdings.symbols}
+        return {"equilibrium": known}
+    weights = holdings.weights
+    if target.apply or (weights < 0.0).any() or not weights.any():
+        return {}
+    return {"equilibrium": dict(zip(holdings.symbols, weights.tolist(), strict=True))}

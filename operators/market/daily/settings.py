@@ -21,7 +21,10 @@ class Shock:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Target weights of a portfolio; ``constraints`` go to the optimiser as they are."""
+    """Target weights of a portfolio; ``constraints`` go to the optimiser as they are.
+
+    ``market_weights`` are the equilibrium of Black-Litterman, none where it is not said.
+    """
 
     objective: str
     every: int = 21
@@ -29,6 +32,7 @@ class Target:
     apply: bool = False
     shrinkage: str = "ledoit-wolf"
     constraints: Mapping[str, Any] = field(default_factory=dict)
+    market_weights: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -257,6 +258,38 @@ def test_a_restart_changes_no_byte(seed, restart):
     assert {k: list(map(to_json, v)) for k, v in again.items()} == {
         k: list(map(to_json, v)) for k, v in whole.items()
     }
+
+
+@pytest.mark.parametrize(
+    ("held", "target", "prior"),
+    [
+        ({"A": 0.5, "B": 0.3, "C": 0.2}, {}, [0.5, 0.3, 0.2]),
+        ({"A": 0.5, "B": 0.3, "C": 0.2}, {"apply": True}, [1 / 3, 1 / 3, 1 / 3]),
+        ({"A": 0.9, "B": 0.3, "C": -0.2}, {}, [1 / 3, 1 / 3, 1 / 3]),
+        ({"A": 0.5, "B": 0.3, "C": 0.2}, {"market_weights": {"A": 3.0, "C": 1.0}}, [0.75, 0, 0.25]),
+        (
+            {"A": 0.5, "B": 0.3, "C": 0.2},
+            {"apply": True, "market_weights": {"A": 3.0, "C": 1.0, "other": 9.0}},
+            [0.75, 0, 0.25],
+        ),
+    ],
+)
+def test_without_views_black_litterman_says_the_equilibrium(held, target, prior):
+    made = replace(TARGETS, targets={"P": Target("black-litterman", every=99, **target)})
+    found = run([portfolio("P", held), *closes(3, 40)], made, compute=answer)
+    (weights,) = found["weights"]
+    assert not weights["stale"], weights["reason"]
+    assert list(weights["weights"].values()) == pytest.approx(prior, abs=1e-5)
+    (request,) = [r for r in found["requests"] if r["model"] == "weights"]
+    assert answer(request)["output"]["weights"] == weights["weights"]
+
+
+def test_a_market_of_other_assets_is_no_equilibrium():
+    target = Target("black-litterman", every=99, market_weights={"other": 1.0})
+    made = replace(TARGETS, targets={"P": target})
+    (weights,) = run(EVENTS, made, compute=answer)["weights"]
+    assert weights["stale"]
+    assert "equilibrium" in weights["reason"]
 
 
 def test_monte_carlo_is_near_the_normal_and_the_same_after_a_restart():
