@@ -60,7 +60,7 @@ def chain(market: Market) -> list[Operator]:
     operators: list[Operator] = [
         Sequence(),
         Conditions(market.excluded_conditions, market.excluded_bits),
-        Nbbo(min(market.intervals), market.lateness),
+        Nbbo(min(market.intervals), market.lateness, market.quote_ttl),
         Bars(market.intervals, market.lateness),
         Volatility(risk.interval, market.intervals.index(risk.interval), risk.decay, close_ns),
         SymbolRisk(levels(risk.confidences, risk.horizons), risk.interval, risk.min_observations),

@@ -221,6 +221,8 @@ class Market(Part):
     max_ahead: Duration = duration_ns("5s")  # type: ignore[assignment]  # as above
     max_skew: Duration = duration_ns("10m")  # type: ignore[assignment]  # as above
     symbol_ttl: Duration = duration_ns("7d")  # type: ignore[assignment]  # as above
+    quote_ttl: Duration = 0
+    """How old a venue's quote may be, by event time, to count in the NBBO; 0 is any age."""
     excluded_conditions: tuple[str, ...] = ("suspicious",)
     """A trade does not count where one of its condition's words (split at ':') is here."""
     excluded_bits: int = 0

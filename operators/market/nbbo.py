@@ -19,18 +19,22 @@ from state.ticks import QUOTE
 class Nbbo:
     """Consolidates one-sided quotes of many venues; emits ``nbbo``.
 
-    Quotes are applied in offset order. The best price wins, its size is the sum of the
+    Quotes are applied in offset order, and live until they are replaced or withdrawn, or for
+    ``ttl_ns`` of event time where that is not 0. The best price wins, its size is the sum of the
     venues' at that price. What is emitted is the state after the last quote, by (event time,
     offset), of each window that had one.
     """
 
     name = "nbbo"
 
-    def __init__(self, interval_ns: int, lateness_ns: int) -> None:
+    def __init__(self, interval_ns: int, lateness_ns: int, ttl_ns: int = 0) -> None:
         self._interval_ns = interval_ns
+        self._ttl_ns = ttl_ns
         self._windows = Windows(interval_ns, lateness_ns)
         self._books = Lookup()
         self._entry: NDArray[np.float64] = np.empty((0, 4))
+        self._entry_ns: NDArray[np.int64] = np.empty((0, 2), np.int64)
+        """When each side of an entry came; empty where quotes do not age."""
         self._following: NDArray[np.int32] = np.empty(0, np.int32)
         self._first: NDArray[np.int32] = np.empty(0, np.int32)
         self._best: NDArray[np.float64] = np.empty((0, 4))
@@ -55,6 +59,8 @@ class Nbbo:
         self._windows.release(slots)
         kept = self._books.release(slots)
         self._entry = self._entry[kept]
+        if self._ttl_ns:
+            self._entry_ns = self._entry_ns[kept]
         self._following = np.empty(len(kept), np.int32)
         self._chain()
 
@@ -71,6 +77,7 @@ class Nbbo:
             "windows": self._windows.snapshot(),
             "books": self._books.snapshot(),
             "entry": pack_array(self._entry[: self._books.count]),
+            "entry_ns": pack_array(self._entry_ns[: self._books.count]),
         }
 
     def restore(self, parts: dict[str, Any]) -> None:
@@ -78,6 +85,7 @@ class Nbbo:
         self._windows.restore(parts["windows"])
         self._books.restore(parts["books"])
         self._entry = unpack_array(parts["entry"])
+        self._entry_ns = unpack_array(parts["entry_ns"])
         keys = self._books.entry_key
         self._first = np.full(int((keys >> 24).max(initial=-1)) + 1, -1, np.int32)
         self._best = np.zeros((len(self._first), 4))
@@ -87,20 +95,23 @@ class Nbbo:
     def _chain(self) -> None:
         books = self._books
         kernel.chain(
-            books.entry_key, books.count, self._first, self._following, self._entry, self._best
-        )
+            books.entry_key, books.count, self._first, self._following,
+            self._entry, self._entry_ns, self._best,
+        )  # fmt: skip
 
     def _apply(self, work: Work, quotes: NDArray[np.bool_], after: NDArray[np.float64]) -> None:
         block, books = work.block, self._books
         books.reserve(len(block))
         room = len(books.entry_key)
         self._entry, self._following = grown(self._entry, room), grown(self._following, room)
+        self._entry_ns = grown(self._entry_ns, room if self._ttl_ns else 0)
         self._first = grown(self._first, len(work.names), -1)
         self._best = grown(self._best, len(work.names))
         books.count = kernel.consolidate(
-            work.slot, work.venue, quotes, block.price, block.size, block.ask, block.ask_size,
+            work.slot, work.venue, quotes, block.ts_ns,
+            block.price, block.size, block.ask, block.ask_size, self._ttl_ns,
             books.keys, books.values, books.count, books.entry_key,
-            self._entry, self._first, self._following, self._best, after,
+            self._entry, self._entry_ns, self._first, self._following, self._best, after,
         )  # fmt: skip
 
     def _emit(

@@ -56,12 +56,15 @@ def bar_of(symbol: str, interval_ns: int, start_ns: int, trades: list[Tick]) -> 
 class Book:
     """The best bid and ask of each venue, and over all venues."""
 
-    def __init__(self) -> None:
-        self.bids: dict[str, tuple[float, float]] = {}
-        self.asks: dict[str, tuple[float, float]] = {}
+    def __init__(self, ttl_ns: int = 0) -> None:
+        self.ttl_ns = ttl_ns
+        self.bids: dict[str, tuple[float, float, int]] = {}
+        self.asks: dict[str, tuple[float, float, int]] = {}
+        self.now_ns = 0
 
     def update(self, quote: Tick) -> None:
-        """Apply the sides that a quote speaks of."""
+        """Apply the sides that a quote speaks of; its time is now."""
+        self.now_ns = quote.ts_ns
         for side, price, size in (
             (self.bids, quote.bid, quote.bid_size),
             (self.asks, quote.ask, quote.ask_size),
@@ -69,22 +72,26 @@ class Book:
             if price > 0:
                 side.pop(quote.venue, None)
                 if size > 0:
-                    side[quote.venue] = (price, size)
+                    side[quote.venue] = (price, size, quote.ts_ns)
 
     def best(self) -> Record:
-        """Return the NBBO: price null and size 0 of a side on which nobody quotes."""
-        bid = max((price for price, _ in self.bids.values()), default=None)
-        ask = min((price for price, _ in self.asks.values()), default=None)
+        """Return the NBBO now: price null and size 0 of a side on which nobody quotes."""
+        bids, asks = self._living(self.bids), self._living(self.asks)
+        bid = max((price for price, _ in bids), default=None)
+        ask = min((price for price, _ in asks), default=None)
         return {
             "bid": bid,
-            "bid_size": self._size_at(self.bids, bid),
+            "bid_size": sum((size for price, size in bids if price == bid), 0.0),
             "ask": ask,
-            "ask_size": self._size_at(self.asks, ask),
+            "ask_size": sum((size for price, size in asks if price == ask), 0.0),
         }
 
-    @staticmethod
-    def _size_at(side: dict[str, tuple[float, float]], best: float | None) -> float:
-        return sum((size for _, (price, size) in sorted(side.items()) if price == best), 0.0)
+    def _living(self, side: dict[str, tuple[float, float, int]]) -> list[tuple[float, float]]:
+        return [
+            (price, size)
+            for _, (price, size, ts_ns) in sorted(side.items())
+            if not self.ttl_ns or self.now_ns - ts_ns <= self.ttl_ns
+        ]
 
 
 class Forecast:
@@ -122,7 +129,7 @@ class SymbolState:
         self.streams: dict[tuple[str, str], SequenceStream] = defaultdict(SequenceStream)
         self.trades: dict[tuple[int, int], list[Tick]] = {}
         self.quotes: dict[int, list[tuple[int, Record]]] = {}
-        self.book = Book()
+        self.book = Book(settings.quote_ttl_ns)
         self.forecast = Forecast()
 
     def close_bars(self, watermark_ns: float) -> list[tuple[int, Record]]:

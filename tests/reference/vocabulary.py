@@ -56,6 +56,7 @@ class ReferenceSettings:
     symbol_ttl_ns: int = DAY_NS
     intervals_ns: tuple[int, ...] = (1_000_000_000, 60_000_000_000)
     risk_interval_ns: int = 60_000_000_000
+    quote_ttl_ns: int = 0
     excluded_conditions: frozenset[str] = frozenset()
     excluded_bits: int = 0
     ewma_lambda: float = 0.94

@@ -7,14 +7,17 @@ from numba import njit
 from operators.market.kernels.table import EMPTY, place_of
 
 
-@njit("void(i4, i4[::1], i4[::1], f8[:, ::1], f8[:, ::1])", cache=True, nogil=True)
-def _best_bid(slot, first, following, entry, best):
-    """Set columns 0 and 1 of the slot's ``best`` from all its venues; price 0 where absent."""
+@njit("void(i4, i8, i4[::1], i4[::1], f8[:, ::1], i8[:, ::1], f8[:, ::1])", cache=True, nogil=True)
+def _best_bid(slot, oldest, first, following, entry, entry_ns, best):
+    """Set columns 0 and 1 of the slot's ``best`` from its venues; price 0 where absent.
+
+    Quotes of before ``oldest`` (ns) do not count, where it is not 0.
+    """
     price = 0.0
     size = 0.0
     e = first[slot]
     while e >= 0:
-        if entry[e, 1] > 0.0:
+        if entry[e, 1] > 0.0 and (oldest == 0 or entry_ns[e, 0] >= oldest):
             if entry[e, 0] > price:
                 price = entry[e, 0]
                 size = entry[e, 1]
@@ -25,14 +28,14 @@ def _best_bid(slot, first, following, entry, best):
     best[slot, 1] = size
 
 
-@njit("void(i4, i4[::1], i4[::1], f8[:, ::1], f8[:, ::1])", cache=True, nogil=True)
-def _best_ask(slot, first, following, entry, best):
-    """Set columns 2 and 3 of the slot's ``best`` from all its venues; price 0 where absent."""
+@njit("void(i4, i8, i4[::1], i4[::1], f8[:, ::1], i8[:, ::1], f8[:, ::1])", cache=True, nogil=True)
+def _best_ask(slot, oldest, first, following, entry, entry_ns, best):
+    """Set columns 2 and 3 of the slot's ``best``, as `_best_bid` does the others."""
     price = 0.0
     size = 0.0
     e = first[slot]
     while e >= 0:
-        if entry[e, 3] > 0.0:
+        if entry[e, 3] > 0.0 and (oldest == 0 or entry_ns[e, 1] >= oldest):
             if price == 0.0 or entry[e, 2] < price:
                 price = entry[e, 2]
                 size = entry[e, 3]
@@ -44,14 +47,30 @@ def _best_ask(slot, first, following, entry, best):
 
 
 @njit(
-    "i8(i4[::1], i4[::1], b1[::1], f8[::1], f8[::1], f8[::1], f8[::1], "
-    "i8[::1], i4[::1], i8, i8[::1], f8[:, ::1], i4[::1], i4[::1], f8[:, ::1], f8[:, ::1])",
+    "void(i4, i4, f8, f8, i8, i8, i4[::1], i4[::1], f8[:, ::1], i8[:, ::1], f8[:, ::1])",
+    cache=True,
+    nogil=True,
+)
+def _age(slot, e, bid, ask, ts_ns, ttl, first, following, entry, entry_ns, best):
+    """Note when the sides of an entry came; set ``best`` from the quotes that live then."""
+    if bid > 0.0:
+        entry_ns[e, 0] = ts_ns
+    if ask > 0.0:
+        entry_ns[e, 1] = ts_ns
+    oldest = max(ts_ns - ttl, 1)
+    _best_bid(slot, oldest, first, following, entry, entry_ns, best)
+    _best_ask(slot, oldest, first, following, entry, entry_ns, best)
+
+
+@njit(
+    "i8(i4[::1], i4[::1], b1[::1], i8[::1], f8[::1], f8[::1], f8[::1], f8[::1], i8, i8[::1], "
+    "i4[::1], i8, i8[::1], f8[:, ::1], i8[:, ::1], i4[::1], i4[::1], f8[:, ::1], f8[:, ::1])",
     cache=True,
     nogil=True,
 )
 def consolidate(
-    slot, venue, quotes, bid, bid_size, ask, ask_size,
-    keys, values, count, entry_key, entry, first, following, best, after,
+    slot, venue, quotes, ts_ns, bid, bid_size, ask, ask_size, ttl,
+    keys, values, count, entry_key, entry, entry_ns, first, following, best, after,
 ):  # fmt: skip
     """Apply the quotes of a block; ``after`` float64[n, 4] gets (bid, size, ask, size) after each.
 
@@ -59,7 +78,9 @@ def consolidate(
     and chained per slot by ``first``/``following``. A side with price 0 says nothing; with
     size 0 it is withdrawn. ``best`` float64[slots, 4] is the consolidated quote of each slot; the
     venues are only searched where a quote was or is at the best price, which spares half of
-    the searches on real quotes. Returns the number of entries.
+    the searches on real quotes. With a ``ttl`` (ns) above 0, a venue's side counts until it is
+    older than that at the event time of a row; ``entry_ns`` int64[., 2] has the times of bid and
+    ask, and each row searches the venues. Returns the number of entries.
     """
     for i in range(len(slot)):
         if not quotes[i]:
@@ -81,19 +102,25 @@ def consolidate(
             entry[e, 0] = bid[i]
             entry[e, 1] = bid_size[i]
             if touches:
-                _best_bid(s, first, following, entry, best)
+                _best_bid(s, 0, first, following, entry, entry_ns, best)
         if ask[i] > 0.0:
             touches = entry[e, 2] == best[s, 2] or ask[i] <= best[s, 2] or best[s, 2] == 0.0
             entry[e, 2] = ask[i]
             entry[e, 3] = ask_size[i]
             if touches:
-                _best_ask(s, first, following, entry, best)
+                _best_ask(s, 0, first, following, entry, entry_ns, best)
+        if ttl > 0:
+            _age(s, e, bid[i], ask[i], ts_ns[i], ttl, first, following, entry, entry_ns, best)
         after[i, :] = best[s, :]
     return count
 
 
-@njit("void(i8[::1], i8, i4[::1], i4[::1], f8[:, ::1], f8[:, ::1])", cache=True, nogil=True)
-def chain(entry_key, count, first, following, entry, best):
+@njit(
+    "void(i8[::1], i8, i4[::1], i4[::1], f8[:, ::1], i8[:, ::1], f8[:, ::1])",
+    cache=True,
+    nogil=True,
+)
+def chain(entry_key, count, first, following, entry, entry_ns, best):
     """Rebuild the chains of book entries by slot, in the order of the entries, and the bests."""
     first[:] = -1
     for e in range(count):
@@ -101,5 +128,5 @@ def chain(entry_key, count, first, following, entry, best):
         following[e] = first[slot]
         first[slot] = e
     for slot in range(len(first)):
-        _best_bid(slot, first, following, entry, best)
-        _best_ask(slot, first, following, entry, best)
+        _best_bid(slot, 0, first, following, entry, entry_ns, best)
+        _best_ask(slot, 0, first, following, entry, entry_ns, best)

@@ -25,6 +25,7 @@ def market_settings(ours: ReferenceSettings) -> Market:
         intervals=ours.intervals_ns,
         lateness=ours.lateness_ns,
         symbol_ttl=ours.symbol_ttl_ns,
+        quote_ttl=ours.quote_ttl_ns,
         excluded_conditions=tuple(ours.excluded_conditions),
         excluded_bits=ours.excluded_bits,
         risk=Risk(
@@ -73,6 +74,7 @@ def vary(seed: int) -> ReferenceSettings:
         symbol_ttl_ns=rng.choice([10 * NS, 20 * NS, 1000 * NS]),
         min_observations=rng.choice([2, 5]),
         breach_confidence=rng.choice([0.6, 0.9, 0.99]),
+        quote_ttl_ns=rng.choice([0, 1, NS, 3 * NS]),
     )
 
 
