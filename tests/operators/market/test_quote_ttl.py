@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
+
+import numpy as np
+import polars as pl
+import pytest
+
 from flows.settings.market import Market, Risk
+from operators.market.kernels import nbbo as kernel
+from operators.market.lookup import Lookup
 from state.clock import NS
 from tests.contracts import operators as contract
 from tests.driver import Driver
+from tests.flows.runs import ROOT
 from tests.reference.vocabulary import Record, Tick
+
+DAY = ROOT.parent / "shared/data/market/us_equity_tick/bac_20131008_quote.zip"
+OPEN_MS, CLOSE_MS = 34_200_000, 57_600_000
 
 
 def market(quote_ttl: int) -> Market:
@@ -48,3 +61,32 @@ def test_a_side_counts_up_to_its_lifetime_and_no_longer() -> None:
 
 def test_the_operators_keep_the_contract() -> None:
     contract.check(contract.none, contract.MARKET.model_copy(update={"quote_ttl": NS}))
+
+
+def crossed(ttl: int) -> float:
+    """Return after which share of the quotes in BAC's session the bid is above the ask."""
+    with zipfile.ZipFile(DAY) as archive:
+        raw = archive.read(archive.namelist()[0])
+    rows = pl.read_csv(io.BytesIO(raw), has_header=False, columns=range(6), infer_schema_length=0)
+    numbers = rows[:, :5].cast(pl.Float64).fill_null(0.0).to_numpy()
+    time_ms, bid, bid_size, ask, ask_size = (np.ascontiguousarray(c) for c in numbers.T)
+    venue = np.unique(rows[:, 5].to_numpy().astype(str), return_inverse=True)[1].astype(np.int32)
+    n, books = len(rows), Lookup()
+    books.reserve(64)
+    after = np.empty((n, 4))
+    kernel.consolidate(
+        np.zeros(n, np.int32), venue, np.ones(n, np.bool_), time_ms.astype(np.int64) * 1_000_000,
+        bid, bid_size, ask, ask_size, ttl,
+        books.keys, books.values, 0, books.entry_key, np.zeros((64, 4)),
+        np.zeros((64, 2), np.int64), np.full(1, -1, np.int32), np.zeros(64, np.int32),
+        np.zeros((1, 4)), after,
+    )  # fmt: skip
+    mine = (time_ms >= OPEN_MS) & (time_ms < CLOSE_MS) & (after[:, 0] > 0) & (after[:, 2] > 0)
+    return float((after[mine, 0] > after[mine, 2]).mean())
+
+
+@pytest.mark.skipif(not DAY.is_file(), reason="there is no ../shared/data/market")
+def test_a_real_day_without_withdrawals_is_crossed_unless_quotes_grow_old() -> None:
+    """The figures of docs/outputs.md."""
+    assert round(crossed(0), 3) == 0.968
+    assert round(crossed(10 * NS), 3) == 0.002
