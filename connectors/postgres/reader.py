@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import orjson
 from psycopg import sql
 
 from connectors.postgres.client import Connection
@@ -63,9 +64,7 @@ def records(connection: Connection, table: Table, generation: int) -> Iterator[d
 def selected(table: Table) -> sql.Composed:
     """Return what is selected of a table, for `to_record`."""
     return sql.SQL(", ").join(
-        sql.SQL("{}::text" if column.kind is Kind.JSON else "{}").format(
-            sql.Identifier(column.name)
-        )
+        sql.SQL("{}::text" if column.kind in _LOADS else "{}").format(sql.Identifier(column.name))
         for column in table.columns
     )
 
@@ -73,11 +72,17 @@ def selected(table: Table) -> sql.Composed:
 def to_record(table: Table, row: Sequence[Any]) -> dict[str, Any]:
     """Return the record of a row of what is `selected`."""
     return {
-        column.name: _of_json(value) if column.kind is Kind.JSON and value is not None else value
+        column.name: _LOADS[column.kind](value)
+        if column.kind in _LOADS and value is not None
+        else value
         for column, value in zip(table.columns, row, strict=True)
+        if value is not None or not column.optional
     }
 
 
-def _of_json(text: str) -> Any:
-    """Return what a column of jsonb holds: a double may come back without its fraction."""
+def _doubles(text: str) -> Any:
+    """Return what jsonb holds, which may give a double back without its fraction."""
     return json.loads(text, parse_int=float)
+
+
+_LOADS: dict[Kind, Callable[[str], Any]] = {Kind.JSON: _doubles, Kind.DOCUMENT: orjson.loads}

@@ -43,13 +43,13 @@ def every_page(connection: Connection, limit: int, **filters: str) -> list[dict[
         assert len(records) == limit
 
 
-@pytest.mark.parametrize("output", ONE_OF_EACH)
+@pytest.mark.parametrize("topic", ONE_OF_EACH)
 def test_a_record_is_read_byte_for_byte(
-    output: str, writer: PostgresPartition, connection: Connection
+    topic: str, writer: PostgresPartition, connection: Connection
 ) -> None:
-    writer.write_batch([block(output, [ONE_OF_EACH[output]])])
-    (found,), after = page(connection, f"market.{output}", {}, *EVER, 10)
-    assert to_json(found) == to_json(ONE_OF_EACH[output])
+    writer.write_batch([block(topic, [ONE_OF_EACH[topic]])])
+    (found,), after = page(connection, topic, {}, *EVER, 10)
+    assert to_json(found) == to_json(ONE_OF_EACH[topic])
     assert after is None
 
 
@@ -72,7 +72,7 @@ def test_pages_hold_every_record_once_in_order(
 def test_a_range_is_exact_to_the_nanosecond(
     writer: PostgresPartition, connection: Connection
 ) -> None:
-    written = [ONE_OF_EACH["late"] | {"id": f"{ns}", "ts_ns": T0 + ns} for ns in range(5)]
+    written = [ONE_OF_EACH["market.late"] | {"id": f"{ns}", "ts_ns": T0 + ns} for ns in range(5)]
     writer.write_batch([block("late", written)])
     assert page(connection, "market.late", {}, T0 + 1, T0 + 4, 10).records == written[1:4]
     assert page(connection, "market.late", {}, T0 + 1, T0 + 1, 10) == Page([], None)
