@@ -4,7 +4,8 @@
 
 INSERT INTO headrace_generations VALUES ('trading', 1) ON CONFLICT DO NOTHING;
 
-ALTER TABLE market_risk ADD COLUMN marginal jsonb, ADD COLUMN incremental jsonb;
+ALTER TABLE market_risk ADD COLUMN marginal jsonb;
+ALTER TABLE market_risk ADD COLUMN incremental jsonb;
 
 CREATE TABLE market_features (
     generation integer NOT NULL,
