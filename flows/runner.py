@@ -83,7 +83,7 @@ class Context:
     source: MakeSource
     sinks: Sinks
     has: Callable[[str], bool] = lambda topic: True
-    """Whether a topic can be read: a recording may lack it, or the first start of a generation."""
+    """Whether a topic can be read: a recording may lack it, and a generation began without some."""
     ends: bool = False
     """Whether the input has an end, as a recording has."""
     sequencer: MakeSequencer | None = None
