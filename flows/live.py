@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
@@ -17,7 +17,7 @@ from connectors.kafka.delivery import Delivery
 from connectors.kafka.sequencer import SequencerSink, SequencerSource, Sequencing
 from connectors.kafka.sink import DeadLetterSink, KafkaSink
 from connectors.kafka.source import BlockT, KafkaSource, Subscription
-from connectors.kafka.topics import ensure_topics, resolve_start
+from connectors.kafka.topics import ensure_topics, partition_count, resolve_start
 from connectors.pacing import Pacing
 from connectors.redis.keys import Keys
 from connectors.redis.sink import RedisSink
@@ -128,7 +128,7 @@ def connect(
         local=local,
         source=source,
         sequencer=sequencer,
-        has=lambda topic: settings.market.daily or topic not in (*settings.market.events, MODELS),
+        has=lambda topic: topic in start.offsets,
         sinks=Sinks(
             redis=RedisSink(
                 settings.redis.url,
@@ -203,7 +203,7 @@ def prepare(flow: Flow, generation: Generation, start_at: str, settings: Setting
         cluster = cluster_of(settings.kafka)
         where = start_at or settings.kafka.start
         ensure_topics(cluster, dict.fromkeys(flow.inputs(settings), 1), FOR_GOOD)
-        topics = _topics_read(flow, generation, settings)
+        topics = _topics_read(flow, generation, settings, _left_out(flow, cluster, settings))
         offsets = {topic: resolve_start(cluster, topic, where) for topic in topics}
         partitions = max((len(found) for found in offsets.values()), default=1)
         made = {output_topic(flow.name, name): partitions for name in [*flow.outputs, DEAD]}
@@ -217,7 +217,15 @@ def prepare(flow: Flow, generation: Generation, start_at: str, settings: Setting
         _make_snapshot_store(generation)
 
 
-def _topics_read(flow: Flow, generation: Generation, settings: Settings) -> list[str]:
+def _left_out(flow: Flow, cluster: Cluster, settings: Settings) -> set[str]:
+    """Return the topics that this generation does without, whatever comes later."""
+    unused = set() if settings.market.daily else {*settings.market.events, MODELS}
+    return unused | {t for t in flow.optional(settings) if not partition_count(cluster, t)}
+
+
+def _topics_read(
+    flow: Flow, generation: Generation, settings: Settings, left_out: Collection[str]
+) -> list[str]:
     """Return the topics that the flow asks for, found by building it once."""
     asked: list[str] = []
 
@@ -242,7 +250,12 @@ def _topics_read(flow: Flow, generation: Generation, settings: Settings) -> list
     draft = Start(flow.name, generation.number, "", {})
     context = connect(draft, settings, Lifecycle())
     assert context.sequencer is not None
-    noted = replace(context, source=note(context.source), sequencer=note_all(context.sequencer))
+    noted = replace(
+        context,
+        source=note(context.source),
+        sequencer=note_all(context.sequencer),
+        has=lambda topic: topic not in left_out,
+    )
     flow.build(noted)
     return list(dict.fromkeys(asked))
 

@@ -83,7 +83,7 @@ class Context:
     source: MakeSource
     sinks: Sinks
     has: Callable[[str], bool] = lambda topic: True
-    """Whether the topic of events can be read: a recording may lack it."""
+    """Whether a topic can be read: a recording may lack it, and a generation began without some."""
     ends: bool = False
     """Whether the input has an end, as a recording has."""
     sequencer: MakeSequencer | None = None
@@ -102,6 +102,8 @@ class Flow:
     """The outputs whose topics are created where they are missing."""
     inputs: Callable[[Settings], Sequence[str]] = lambda settings: ()
     """The topics of rare events that are created, of one partition, where they are missing."""
+    optional: Callable[[Settings], Sequence[str]] = lambda settings: ()
+    """The topics that a generation does without for good where its first start finds none."""
 
 
 def find_flow(flow: str) -> Flow:
@@ -123,6 +125,7 @@ def find_flow(flow: str) -> Flow:
         getattr(module, "warm_up", _nothing),
         getattr(module, "OUTPUTS", outputs),
         getattr(module, "inputs", _no_topics),
+        getattr(module, "optional", _no_topics),
     )
 
 
@@ -131,7 +134,7 @@ def _nothing() -> None:
 
 
 def _no_topics(_: Settings) -> Sequence[str]:
-    """Return no topic: whoever feeds a flow makes its topics."""
+    """Return no topic: whoever feeds a flow makes its topics, and it needs all that it reads."""
     return ()
 
 

@@ -11,6 +11,7 @@ from state.errors import Misuse
 BENCHMARKS = {
     "market": "benchmarks.commands.market",
     "risk": "benchmarks.market.risk",
+    "history": "benchmarks.history",
     "crash": "benchmarks.commands.crash",
     "soak": "benchmarks.commands.soak",
     "week": "benchmarks.week",

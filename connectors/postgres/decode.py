@@ -22,6 +22,8 @@ MAX_EXACT = 1 << 53
 INT64 = range(-(1 << 63), 1 << 63)
 MAX_GENERATION = (1 << 31) - 1
 
+_MISSING = object()
+
 Row = tuple[Any, ...]
 """(generation, then the table's columns in order); JSON as canonical text."""
 
@@ -50,7 +52,11 @@ class HistoryDecoder:
     def __init__(self, table: Table) -> None:
         self._table = table
         self._names = [column.name for column in table.columns]
-        self._checks = [(c.name, c.nullable, _CHECKS[c.kind]) for c in table.columns]
+        self._checks = [
+            (c.name, False, _optional) if c.optional else (c.name, c.nullable, _CHECKS[c.kind])
+            for c in table.columns
+        ]
+        self._optional = [column.name for column in table.columns if column.optional]
         self._clock = self._names.index(table.clock)
 
     def decode(self, messages: Messages) -> RowsBlock:
@@ -74,6 +80,8 @@ class HistoryDecoder:
             raise Malformed(f"no JSON: {error.msg} at {error.pos}") from None
         if not isinstance(record, dict):
             raise WrongType("the record is no JSON object")
+        for name in self._optional:
+            record.setdefault(name, _MISSING)
         try:
             fields = [record[name] for name in self._names]
         except KeyError as error:
@@ -161,6 +169,13 @@ def _json(name: str, value: Any) -> str:
     return text
 
 
+def _optional(name: str, value: Any) -> str | None:
+    """Return what `_json` does, the text of JSON's null, or None for a field that is missing."""
+    if value is _MISSING:
+        return None
+    return "null" if value is None else _json(name, value)
+
+
 def _holds_nul(value: Any) -> bool:
     if isinstance(value, str):
         return "\0" in value
@@ -176,4 +191,5 @@ _CHECKS: dict[Kind, Callable[[str, Any], Any]] = {
     Kind.FLOAT: _float,
     Kind.BOOL: _bool,
     Kind.JSON: _json,
+    Kind.DOCUMENT: _json,
 }

@@ -75,6 +75,8 @@ def drop_old(connection: Connection, layout: str, keeping: Keeping, newest_ns: i
     cutoff_ns = max(0, min(newest_ns, now_ns()) - keeping.retention)
     dropped = []
     for table in TABLES.values():
+        if table.kept:
+            continue
         try:
             with connection.transaction():
                 connection.execute("SET LOCAL lock_timeout = '1s'")

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import orjson
 from psycopg import sql
-from psycopg.types.json import set_json_loads
 
 from connectors.postgres.client import Connection
 from connectors.postgres.migrate import TIMESCALE, stored_layout
-from connectors.postgres.tables import Table
+from connectors.postgres.tables import Kind, Table
 from connectors.postgres.timescale import refresh_hours
 
 
@@ -42,12 +42,11 @@ def records(connection: Connection, table: Table, generation: int) -> Iterator[d
 
     `state.outputs.to_json` of each gives the bytes that were written.
     """
-    names = [column.name for column in table.columns]
     order = ["topic", "partition", "offset", "sequence"]
     if not table.output.by_coordinates:
         order = [table.clock, "id"]
     query = sql.SQL("SELECT {} FROM {} WHERE generation = %s ORDER BY {}").format(
-        sql.SQL(", ").join(map(sql.Identifier, names)),
+        selected(table),
         sql.Identifier(table.name),
         sql.SQL(", ").join(
             sql.SQL('{} COLLATE "C"').format(sql.Identifier(name))
@@ -57,8 +56,33 @@ def records(connection: Connection, table: Table, generation: int) -> Iterator[d
         ),
     )
     with connection.transaction(), connection.cursor("headrace_records") as cursor:
-        # A jsonb number may come back without the fraction that made it a double.
-        set_json_loads(lambda text: json.loads(text, parse_int=float), cursor)
         cursor.itersize = 5000
         for row in cursor.execute(query, [generation]):
-            yield dict(zip(names, row, strict=True))
+            yield to_record(table, row)
+
+
+def selected(table: Table) -> sql.Composed:
+    """Return what is selected of a table, for `to_record`."""
+    return sql.SQL(", ").join(
+        sql.SQL("{}::text" if column.kind in _LOADS else "{}").format(sql.Identifier(column.name))
+        for column in table.columns
+    )
+
+
+def to_record(table: Table, row: Sequence[Any]) -> dict[str, Any]:
+    """Return the record of a row of what is `selected`."""
+    return {
+        column.name: _LOADS[column.kind](value)
+        if column.kind in _LOADS and value is not None
+        else value
+        for column, value in zip(table.columns, row, strict=True)
+        if value is not None or not column.optional
+    }
+
+
+def _doubles(text: str) -> Any:
+    """Return what jsonb holds, which may give a double back without its fraction."""
+    return json.loads(text, parse_int=float)
+
+
+_LOADS: dict[Kind, Callable[[str], Any]] = {Kind.JSON: _doubles, Kind.DOCUMENT: orjson.loads}

@@ -30,8 +30,10 @@ _STAGED = {
     Kind.FLOAT: "float8",
     Kind.BOOL: "bool",
     Kind.JSON: "text",
+    Kind.DOCUMENT: "text",
 }
 """The type in which a column is copied; JSON is text until it is inserted."""
+_CAST = {Kind.JSON: "::jsonb", Kind.DOCUMENT: "::json"}
 
 
 class Writer:
@@ -127,11 +129,10 @@ class _Statements:
         self.copy = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(
             stage, sql.SQL(", ").join(columns)
         )
+        casts = ["", *(_CAST.get(column.kind, "") for column in table.columns)]
         values = [
-            sql.SQL("{}::jsonb").format(column) if is_json else column
-            for column, is_json in zip(
-                columns, [False, *(c.kind is Kind.JSON for c in table.columns)], strict=True
-            )
+            sql.SQL("{}{}").format(column, sql.SQL(cast))
+            for column, cast in zip(columns, casts, strict=True)
         ]
         # Whole microseconds below 2^53 are exact doubles, in which an interval is multiplied.
         time = sql.SQL("timestamptz 'epoch' + ({} / 1000) * interval '1 microsecond'").format(

@@ -20,6 +20,8 @@ from connectors.postgres.client import Database
 from connectors.postgres.migrate import layout, pending
 from connectors.redis.client import client
 from flows.config import add_config_argument, load_settings
+from flows.generation import find_generation
+from flows.history import OF_TRADING
 from flows.live import cluster_of
 from flows.settings import Settings
 from flows.systems import output_topic
@@ -94,6 +96,7 @@ def _kafka(settings: Settings) -> Iterator[Finding]:
     orders = partition_count(cluster, "market.orders", TIMEOUT_S) > 0
     for topic in _topics(settings, orders=orders):
         yield _look(f"topic {topic}", partial(_topic, cluster, topic))
+    yield _look("history", partial(_history, cluster, settings))
 
 
 def _topics(settings: Settings, *, orders: bool) -> list[str]:
@@ -112,6 +115,22 @@ def _topic(cluster: Cluster, topic: str) -> str:
     if not count:
         raise HeadraceError("missing: create it (the first run of a flow creates its outputs)")
     return f"{count} partitions"
+
+
+def _history(cluster: Cluster, settings: Settings) -> str:
+    root = settings.run.state_dir.resolve() / "history"
+    generation = find_generation(root, None, settings.run.generation)
+    start = generation.load()
+    if start is None:
+        return "not started yet"
+    later = [topic for topic in OF_TRADING if topic not in start.offsets]
+    missed = [topic for topic in later if partition_count(cluster, topic, TIMEOUT_S)]
+    if missed:
+        raise HeadraceError(
+            f"generation {generation.number} does not read {', '.join(missed)}, which came after "
+            f"its first start: headrace run history --generation {generation.number + 1}"
+        )
+    return f"generation {generation.number} reads {len(start.offsets)} topics"
 
 
 def _redis(settings: Settings) -> str:

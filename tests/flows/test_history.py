@@ -6,10 +6,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from zlib import crc32
 
 import psycopg
+import pytest
 from bytewax.testing import run_main
 from confluent_kafka import Consumer, Producer, TopicPartition
 from pydantic import SecretStr
@@ -19,11 +21,14 @@ from connectors.postgres.client import Connection, Database
 from connectors.postgres.reader import records
 from connectors.postgres.tables import TABLES
 from flows import history
-from flows.generation import Start
-from flows.live import cluster_of, connect
+from flows.commands import check
+from flows.generation import Generation, Start
+from flows.live import cluster_of, connect, prepare
+from flows.runner import find_flow
 from flows.servers import KafkaBroker, Postgres
-from flows.settings import Kafka, Settings
+from flows.settings import Kafka, Run, Settings
 from flows.settings import Postgres as PostgresSettings
+from state.errors import HeadraceError
 from state.lifecycle import Lifecycle
 from state.outputs import to_json
 from tests.connectors.postgres.rows import ONE_OF_EACH, bar
@@ -47,9 +52,9 @@ class Rig:
         self.offsets = {topic: resolve_start(cluster, topic, "latest") for topic in topics}
         self.producer = Producer({"bootstrap.servers": kafka.bootstrap})
 
-    def produce(self, output: str, value: bytes, generation: int = 1) -> None:
+    def produce(self, topic: str, value: bytes, generation: int = 1) -> None:
         self.producer.produce(
-            f"market.{output}",
+            topic,
             value,
             b"key",
             partition=crc32(value) % PARTITIONS,
@@ -114,15 +119,15 @@ def test_every_output_arrives_and_bad_records_become_dead_letters(
     kafka: KafkaBroker, database: str
 ) -> None:
     rig = Rig(kafka, database)
-    for output, record in ONE_OF_EACH.items():
-        rig.produce(output, to_json(record))
-        rig.produce(output, b"not JSON")
+    for topic, record in ONE_OF_EACH.items():
+        rig.produce(topic, to_json(record))
+        rig.produce(topic, b"not JSON")
     rig.producer.flush()
     with rig.running():
         wait_for(lambda: counts(database) == [1] * len(TABLES))
     with Database(SecretStr(database)).connect() as connection:
-        for output, record in ONE_OF_EACH.items():
-            (found,) = records(connection, TABLES[f"market.{output}"], 1)
+        for topic, record in ONE_OF_EACH.items():
+            (found,) = records(connection, TABLES[topic], 1)
             assert to_json(found) == to_json(record)
     dead = rig.dead_letters()
     assert [letter.value() for letter in dead] == [b"not JSON"] * len(ONE_OF_EACH)
@@ -134,14 +139,14 @@ def test_running_again_from_the_start_changes_nothing(kafka: KafkaBroker, databa
     rig = Rig(kafka, database)
     written = [bar(number) for number in range(500)]
     for record in written:
-        rig.produce("bars", to_json(record))
-        rig.produce("bars", to_json(record), generation=2)
+        rig.produce("market.bars", to_json(record))
+        rig.produce("market.bars", to_json(record), generation=2)
     rig.producer.flush()
     with rig.running():
         wait_for(lambda: counts(database)[:1] == [1000])
     # Dead letters come last in their topic, so all that is before them was written again.
     for number in range(PARTITIONS * 10):
-        rig.produce("bars", b"the end %d" % number)
+        rig.produce("market.bars", b"the end %d" % number)
     rig.producer.flush()
     with rig.running():
         wait_for(lambda: len(rig.dead_letters()) == PARTITIONS * 10)
@@ -156,13 +161,13 @@ def test_the_flow_waits_for_a_stopped_database_and_loses_nothing(
     rig = Rig(kafka, own_postgres.dsn)
     written = [bar(number) for number in range(3000)]
     for record in written[:1000]:
-        rig.produce("bars", to_json(record))
+        rig.produce("market.bars", to_json(record))
     rig.producer.flush()
     with rig.running() as lifecycle:
         wait_for(lambda: counts(own_postgres.dsn)[:1] == [1000])
         own_postgres.stop()
         for record in written[1000:]:
-            rig.produce("bars", to_json(record))
+            rig.produce("market.bars", to_json(record))
         rig.producer.flush()
         wait_for(lambda: "postgres" in lifecycle.waiting)
         own_postgres.start()
@@ -170,3 +175,36 @@ def test_the_flow_waits_for_a_stopped_database_and_loses_nothing(
         assert lifecycle.waiting == {}
     with Database(SecretStr(own_postgres.dsn)).connect() as connection:
         assert list(records(connection, TABLES["market.bars"], 1)) == written
+
+
+def test_topics_of_trading_are_read_where_they_were_at_the_first_start(
+    own_kafka: KafkaBroker, database: str, tmp_path: Path
+) -> None:
+    settings = Settings(
+        run=Run(state_dir=tmp_path),
+        kafka=Kafka(bootstrap=own_kafka.bootstrap, shards=2),
+        postgres=PostgresSettings(dsn=SecretStr(database)),
+    )
+    cluster = cluster_of(settings.kafka)
+    of_market = [topic for topic in TABLES if topic.startswith("market.")]
+    ensure_topics(cluster, dict.fromkeys(of_market, 1))
+    first, second = (Generation(tmp_path / "history", number) for number in (1, 2))
+    assert check._history(cluster, settings) == "not started yet"
+    assert sorted(prepared(first, settings).offsets) == sorted(of_market)
+    ensure_topics(cluster, dict.fromkeys(TABLES, 1))
+    # Decided once: what came later is read by another generation.
+    again = prepared(first, settings)
+    assert sorted(again.offsets) == sorted(of_market)
+    history.build(connect(again, settings, Lifecycle()))
+    with pytest.raises(HeadraceError, match=r"1 does not read trading\..*history --generation 2"):
+        check._history(cluster, settings)
+    assert sorted(prepared(second, settings).offsets) == sorted(TABLES)
+    assert check._history(cluster, settings) == f"generation 2 reads {len(TABLES)} topics"
+
+
+def prepared(generation: Generation, settings: Settings) -> Start:
+    generation.directory.mkdir(parents=True, exist_ok=True)
+    prepare(find_flow("history"), generation, "", settings)
+    start = generation.load()
+    assert start is not None
+    return start

@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from flows.calendar import sessions_of
-from flows.settings import Settings
+from flows.settings import Market
 from replay.heartbeats import heartbeat
 from replay.rows import Message
 from state.clock import NS
@@ -120,7 +120,7 @@ def test_closes_of_ticks_are_those_of_the_definition(directory, words):
 def test_closes_need_a_calendar_and_daily_risk():
     for market in ({"closes": "ticks", "daily": True}, {"closes": "ticks", "calendar": "XNYS"}):
         with pytest.raises(ValueError, match="closes from ticks need"):
-            Settings(market=market)
+            Market.model_validate(market)
 
 
 def test_a_session_that_ends_within_a_bar_is_refused(directory, tmp_path):

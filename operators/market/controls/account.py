@@ -34,6 +34,7 @@ class Account:
         self.peak: float | None = None
         """The largest value of its portfolio so far."""
         self.ids = OrderIds(order_ids)
+        self.fill_ids = OrderIds(order_ids)
         self._open_units: dict[tuple[str, int], int] = {}
         self._sent_ns: deque[int] = deque()
 
@@ -72,6 +73,15 @@ class Account:
         self._add_open(order.symbol, order.side, -order.units)
         return order.symbol
 
+    def is_new(self, fill: Fill) -> bool:
+        """Return whether a fill of this id did not come before; note that it has."""
+        if fill.fill_id is None:
+            return True
+        if fill.fill_id in self.fill_ids:
+            return False
+        self.fill_ids.add(fill.fill_id)
+        return True
+
     def fill(self, fill: Fill) -> bool:
         """Move the position, and take the units off their order; return whether it was open.
 
@@ -103,6 +113,7 @@ class Account:
             "peak": self.peak,
             "sent_ns": list(self._sent_ns),
             "ids": self.ids.snapshot(),
+            "fill_ids": self.fill_ids.snapshot(),
         }
 
     def restore(self, parts: dict[str, Any]) -> None:
@@ -119,6 +130,7 @@ class Account:
         self.peak = parts["peak"]
         self._sent_ns = deque(parts["sent_ns"])
         self.ids.restore(parts["ids"])
+        self.fill_ids.restore(parts["fill_ids"])
 
     def _add_open(self, symbol: str, side: int, units: int) -> None:
         total = self.open_units(symbol, side) + units

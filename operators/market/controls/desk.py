@@ -66,10 +66,13 @@ class Desk:
         ]
 
     def fill(self, entry: Entry) -> list[Emitted]:
-        """Let a fill move the position."""
+        """Let a fill move the position, once where the venue names its fills."""
         fill = orders.fill_of(entry.body)
         account = self._accounts.take(fill.account)
-        reason = Reason.NONE if account.fill(fill) else Reason.UNKNOWN_ORDER
+        if not account.is_new(fill):
+            reason = Reason.DUPLICATE_FILL
+        else:
+            reason = Reason.NONE if account.fill(fill) else Reason.UNKNOWN_ORDER
         quoted = self._quotes.of(fill.symbol, entry.ts_ns)
         hold, units = self._accounts.hold(fill.account), account.position(fill.symbol)
         return [records.decision(entry, fill.account, fill.order_id, reason, hold, quoted, units)]

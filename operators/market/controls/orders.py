@@ -42,6 +42,8 @@ class Fill:
     side: int
     units: int
     price: float
+    fill_id: str | None
+    """The venue's name of the execution, if it gives one."""
 
 
 def order_of(body: dict[str, Any]) -> Order:
@@ -73,6 +75,7 @@ def fill_of(body: dict[str, Any]) -> Fill:
         fields.choice_of(body, "side", SIDES),
         fields.units_of(body, "quantity"),
         fields.positive_of(body, "price"),
+        None if body.get("fill_id") is None else fields.name_of(body, "fill_id"),
     )
 
 

@@ -30,6 +30,8 @@ class Reason(Enum):
     OPEN_ORDER_LIMIT = (3, "more open orders than max_open_orders")
     UNKNOWN_ORDER = (5, "no such open order: the cancel or fill is taken nevertheless")
 
+    DUPLICATE_FILL = (6, "the account has had this fill id: the position does not move again")
+
     def __init__(self, code: int, meaning: str) -> None:
         self.code = code
         self.meaning = meaning

@@ -1,4 +1,4 @@
-"""Records of every output of market, as messages, and a database to put them into."""
+"""Records of every output that has a table, as messages, and a database to put them into."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from connectors.postgres.keeping import DAY_NS
+from operators.market.audit import AuditChain
 from state.outputs import to_json
 from state.records import Messages
 
@@ -34,8 +35,8 @@ def bar(number: int, start_ns: int | None = None, interval: str = "1s") -> dict[
 
 
 ONE_OF_EACH: dict[str, dict[str, Any]] = {
-    "bars": bar(1),
-    "nbbo": {
+    "market.bars": bar(1),
+    "market.nbbo": {
         "id": "IBM|1",
         "symbol": "IBM",
         "ts_ns": T0,
@@ -44,7 +45,7 @@ ONE_OF_EACH: dict[str, dict[str, Any]] = {
         "ask": 181.55,
         "ask_size": 3.0,
     },
-    "risk": {
+    "market.risk": {
         "id": "portfolio:é|ewma|0.99|1|5",
         "ts_ns": T0,
         "scope": "portfolio:é",
@@ -57,7 +58,7 @@ ONE_OF_EACH: dict[str, dict[str, Any]] = {
         "components": {"BAC": 0.1, "IBM": -1e-07, "X": 3.0, "huge": 1e300},
         "valid": True,
     },
-    "signals": {
+    "market.signals": {
         "id": "market.ticks/0/17/0",
         "ts_ns": T0 + 1,
         "scope": "symbol:IBM",
@@ -66,7 +67,7 @@ ONE_OF_EACH: dict[str, dict[str, Any]] = {
         "value": -0.02,
         "threshold": -0.01,
     },
-    "gaps": {
+    "market.gaps": {
         "id": "market.ticks/0/18/3",
         "ts_ns": T0 + 2,
         "symbol": "IBM",
@@ -76,7 +77,7 @@ ONE_OF_EACH: dict[str, dict[str, Any]] = {
         "last_missing": 6,
         "count": 2,
     },
-    "late": {
+    "market.late": {
         "id": "market.ticks/1/19/0",
         "ts_ns": 0,
         "topic": "market.ticks",
@@ -88,6 +89,111 @@ ONE_OF_EACH: dict[str, dict[str, Any]] = {
         "watermark_ns": -(2**63),
         "reason": 'behind\tthe "watermark"\\N\n',
     },
+    "market.features": {
+        "id": "IBM|hawkes|1",
+        "ts_ns": T0,
+        "symbol": "IBM",
+        "kind": "hawkes",
+        "value": 1e16,
+        "details": {"count": 5, "rate": 5.0, "tiny": 1e-300, "unknown": None},
+    },
+    "market.bands": {
+        "id": "IBM|market.ticks/0/17/0",
+        "ts_ns": T0,
+        "symbol": "IBM",
+        "reference": None,
+        "lower": 171.0,
+        "upper": 189.1,
+        "state": "limit_up",
+    },
+    "market.pnl": {
+        "id": "portfolio:é|1",
+        "ts_ns": T0,
+        "scope": "portfolio:é",
+        "return": -0.01,
+        "pnl": -1e16,
+        "value": 1.5e9,
+        "exceptions": {"historical|0.99": True, "ewma-normal|0.99": False},
+    },
+    "market.backtest": {
+        "id": "portfolio:é|historical|0.99|1",
+        "ts_ns": T0,
+        "scope": "portfolio:é",
+        "method": "historical",
+        "confidence": 0.99,
+        "observations": 250,
+        "exceptions": 4,
+        "kupiec_lr": 0.7691376,
+        "kupiec_p": 0.38,
+        "christoffersen_lr": 0.13,
+        "christoffersen_p": 0.71,
+        "conditional_lr": 0.9,
+        "conditional_p": 0.63,
+        "zone": "green",
+        "acerbi_szekely": -0.1,
+    },
+    "market.stress": {
+        "id": "portfolio:é|black-monday|1",
+        "ts_ns": T0,
+        "scope": "portfolio:é",
+        "scenario": "black-monday",
+        "return": -0.2,
+        "pnl": -2.0,
+    },
+    "market.weights": {
+        "id": "portfolio:é|1",
+        "ts_ns": T0,
+        "scope": "portfolio:é",
+        "objective": "hrp",
+        "weights": {"BAC": 1.0, "IBM": 0.0},
+        "stale": True,
+        "reason": "no solution",
+        "solver": "",
+        "model": "weights|portfolio:é|1|ab",
+    },
+    "market.requests": {
+        "id": "garch|portfolio:é|1|ab",
+        "ts_ns": T0,
+        "counts_from_ns": T0 + 10**9,
+        "model": "garch",
+        "scope": "portfolio:é",
+        "input": {"returns": [0.0, -0.0, 1e300, 3.0], "seed": 2**64 - 1},
+    },
+    "market.audit": AuditChain("market").append(
+        T0, {"scope": "portfolio:é", "data_ns": T0, "value": 1.0, "huge": 1e22, "zero": -0.0}
+    ),
+    "trading.decisions": {
+        "id": "market.orders/0/5/0",
+        "ts_ns": T0,
+        "account": None,
+        "order_id": "1",
+        "kind": "order",
+        "decision": "reject",
+        "reason": "UNKNOWN_ACCOUNT",
+        "code": 15,
+        "state": "ACTIVE",
+        "state_source": None,
+        "mark": 181.5,
+        "mark_source": "market.nbbo/0/7",
+        "band_source": None,
+        "limits_source": None,
+        "position": None,
+        "sequenced": "market.sequenced/0/9",
+    },
+    "trading.state": {
+        "id": "market.control/0/5/0|A|kill",
+        "ts_ns": T0,
+        "account": "*",
+        "state": "HALTED",
+        "event": "kill",
+        "cause": "kill",
+        "reason": "a fire",
+        "source": "market.control/0/5",
+        "sequenced": "market.sequenced/0/10",
+    },
+    "trading.audit": AuditChain("trading").append(
+        T0, {"who": None, "what": "kill", "sequenced": "market.sequenced/0/10"}
+    ),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -10,25 +11,48 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.postgres.decode import HistoryDecoder, RowsBlock
-from connectors.postgres.tables import TABLES
-from state.outputs import MARKET
+from connectors.postgres.tables import TABLES, Kind
+from state.outputs import OUTPUTS
 from tests.connectors.postgres.rows import ONE_OF_EACH, T0, json_of, messages
 
 BARS = TABLES["market.bars"]
+SCHEMAS = Path(__file__).parents[3] / "docs/schemas"
 
 
 def decode(output: str, *values: bytes, **options: Any) -> RowsBlock:
-    topic = f"market.{output}"
+    topic = output if "." in output else f"market.{output}"
     return HistoryDecoder(TABLES[topic]).decode(messages(topic, list(values), **options))
 
 
 def changed(output: str, **fields: Any) -> bytes:
-    return orjson.dumps(ONE_OF_EACH[output] | fields)
+    return orjson.dumps(ONE_OF_EACH[f"market.{output}"] | fields)
 
 
-def test_every_output_of_ticks_has_a_table() -> None:
-    later = {"features", "bands", "pnl", "backtest", "stress", "weights", "requests", "audit"}
-    assert set(TABLES) == {output.topic for output in MARKET if output.name not in later}
+def test_every_output_has_a_table() -> None:
+    every = [output.topic for outputs in OUTPUTS.values() for output in outputs]
+    assert list(TABLES) == every
+    assert set(ONE_OF_EACH) == set(every)
+
+
+@pytest.mark.parametrize("topic", TABLES)
+def test_a_table_has_the_fields_of_the_schema(topic: str) -> None:
+    system, _, output = topic.partition(".")
+    found = sorted(SCHEMAS.joinpath(system).glob(f"{output}.v*.json"))
+    names = {column.name for column in TABLES[topic].columns}
+    for path in found:
+        schema = orjson.loads(path.read_bytes())
+        optional = {column.name for column in TABLES[topic].columns if column.optional}
+        assert set(schema["required"]) | optional == names
+    assert found
+
+
+@pytest.mark.parametrize("value", [None, {"BAC": 0.5}])
+def test_risk_with_fields_that_it_need_not_have(value: dict[str, float] | None) -> None:
+    record = ONE_OF_EACH["market.risk"]
+    fuller = record | {"marginal": value, "incremental": value}
+    bare, full = decode("risk", *json_of([record, fuller])).rows
+    assert bare[-2:] == (None, None)
+    assert full[-2:] == (orjson.dumps(value).decode(),) * 2
 
 
 @pytest.mark.parametrize("output", ONE_OF_EACH)
@@ -40,8 +64,11 @@ def test_a_record_becomes_a_row_of_its_columns(output: str) -> None:
     (row,) = block.rows
     assert row[0] == 7
     found = dict(zip(names, row[1:], strict=True))
-    if isinstance(record.get("components"), dict):
-        found["components"] = orjson.loads(found["components"])
+    for column in block.table.columns:
+        if column.kind in (Kind.JSON, Kind.DOCUMENT) and found[column.name] is not None:
+            found[column.name] = orjson.loads(found[column.name])
+        if column.optional and found[column.name] is None:
+            del found[column.name]
     assert found == record
 
 
@@ -138,11 +165,11 @@ JSON = st.recursive(
 
 @given(
     st.binary()
-    | st.fixed_dictionaries(dict.fromkeys(ONE_OF_EACH["risk"], JSON)).map(orjson.dumps)
+    | st.fixed_dictionaries(dict.fromkeys(ONE_OF_EACH["market.risk"], JSON)).map(orjson.dumps)
     | st.builds(
         lambda fields: orjson.dumps(fields, option=orjson.OPT_NON_STR_KEYS),
         st.dictionaries(
-            st.sampled_from(sorted(ONE_OF_EACH["risk"])), st.integers(0, 9) | st.text()
+            st.sampled_from(sorted(ONE_OF_EACH["market.risk"])), st.integers(0, 9) | st.text()
         ),
     )
 )

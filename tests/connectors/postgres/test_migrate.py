@@ -22,6 +22,7 @@ SQL = {
     Kind.FLOAT: "double precision",
     Kind.BOOL: "boolean",
     Kind.JSON: "jsonb",
+    Kind.DOCUMENT: "json",
 }
 
 

@@ -19,6 +19,7 @@ from connectors.postgres.reader import current_generation, promote, records
 from connectors.postgres.sink import PostgresPartition
 from connectors.postgres.tables import TABLES
 from flows.servers import Postgres
+from operators.market.audit import AuditChain, Verifier
 from state.errors import SettingsError, Stopped, Undelivered
 from state.lifecycle import Lifecycle
 from state.metrics import SINK_WAITING
@@ -45,16 +46,16 @@ def children(connection: Connection, table: str = "market_bars") -> list[str]:
 
 
 def test_records_come_back_byte_for_byte(writer: PostgresPartition, connection: Connection) -> None:
-    writer.write_batch([block(output, [record]) for output, record in ONE_OF_EACH.items()])
-    for output, record in ONE_OF_EACH.items():
-        (found,) = records(connection, TABLES[f"market.{output}"], 1)
+    writer.write_batch([block(topic, [record]) for topic, record in ONE_OF_EACH.items()])
+    for topic, record in ONE_OF_EACH.items():
+        (found,) = records(connection, TABLES[topic], 1)
         assert to_json(found) == to_json(record)
 
 
 def test_time_is_the_microsecond_of_the_exact_event_time(
     writer: PostgresPartition, connection: Connection
 ) -> None:
-    late = [ONE_OF_EACH["late"] | {"id": str(ns), "ts_ns": ns} for ns in (0, 999, 1000, T0)]
+    late = [ONE_OF_EACH["market.late"] | {"id": str(ns), "ts_ns": ns} for ns in (0, 999, 1000, T0)]
     writer.write_batch([block("late", late)])
     rows = connection.execute(
         "SELECT ts_ns, extract(epoch FROM time) * 1000000 FROM market_late"
@@ -74,7 +75,7 @@ def test_records_come_back_in_canonical_order(
 def test_the_same_rows_twice_are_there_once(
     writer: PostgresPartition, connection: Connection
 ) -> None:
-    every = [block(output, [record]) for output, record in ONE_OF_EACH.items()]
+    every = [block(topic, [record]) for topic, record in ONE_OF_EACH.items()]
     writer.write_batch([*every, bars(0, 50)])
     before = [count(connection, table.name) for table in TABLES.values()]
     writer.write_batch([*every, bars(0, 50)])
@@ -138,7 +139,7 @@ def test_partitions_are_made_as_needed(writer: PostgresPartition, connection: Co
         writer.write_batch(
             [
                 block("bars", [bar(0, start)]),
-                block("signals", [ONE_OF_EACH["signals"] | {"ts_ns": start}]),
+                block("signals", [ONE_OF_EACH["market.signals"] | {"ts_ns": start}]),
             ]
         )
     assert children(connection) == [
@@ -164,6 +165,31 @@ def test_what_is_past_the_retention_in_event_time_is_dropped(
     writer.write_batch([block("bars", [bar(0, day)])])
     assert count(connection) == 5
     writer.close()
+
+
+def test_audits_outlive_the_retention_and_verify(database: str, connection: Connection) -> None:
+    writer = partition(database, keeping=Keeping(3 * DAY_NS, DAY_NS))
+    chain = AuditChain("trading")
+    for day in range(0, 400, 50):
+        entry = chain.append(T0 + day * DAY_NS, {"number": day, "value": float(day), "big": 1e22})
+        state = ONE_OF_EACH["trading.state"] | {"ts_ns": entry["ts_ns"]}
+        writer.write_batch([block("trading.audit", [entry]), block("trading.state", [state])])
+    writer.close()
+    assert count(connection, "trading_state_current") == 1
+    verifier = Verifier()
+    kept = records(connection, TABLES["trading.audit"], 1)
+    assert len(list(verifier.read(to_json(entry) + b"\n" for entry in kept))) == 8
+    assert verifier.heads == {"trading": chain.head}
+
+
+@pytest.mark.parametrize("fields", [{}, {"marginal": None}, {"marginal": {"BAC": 1.0}}])
+def test_a_field_that_may_be_missing_comes_back_as_it_was(
+    fields: dict[str, object], writer: PostgresPartition, connection: Connection
+) -> None:
+    record = ONE_OF_EACH["market.risk"] | fields
+    writer.write_batch([block("risk", [record])])
+    (found,) = records(connection, TABLES["market.risk"], 1)
+    assert to_json(found) == to_json(record)
 
 
 def test_a_clock_that_ran_ahead_drops_nothing(database: str, connection: Connection) -> None:

@@ -166,9 +166,9 @@ def test_records_come_back_byte_for_byte_and_once(
     writer: PostgresPartition, connection: Connection
 ) -> None:
     for _ in range(2):
-        writer.write_batch([block(output, [record]) for output, record in ONE_OF_EACH.items()])
-        for output, record in ONE_OF_EACH.items():
-            (found,) = records(connection, TABLES[f"market.{output}"], 1)
+        writer.write_batch([block(topic, [record]) for topic, record in ONE_OF_EACH.items()])
+        for topic, record in ONE_OF_EACH.items():
+            (found,) = records(connection, TABLES[topic], 1)
             assert to_json(found) == to_json(record)
 
 

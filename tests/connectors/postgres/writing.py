@@ -20,7 +20,7 @@ KEEPING = Keeping(retention=100 * YEAR_NS, compress_after=7 * DAY_NS)
 
 
 def block(output: str, rows: list[dict[str, Any]], generation: int = 1) -> RowsBlock:
-    topic = f"market.{output}"
+    topic = output if "." in output else f"market.{output}"
     made = HistoryDecoder(TABLES[topic]).decode(
         messages(topic, json_of(rows), generation=generation)
     )

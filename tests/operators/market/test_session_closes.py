@@ -8,7 +8,7 @@ import random
 import numpy as np
 
 from flows.market import make_shard
-from flows.settings import Market
+from flows.settings.market import Market, Risk
 from flows.shard import TickShard
 from operators.market.session_closes import SessionCloses
 from state.clock import NS
@@ -17,7 +17,7 @@ from tests.reference.vocabulary import Tick
 
 OPENS = np.array([100, 1000, 2000], np.int64) * NS
 CLOSES = np.array([700, 1600, 2600], np.int64) * NS
-MARKET = Market(intervals=(10 * NS,), risk={"interval": 10 * NS})
+MARKET = Market(intervals=(10 * NS,), risk=Risk(interval=10 * NS))
 Handed = set[tuple[int, str, float]]
 
 
@@ -57,10 +57,11 @@ def defined(made: list[Tick]) -> Handed:
 
 
 def handed(made: list[Tick], cut: int, *, restart: bool) -> list[tuple[int, str, float]]:
-    ours, found = shard(), []
+    ours = shard()
+    found: list[tuple[int, str, float]] = []
     for start in range(0, len(made), cut):
         handover = ours.process(block_of(made[start : start + cut], 2))[1]
-        found += [tuple(close) for close in handover.sessions] if handover else []
+        found += handover.sessions if handover else []
         if restart:
             parts = pickle.loads(pickle.dumps(ours.snapshot()))
             ours = shard()

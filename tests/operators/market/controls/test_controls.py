@@ -250,6 +250,18 @@ def test_fills_move_the_position_whatever_they_belong_to() -> None:
     assert s.cancel("0")["reason"] == "NONE"
 
 
+def test_a_fill_with_an_id_counts_once() -> None:
+    s = quoted()
+    s.order("1", quantity=10)
+    found = [s.fill("1", quantity=4, fill_id=name) for name in ("a", "a", "b")]
+    assert [(f["decision"], f["reason"], f["position"]) for f in found] == [
+        ("accept", "NONE", 4.0),
+        ("accept", "DUPLICATE_FILL", 4.0),
+        ("accept", "NONE", 8.0),
+    ]
+    assert s.fill("1", quantity=4, fill_id="a", account="B")["position"] == 4.0
+
+
 def test_a_cancel_passes_even_if_nobody_knows_its_order() -> None:
     s = quoted()
     found = [s.cancel("0"), s.cancel("0"), s.cancel("1", account="B")]
