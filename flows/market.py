@@ -18,6 +18,7 @@ import bytewax.operators as op
 from bytewax.dataflow import Dataflow
 
 from connectors.market.decode import TickDecoder
+from connectors.market.schemas import schemas_at
 from flows.calendar import sessions_of
 from flows.daily import add_daily
 from flows.live import standalone
@@ -112,7 +113,10 @@ def build(context: Context, more: Callable[[], Iterable[Operator]] = tuple) -> D
     if not context.has(market.topic) and any(map(context.has, market.events)):
         add_daily(flow, context)
         return flow
-    decoder = TickDecoder(market.max_ahead)
+    schemas = schemas_at(
+        market.schemas, market.schemas_username, market.schemas_password, context.lifecycle
+    )
+    decoder = TickDecoder(market.max_ahead, schemas)
     blocks = op.input("ticks", flow, context.source(market.topic, decoder.decode))
     worked = op.stateful_batch("shard", blocks, shard_logic)
     handovers = op.flat_map("handovers", worked, _handovers)
