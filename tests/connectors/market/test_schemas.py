@@ -77,7 +77,8 @@ def test_an_id_that_the_registry_does_not_have_is_unknown(registry):
 
 
 def test_a_schema_that_is_not_avro_is_malformed(registry, register):
-    identity = register('{"type": "object"}', "JSON")
+    text = '{"$schema": "http://json-schema.org/draft-07/schema#", "type": "object"}'
+    identity = register(text, "JSON")
     with pytest.raises(Malformed, match=f"schema {identity} is JSON, not Avro"):
         of(registry.url).find(identity)
 
