@@ -26,7 +26,7 @@ help:
 	@echo 'make test    all tests; ARGS="-k kafka" for some'
 	@echo 'make check   ruff, mypy, import-linter'
 	@echo 'make bench   the benchmarks; ARGS="market"'
-	@echo 'make setup   the virtual environment Kafka and the registry, nothing else'
+	@echo 'make setup   the virtual environment, Kafka and a schema registry, nothing else'
 	@echo 'make lock    requirements.lock anew, from pyproject.toml'
 
 setup: $(VENV)/.made $(VENV)/.locked $(VENV)/.headrace $(KAFKA)/.jars $(REGISTRY)/.app

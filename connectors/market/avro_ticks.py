@@ -89,8 +89,8 @@ class AvroReader:
         return writer.read(value)
 
     def _find(self, identity: int) -> Writer:
-        if identity in self._unusable:
-            raise self._unusable[identity]
+        if (known := self._unusable.get(identity)) is not None:
+            raise type(known)(*known.args)  # raised again, one error would keep all its frames
         try:
             writer = writer_of(self._schemas.find(identity), identity)
         except BadRecord as error:

@@ -6,6 +6,7 @@ next message with it asks again.
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from pydantic import SecretStr
 from connectors.waiting import Outage
 from state.errors import Malformed, SettingsError, UnknownSchema
 from state.lifecycle import Lifecycle
+
+LOG = logging.getLogger(__name__)
 
 NAME = "schema registry"
 TIMEOUT_S = 5.0
@@ -91,13 +94,18 @@ class SchemaRegistry(Schemas):
             except SchemaRegistryError as error:
                 self._judge(identity, error)
             except httpx2.HTTPError as error:
-                self._outage.wait(type(error).__name__)
+                self._wait(type(error).__name__)
             except (ValueError, AttributeError, TypeError):
                 # The client expects what it is told to be JSON, and of the right form.
-                self._outage.wait("its answer is none of a schema registry")
+                self._wait("its answer is none of a schema registry")
             else:
                 self._outage.over()
                 return found
+
+    def _wait(self, reason: str) -> None:
+        if NAME not in self._outage.lifecycle.waiting:
+            LOG.warning("waiting for the schema registry: %s", reason)
+        self._outage.wait(reason)
 
     def _texts(self, identity: int, schema: Schema) -> list[str]:
         if schema.schema_type not in (None, "AVRO"):
@@ -119,7 +127,7 @@ class SchemaRegistry(Schemas):
             raise SettingsError(
                 "the schema registry refuses market.schemas_username and market.schemas_password"
             )
-        self._outage.wait(f"HTTP status {error.http_status_code}")
+        self._wait(f"HTTP status {error.http_status_code}")
 
 
 def schemas_at(place: str, username: str, password: SecretStr, lifecycle: Lifecycle) -> Schemas:

@@ -141,6 +141,7 @@ def test_a_decoder_waits_for_a_registry_that_is_down_until_it_is_stopped(caplog)
     with caplog.at_level(logging.DEBUG), pytest.raises(Stopped):
         decoder.decode(messages(encode_avro(some_ticks(3), 1)))
     assert lifecycle.waiting == {NAME: "ConnectError"}
+    assert caplog.text.count("waiting for the schema registry: ConnectError") == 1
     assert "s3cret" not in caplog.text
 
 
