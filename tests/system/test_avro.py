@@ -19,7 +19,7 @@ TOPIC = "market.ticks"
 def in_avro(message_: Message) -> tuple[Message, int]:
     """Return the message with its tick as Avro, where our schema has such a record."""
     try:
-        value = message(orjson.loads(message_.value))
+        value = message(orjson.loads(message_.value or b""))
     except (orjson.JSONDecodeError, ValueError, TypeError, KeyError, AttributeError):
         return message_, 0  # what is spoilt, and heartbeats
     return message_._replace(value=value), 1
