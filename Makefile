@@ -9,6 +9,7 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 KAFKA := .headrace/kafka
+REGISTRY := .headrace/registry
 
 # The first Python here that Bytewax has wheels for; looked for only when the venv is made.
 FITS := 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))'
@@ -34,7 +35,7 @@ setup: $(VENV)/.made $(VENV)/.locked $(VENV)/.headrace $(KAFKA)/.jars
 demo: setup
 	@$(BIN)/headrace demo $(ARGS)
 
-test: setup
+test: setup $(REGISTRY)/.app
 	@$(BIN)/python -m pytest $(ARGS)
 
 check: setup
@@ -78,4 +79,15 @@ $(KAFKA)/.jars: deploy/kafka/pom.xml
 		-DincludeScope=runtime -DoutputDirectory='$(CURDIR)/$(KAFKA)/new' >$(KAFKA)/maven.log 2>&1 || { \
 		cat $(KAFKA)/maven.log; exit 1; }; \
 	rm -rf $(KAFKA)/lib && mv $(KAFKA)/new $(KAFKA)/lib; \
+	touch $@
+
+$(REGISTRY)/.app: deploy/registry/pom.xml
+	@command -v java >/dev/null && command -v mvn >/dev/null || { \
+		echo 'No Java or no Maven: nothing is tested with a schema registry'; exit 0; }; \
+	echo 'Setting up: the schema registry for the tests'; \
+	rm -rf $(REGISTRY)/new && mkdir -p $(REGISTRY)/new; \
+	mvn --quiet --batch-mode -f deploy/registry/pom.xml dependency:unpack \
+		-DoutputDirectory='$(CURDIR)/$(REGISTRY)/new' >$(REGISTRY)/maven.log 2>&1 || { \
+		cat $(REGISTRY)/maven.log; exit 1; }; \
+	rm -rf $(REGISTRY)/app && mv $(REGISTRY)/new $(REGISTRY)/app; \
 	touch $@

@@ -20,6 +20,7 @@ import bytewax.operators as op
 from bytewax.dataflow import Dataflow
 
 from connectors.market.decode import TickDecoder
+from connectors.market.schemas import schemas_at
 from flows.calendar import check_closes, sessions_of
 from flows.daily import add_daily, daily_sources
 from flows.inputs import Source, add_inputs
@@ -120,7 +121,11 @@ def build(context: Context, more: Callable[[], Iterable[Operator]] = tuple) -> D
     flow = Dataflow("market")
     sources: dict[str, Source] = {}
     if context.has(market.topic) or not any(map(context.has, market.event_topics)):
-        sources["ticks"] = context.source(market.topic, TickDecoder(market.max_ahead).decode)
+        schemas = schemas_at(
+            market.schemas, market.schemas_username, market.schemas_password, context.lifecycle
+        )
+        decoder = TickDecoder(market.max_ahead, schemas)
+        sources["ticks"] = context.source(market.topic, decoder.decode)
     sources |= daily_sources(context)
     streams = add_inputs(flow, sources)
     if "ticks" not in streams:

@@ -11,6 +11,7 @@
     │   ├── WrongType         a field is missing or of another type
     │   ├── OutOfRange        a value that cannot be: NaN, a negative price, ...
     │   ├── BadChecksum       a packed frame was damaged
+    │   ├── UnknownSchema     nothing tells what its Avro schema is
     │   ├── NoKey             the Kafka message has no key
     │   └── FromTheFuture     its event time is too far ahead of its Kafka time
     └── Broken                going on would lose or falsify data: the flow stops
@@ -67,6 +68,10 @@ class OutOfRange(BadRecord):
 
 class BadChecksum(BadRecord):
     """A packed frame's checksum does not match its bytes."""
+
+
+class UnknownSchema(BadRecord):
+    """An Avro message's schema id is not in the directory or registry of schemas."""
 
 
 class NoKey(BadRecord):

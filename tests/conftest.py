@@ -1,6 +1,6 @@
 """Real servers for the tests.
 
-`kafka`, `valkey` and `postgres` are shared by the whole run; `topic`, `redis_url` and
+`kafka`, `valkey`, `postgres` and `registry` are shared by the whole run; `topic`, `redis_url` and
 `database` give each test a part of them for itself. A test that stops or kills a server
 takes `own_kafka`, `own_valkey` or `own_postgres`.
 """
@@ -17,6 +17,7 @@ import pytest
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # it is there
 
 from flows.servers import KafkaBroker, Postgres, Valkey
+from flows.servers.registry import Registry, missing_for_registry, required
 
 KAFKA_FIXTURES = {"kafka", "own_kafka"}
 KAFKA_TESTS = pytest.StashKey[dict[str, int]]()
@@ -41,6 +42,16 @@ def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
     """The run's PostgreSQL server."""
     with Postgres(tmp_path_factory.mktemp("shared")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    """The run's schema registry."""
+    missing = missing_for_registry()
+    if missing and not required():
+        pytest.skip(missing)
+    with Registry(tmp_path_factory.mktemp("shared")) as server:
         yield server
 
 

@@ -1,17 +1,21 @@
-"""Messages of the ticks' topic into a block: JSON, frames and heartbeats, in any mix."""
+"""Messages of the ticks' topic into a block: JSON, frames, Avro and heartbeats, in any mix."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import orjson
 from numpy.typing import NDArray
 
 from connectors.market import kernels
+from connectors.market.avro_ticks import MAGIC, AvroReader
 from connectors.market.columns import Columns
 from connectors.market.frames import Frame, encode_frame, open_frame
 from connectors.market.heartbeat import heartbeat_ns
 from connectors.market.interning import Interner
 from connectors.market.json_ticks import parse_json, ticks_json
+from connectors.market.schemas import NoSchemas, Schemas
 from connectors.market.tick_columns import TickColumns
 from connectors.market.ticks import tick_of
 from state.errors import BadRecord, Malformed, NoKey
@@ -28,31 +32,38 @@ DEAD = 255
 
 
 class TickDecoder:
-    """Decodes the batches of one shard; keeps nothing between them but a cache of strings.
+    """Decodes the batches of one shard; keeps only caches between them, of strings and schemas.
 
     ``max_ahead_ns``: by how much an event time may exceed its message's Kafka timestamp.
+    ``schemas``: where those of Avro messages are.
     """
 
-    def __init__(self, max_ahead_ns: int) -> None:
+    def __init__(self, max_ahead_ns: int, schemas: Schemas | None = None) -> None:
         self._max_ahead_ns = max_ahead_ns
         self._strings = Interner()
+        self._avro = AvroReader(schemas or NoSchemas())
 
     def decode(self, messages: Messages) -> TickBlock:
         """Return the messages' ticks and heartbeats in order, and their dead letters.
 
-        The block shares no memory with ``messages``.
+        The block shares no memory with ``messages``. Waits while a schema that is needed cannot be
+        asked for (`connectors.market.schemas`).
         """
         self._strings.start_batch()
-        return _Batch(messages, self._max_ahead_ns, self._strings).decode()
+        self._avro.start_batch()
+        return _Batch(messages, self._max_ahead_ns, self._strings, self._avro).decode()
 
 
 class _Batch:
     """The decoding of one batch: a row a message, then the frames' rows put between."""
 
-    def __init__(self, messages: Messages, max_ahead_ns: int, strings: Interner) -> None:
+    def __init__(
+        self, messages: Messages, max_ahead_ns: int, strings: Interner, avro: AvroReader
+    ) -> None:
         self._messages = messages
         self._max_ahead_ns = max_ahead_ns
         self._strings = strings
+        self._avro = avro
         self._columns = Columns.empty(len(messages))
         self._message_of: NDArray[np.int64] | None = None
         """The message of each row; None while row i is of message i."""
@@ -98,7 +109,7 @@ class _Batch:
                     self._bury_message(message, error)
 
     def _finish(self, message: int) -> None:
-        """Do what the kernel has left: heartbeats, frames and all that it was not sure of."""
+        """Do what the kernel has left: heartbeats, frames, Avro and all that it was not sure of."""
         columns, messages = self._columns, self._messages
         status = columns.status[message]
         try:
@@ -111,10 +122,13 @@ class _Batch:
                 data = messages.data[messages.starts[message] : messages.starts[message + 1]]
                 self._frames[message] = open_frame(data)
             elif status == kernels.ASK:
-                tick = tick_of(parse_json(messages.value(message)), self._latest_ns(message))
-                columns.put_tick(message, tick, self._strings)
+                fields = self._fields(messages.value(message))
+                columns.put_tick(message, tick_of(fields, self._latest_ns(message)), self._strings)
         except BadRecord as error:
             self._bury_message(message, error)
+
+    def _fields(self, value: bytes) -> dict[str, Any]:
+        return self._avro.fields(value) if value.startswith(MAGIC) else parse_json(value)
 
     def _latest_ns(self, message: int) -> int:
         return int(self._messages.timestamp_ns[message]) + self._max_ahead_ns

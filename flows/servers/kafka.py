@@ -9,10 +9,6 @@ from __future__ import annotations
 
 import base64
 import os
-import re
-import shutil
-import subprocess
-from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Self
@@ -20,11 +16,11 @@ from typing import ClassVar, Self
 from confluent_kafka import KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 
+from flows.servers.java import MIN_JAVA, java
 from flows.servers.process import HOST, Server, connects, free_port
 from state.errors import ServerFailed
 
 JARS = Path(".headrace/kafka/lib")
-MIN_JAVA = 17
 MAX_MESSAGE_BYTES = 20 * 1024 * 1024
 
 LOGGING = """\
@@ -100,7 +96,7 @@ class ApacheKafka(Server):
     def _java(self, *arguments: str) -> list[str]:
         classes = str((_jars() or JARS) / "*")
         logging = "-Dlog4j2.configurationFile=log4j2.properties"
-        return [_java(MIN_JAVA) or "java", "-Xmx512m", "-cp", classes, logging, *arguments]
+        return [java(MIN_JAVA) or "java", "-Xmx512m", "-cp", classes, logging, *arguments]
 
     def _answers(self) -> bool:
         if not connects(self.port):
@@ -212,23 +208,11 @@ class KafkaBroker:
 
 def missing_for_kafka() -> str:
     """Return what keeps Apache Kafka from running here; empty where nothing does."""
-    if not _java(MIN_JAVA):
+    if not java(MIN_JAVA):
         return f"no Java {MIN_JAVA} or later was found"
     if not _jars():
         return f"{JARS} holds no Kafka jars (`make setup` puts them there, with Maven)"
     return ""
-
-
-@cache
-def _java(least: int) -> str | None:
-    """Return the absolute path of a Java of at least this version."""
-    home = os.environ.get("JAVA_HOME")
-    path = shutil.which("java", path=f"{home}/bin") if home else shutil.which("java")
-    if not path:
-        return None
-    told = subprocess.run([path, "-version"], capture_output=True, text=True, check=False).stderr
-    version = re.search(r'version "(\d+)', told)
-    return path if version and int(version[1]) >= least else None
 
 
 def _jars() -> Path | None:

@@ -7,7 +7,15 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
 
 from flows.settings.part import Duration, Part, duration_ns, settings_hash
 from state.clock import NS
@@ -213,9 +221,14 @@ class Luld(Part):
 
 
 class Market(Part):
-    """The market system. All of it is part of the settings' hash."""
+    """The market system. All of it is part of the settings' hash, but for where schemas are."""
 
     topic: str = "market.ticks"
+    schemas: str = ""
+    """Where the schemas of Avro ticks are: a directory of <id>.avsc, or a registry's URL."""
+    schemas_username: str = Field(default="", exclude=True)
+    schemas_password: SecretStr = Field(default=SecretStr(""), exclude=True)
+    """The registry's login, which changes nothing of what it says."""
     intervals: tuple[Duration, ...] = (NS, 60 * NS)
     lateness: Duration = duration_ns("1s")  # type: ignore[assignment]  # as above
     max_ahead: Duration = duration_ns("5s")  # type: ignore[assignment]  # as above
@@ -250,6 +263,22 @@ class Market(Part):
     """Target weights by portfolio."""
     portfolios: dict[str, dict[str, float]] = {}
     """Weights by symbol for each portfolio."""
+
+    @field_validator("schemas")
+    @classmethod
+    def _no_login(cls, value: str) -> str:
+        if "://" in value and "@" in value:
+            raise ValueError(
+                "the URL holds a login: use market.schemas_username and market.schemas_password"
+            )
+        if "://" in value and not value.startswith(("http://", "https://")):
+            raise ValueError("is neither a directory nor an http:// or https:// URL")
+        return value
+
+    @field_serializer("schemas")
+    def _hashed_schemas(self, value: str) -> bool:
+        # For the settings' hash: what an id means is the same wherever its schema is read.
+        return bool(value)
 
     @model_validator(mode="after")
     def _consistent(self) -> Market:

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from connectors.market.avro_ticks import TICK_SCHEMA
 from connectors.market.decode import TickDecoder
+from connectors.market.schemas import SchemaDirectory
 from connectors.market.ticks import Tick
 from state.records import HEARTBEAT_HEADER
 from state.ticks import HEARTBEAT
@@ -48,11 +50,21 @@ def test_the_heartbeat_example_is_a_heartbeat():
 
 def test_the_frame_example_is_what_its_code_writes_and_means():
     names: dict[str, bytes] = {}
-    (code,) = examples("python")
+    code = examples("python")[0]
     exec(code, names)
     assert names["frame"] == bytes.fromhex(examples("hex")[1])
     block = TickDecoder(0).decode(messages([names["frame"]], timestamp_ns=TIME_NS))
     assert rows(block) == [JSON_TICKS[1], JSON_TICKS[3]]
+
+
+def test_the_avro_example_is_what_its_code_writes_and_means(tmp_path):
+    (tmp_path / "7.avsc").write_text(TICK_SCHEMA)
+    names: dict[str, bytes] = {}
+    exec(examples("python")[1], names)
+    assert names["avro"] == bytes.fromhex(examples("hex")[2])
+    decoder = TickDecoder(0, SchemaDirectory(tmp_path))
+    block = decoder.decode(messages([names["avro"]], timestamp_ns=TIME_NS))
+    assert rows(block) == [JSON_TICKS[1]]
 
 
 @pytest.mark.parametrize("language", ["json", "hex", "python"])

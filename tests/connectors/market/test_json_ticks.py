@@ -288,7 +288,7 @@ def test_the_kernel_agrees_with_the_definition_on_damaged_messages(values, damag
                 del data[at:]
                 data.append(0x7B)
         damaged.append(bytes(data).replace(b"\x89", b"\x88"))
-    assert_as_defined([v for v in damaged if v])
+    assert_as_defined([v for v in damaged if v and v[0] != 0])  # such a one is Avro
 
 
 @given(st.lists(st.binary(min_size=1, max_size=60), min_size=1, max_size=10))
