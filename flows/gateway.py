@@ -36,7 +36,7 @@ def limits(settings: Settings) -> Limits:
     )
 
 
-def make_app(settings: Settings, gate: Gate) -> Starlette:
+def make_app(_settings: Settings, _gate: Gate) -> Starlette:
     """Return the app that answers everything but WebSocket, on the same port."""
     return rest.make_app()
 

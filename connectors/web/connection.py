@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from websockets.exceptions import NegotiationError
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
+from websockets.protocol import State
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
@@ -80,6 +81,7 @@ class Connection(asyncio.Protocol):
         self._timers: list[asyncio.TimerHandle] = []
         self._parts: list[bytes] = []
         self._address = ""
+        self._ended = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
@@ -138,7 +140,7 @@ class Connection(asyncio.Protocol):
 
     def write(self, data: bytes) -> None:
         """Send frames."""
-        if not self._transport.is_closing():
+        if not self._ended and not self._transport.is_closing():
             self._transport.write(data)
 
     def waiting(self) -> int:
@@ -147,8 +149,13 @@ class Connection(asyncio.Protocol):
 
     def close(self, code: int, reason: str) -> None:
         """Send a close frame behind what waits, and hang up after a while at the latest."""
-        self._protocol.fail(code, reason[:120])
-        self._send()
+        if self._protocol.state is State.OPEN:
+            self._protocol.send_close(code, reason[:120])
+            self._send()
+            # What still comes goes nowhere, but left unread it would make the kernel reset the
+            # connection, and the client lose the goodbye.
+            self._transport.resume_reading()
+            self._later(CLOSE_S, self._transport.abort)
 
     @property
     def _subject(self) -> str:
@@ -219,10 +226,15 @@ class Connection(asyncio.Protocol):
                 self._hang_up()
 
     def _hang_up(self) -> None:
-        """Close behind what waits; a client that does not take it is cut off."""
-        if not self._transport.is_closing():
-            self._transport.close()
+        """End behind what waits; a client that does not take it, or stays, is cut off."""
+        if self._ended or self._transport.is_closing():
+            return
+        self._ended = True
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
             self._later(CLOSE_S, self._transport.abort)
+        else:
+            self._transport.close()
 
     def _later(self, seconds: float, action: Callable[[], None]) -> None:
         self._timers.append(asyncio.get_running_loop().call_later(seconds, action))

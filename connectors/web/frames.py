@@ -22,6 +22,7 @@ SUBPROTOCOLS = (JSON, MSGPACK)
 # A quote between `_ns` and a colon can only end the name of a field, for inside of a text it
 # would be escaped.
 _NS = re.compile(rb'_ns":(-?[0-9]+)')
+_POSITION = re.compile(r"([0-9]{1,9}):([0-9]{1,19})-([0-9]{1,19})")
 
 
 class BadMessage(Exception):
@@ -74,9 +75,7 @@ def position(generation: int, place: Place) -> str:
 
 def parse_position(text: object) -> tuple[int, Place]:
     """Return (generation, place). Raises BadMessage."""
-    match = (
-        re.fullmatch(r"(\d{1,9}):(\d{1,19})-(\d{1,19})", text) if isinstance(text, str) else None
-    )
+    match = _POSITION.fullmatch(text) if isinstance(text, str) else None
     if match is None:
         raise BadMessage("after has to be a position, such as 1:1700000000000-0")
     return int(match[1]), (int(match[2]), int(match[3]))

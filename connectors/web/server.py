@@ -22,8 +22,9 @@ MAX_HEADER = 1 << 16
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """uvicorn's protocol, with a time for each request to be whole, a bound for its head, and a
-    rate of connections for each address.
+    """uvicorn's protocol, with bounds.
+
+    Each request has a time in which to be whole, and a size; each address a rate of connections.
     """
 
     def __init__(self, gate: Gate, rates: Buckets, *args: Any, **kwargs: Any) -> None:

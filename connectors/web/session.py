@@ -114,9 +114,8 @@ class Session:
         if kind == "auth":
             self.authenticate(message.get("token"))
         elif self.access is None:
-            self._refuse(
-                kind[:32], "unauthenticated", "the first message has to be auth", UNAUTHENTICATED
-            )
+            reason = "the first message has to be auth"
+            self._refuse("message", "unauthenticated", reason, UNAUTHENTICATED)
         elif kind == "subscribe":
             self._subscribe(message.get("channel"), message.get("after"))
         elif kind == "unsubscribe":

@@ -105,7 +105,7 @@ class Tail:
 
     async def after(self, keys: Keys, output: str, place: Place) -> list[Entry] | None:
         """Return up to PAGE entries behind one, None where Redis does not hold that one."""
-        arguments = [f"{place[0]}-{place[1]}", PAGE]
+        arguments: list[str | int] = [f"{place[0]}-{place[1]}", PAGE]
         found = await self._after(keys=[keys.stream(output)], args=arguments)
         return None if found is None else [_entry(*entry) for entry in found]
 
