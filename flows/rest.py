@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +28,8 @@ from state.outputs import DEAD
 KAFKA_TIMEOUT_S = 2.0
 
 
-@contextmanager
-def rest_parts(settings: Settings, tokens: Tokens | None, limits: Limits) -> Iterator[Parts]:
-    """Lend the parts; they are closed at the end. Raises SettingsError; asks no server yet."""
+def rest_parts(settings: Settings, tokens: Tokens | None, limits: Limits) -> Parts:
+    """Return the parts; no server is asked anything yet. Raises SettingsError."""
     feed, cluster = settings.feed, cluster_of(settings.kafka)
     redis = client(settings.redis.url)
     history = Connections(Database(settings.postgres.dsn))
@@ -41,7 +38,7 @@ def rest_parts(settings: Settings, tokens: Tokens | None, limits: Limits) -> Ite
         "postgres": history.ping,
         "kafka": lambda: partition_count(cluster, "market.control", KAFKA_TIMEOUT_S),
     }
-    parts = Parts(
+    return Parts(
         redis=redis,
         history=history,
         producing=Producing(cluster),
@@ -57,14 +54,6 @@ def rest_parts(settings: Settings, tokens: Tokens | None, limits: Limits) -> Ite
         buckets=Buckets(limits.requests_per_second, limits.requests_per_second),
         now_ns=now_ns,
     )
-    try:
-        yield parts
-    finally:
-        parts.producing.close()
-        parts.portfolios.close()
-        parts.positions.close()
-        history.close()
-        redis.close()
 
 
 class Letters:

@@ -52,3 +52,11 @@ class Parts:
     buckets: Buckets
     """Requests, by address and subject."""
     now_ns: Callable[[], int]
+
+    def close(self) -> None:
+        """Close what was opened; messages under way are waited for."""
+        self.producing.close()
+        self.portfolios.close()
+        self.positions.close()
+        self.history.close()
+        self.redis.close()

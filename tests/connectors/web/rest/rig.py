@@ -57,22 +57,23 @@ def serving(
     page: Path = PAGE,
 ) -> Iterator[httpx2.Client]:
     """Serve the REST half; yields a client of it."""
-    with rest_parts(given, tokens, limits) as parts:
-        config = uvicorn.Config(
-            make_app(parts, page), host="127.0.0.1", port=0, log_config=None, lifespan="off", ws="none"
-        )
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run)
-        thread.start()
-        try:
-            while not server.started:
-                time.sleep(0.01)
-            port = server.servers[0].sockets[0].getsockname()[1]
-            with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=30.0) as client:
-                yield client
-        finally:
-            server.should_exit = True
-            thread.join()
+    parts = rest_parts(given, tokens, limits)
+    config = uvicorn.Config(
+        make_app(parts, page), host="127.0.0.1", port=0, log_config=None, lifespan="off", ws="none"
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        while not server.started:
+            time.sleep(0.01)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=30.0) as client:
+            yield client
+    finally:
+        server.should_exit = True
+        thread.join()
+        parts.close()
 
 
 @dataclass
@@ -98,9 +99,7 @@ class Issuer:
 def write(url: str, output: str, records: list[dict[str, Any]], keys: list[str], first: int = 1):
     """Write records of market into Redis, as the flow does."""
     name = shard_name(0)
-    sink = RedisSink(
-        SecretStr(url), Keys("market", 1), "l", 100_000, [name], [name], Lifecycle()
-    )
+    sink = RedisSink(SecretStr(url), Keys("market", 1), "l", 100_000, [name], [name], Lifecycle())
     partition = sink.build_part("redis", name, None)
     times = [1] * len(records)
     ids = [record["id"] for record in records]
