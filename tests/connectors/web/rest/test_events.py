@@ -112,7 +112,7 @@ def test_an_event_that_the_flow_would_refuse_is_refused(feed, given):
 
 
 def test_the_controls_understand_the_kill_switch(feed, given):
-    controls = Controls(given.trading.controls)
+    controls = Controls(given.trading.controls())
     for kind, state in (("kill", "HALTED"), ("resume", "ACTIVE")):
         asked = {"account": "*", "reason": "fire drill"}
         answer = feed.post(f"/api/v1/trading/{kind}", json=asked)
