@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from connectors.web import audit, frames
 from connectors.web.channels import LATEST, UnknownChannel, parse
-from connectors.web.frames import BadMessage, Record
+from connectors.web.frames import BadMessage, Position, Record
 from connectors.web.limits import MAX_SUBSCRIPTIONS, Bucket, Limits
 from connectors.web.tokens import Access, Refused
 from state.metrics import FEED_CONFLATED, FEED_SENT, FEED_SLOW
@@ -43,11 +43,12 @@ class Outlet(Protocol):
 class Subscription:
     """A channel as one client has it. ``begun`` once it has its snapshot or was resumed."""
 
-    __slots__ = ("accepted", "asked", "begun", "group", "pending", "session")
+    __slots__ = ("accepted", "after", "asked", "begun", "group", "pending", "session")
 
-    def __init__(self, session: Session, group: Group, asked: str) -> None:
+    def __init__(self, session: Session, group: Group, asked: str, after: Position | None) -> None:
         self.session = session
         self.group = group
+        self.after = after
         self.asked = asked
         self.accepted = False
         self.begun = False
@@ -172,9 +173,9 @@ class Session:
         else:
             audit.allowed(self.subject, self._address, f"subscribe {name}")
             group = self._hub.group(channel, access.rows)
-            subscription = Subscription(self, group, asked)
+            subscription = Subscription(self, group, asked, position)
             self.subscriptions[name] = subscription
-            self._hub.join(subscription, position)
+            self._hub.join(subscription)
 
     def _unsubscribe(self, asked: object) -> None:
         subscription = self.subscriptions.pop(asked, None) if isinstance(asked, str) else None
@@ -220,20 +221,21 @@ class Session:
         if not subscription.begun:
             return
         if subscription.group.channel.source.policy == LATEST and (
-            self._behind or self.blocked or self._full(len(frame))
+            self._behind or self.blocked or self._full()
         ):
             self._behind = True
             before = len(subscription.pending)
             subscription.pending.update((record.key, record) for record in found)
             FEED_CONFLATED.inc(len(found) - (len(subscription.pending) - before))
-        elif self._full(len(frame)):
+        elif self._full():
             self._too_slow("more than feed.queue_bytes wait")
         else:
             self.write(frame)
 
-    def _full(self, more: int) -> bool:
+    def _full(self) -> bool:
+        # Not counting what is to come: one frame of many records is no sign of a slow client.
         limit = self._limits.queue_bytes + self._allowance
-        return self._outlet.waiting() + self._size + more > limit
+        return self._outlet.waiting() + self._size > limit
 
     def flush(self) -> None:
         """Send what waits."""
