@@ -41,8 +41,10 @@ def message(given: Settings, told: dict):
     found = consumer.poll(20)
     consumer.close()
     assert found is not None
+    value = found.value()
+    assert isinstance(value, bytes)
     assert (found.offset(), found.partition()) == (told["offset"], told["partition"])
-    return found.key(), orjson.loads(found.value())
+    return found.key(), orjson.loads(value)
 
 
 def name() -> str:
