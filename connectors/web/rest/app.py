@@ -10,6 +10,7 @@ from pathlib import Path
 import anyio
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -74,7 +75,14 @@ def make_app(parts: Parts, page: Path = PAGE) -> Starlette:
     return Starlette(
         routes=[*served, *page_routes(page)],
         middleware=[
-            Middleware(Guard, origins=parts.origins, authenticated=parts.tokens is not None)
+            Middleware(Guard, origins=parts.origins, authenticated=parts.tokens is not None),
+            Middleware(
+                CORSMiddleware,
+                allow_origins=parts.origins,
+                allow_methods=["GET", "POST"],
+                allow_headers=["Authorization", "Content-Type", "If-None-Match"],
+                expose_headers=["ETag", "Retry-After"],
+            ),
         ],
         exception_handlers={Exception: answer, Problem: answer, **dict.fromkeys(ERRORS, answer)},
     )
@@ -99,7 +107,11 @@ async def _serve(operation: Operation, request: Request, parts: Parts) -> Respon
     what = f"{request.method} {operation.path}"
     subject = ""
     try:
-        access = ANYONE if operation.open else _admitted(request, parts, address)
+        if operation.open:
+            access = ANYONE
+            _count(parts, f"{address} open", parts.now_ns() / NS)
+        else:
+            access = _admitted(request, parts, address)
         subject = access.subject
         given = parse(operation, request)
         body = await _body(request, parts.limits.message_bytes)
