@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
@@ -26,7 +27,6 @@ from connectors.web.rest.pages import routes as page_routes
 from connectors.web.rest.parts import Parts
 from connectors.web.rest.problems import Problem, answer
 from connectors.web.tokens import ANYONE, Access
-from state.clock import NS
 
 BODY_TIMEOUT_S = 10.0
 """How long a client may take to send its body."""
@@ -109,7 +109,7 @@ async def _serve(operation: Operation, request: Request, parts: Parts) -> Respon
     try:
         if operation.open:
             access = ANYONE
-            _count(parts, f"{address} open", parts.now_ns() / NS)
+            _count(parts, f"{address} open")
         else:
             access = _admitted(request, parts, address)
         subject = access.subject
@@ -130,18 +130,17 @@ def _admitted(request: Request, parts: Parts, address: str) -> Access:
 
     A client is an address and a subject; what comes with wrong tokens counts by its address.
     """
-    now_s = parts.now_ns() / NS
     try:
         access = access_of(request, parts)
     except Problem:
-        _count(parts, address, now_s)
+        _count(parts, address)
         raise
-    _count(parts, f"{address} {access.subject}", now_s)
+    _count(parts, f"{address} {access.subject}")
     return access
 
 
-def _count(parts: Parts, client: str, now_s: float) -> None:
-    if not parts.buckets.take(client, now_s):
+def _count(parts: Parts, client: str) -> None:
+    if not parts.buckets.take(client, time.monotonic()):
         raise Problem(429, "too many requests", headers={"Retry-After": "1"})
 
 
