@@ -1,0 +1,47 @@
+"""The page's files, and plotly's script from its package."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from importlib.resources import files
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from connectors.web.rest.answers import REVALIDATED
+
+PAGE = Path(__file__).parents[1] / "page"
+PLOTLY = Path(str(files("plotly") / "package_data" / "plotly.min.js"))
+
+
+class _Files(StaticFiles):
+    """Files that a browser asks about each time: a new release is seen at once.
+
+    Starlette's own lookup keeps to the directory, whatever the path says, and follows no link
+    out of it.
+    """
+
+    def file_response(self, *arguments: object, **named: object) -> Response:
+        """Return a file, or 304."""
+        response = super().file_response(*arguments, **named)  # type: ignore[arg-type]  # passed through
+        response.headers["Cache-Control"] = REVALIDATED
+        return response
+
+
+def routes(page: Path = PAGE) -> Iterable[BaseRoute]:
+    """Return the routes of /, /static/plotly.min.js and /static/*."""
+    yield Route("/", _one(page / "index.html"), methods=["GET"])
+    yield Route("/static/plotly.min.js", _one(PLOTLY), methods=["GET"])
+    yield Mount("/static", _Files(directory=page, check_dir=False))
+
+
+def _one(path: Path) -> Callable[[Request], Awaitable[Response]]:
+    directory = _Files(directory=path.parent, check_dir=False)
+
+    async def serve(request: Request) -> Response:
+        return await directory.get_response(path.name, request.scope)
+
+    return serve
