@@ -21,7 +21,8 @@ SUBPROTOCOLS = (JSON, MSGPACK)
 
 # A quote between `_ns` and a colon can only end the name of a field, for inside of a text it
 # would be escaped.
-_NS = re.compile(rb'_ns":(-?[0-9]+)')
+# And what a comma or a brace ends is whole: names are the sender's in places, as in weights.
+_NS = re.compile(rb'_ns":(-?[0-9]+)(?=[,}])')
 _POSITION = re.compile(r"([0-9]{1,9}):([0-9]{1,19})-([0-9]{1,19})")
 
 
@@ -66,6 +67,8 @@ def as_json(raw: bytes) -> bytes:
 
     >>> as_json(b'{"id":"a","ts_ns":1}')
     b'{"id":"a","ts_ns":"1"}'
+    >>> as_json(b'{"weights":{"A_ns":0.5}}')
+    b'{"weights":{"A_ns":0.5}}'
     """
     return _NS.sub(rb'_ns":"\1"', raw)
 

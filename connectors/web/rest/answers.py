@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from typing import Any
 
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
+from connectors.web.frames import as_json
+
 REVALIDATED = "private, no-cache"
 """A client may keep the answer, and has to ask each time whether it still holds."""
-
-
-# A quote between `_ns` and a colon can only end a name, for inside of a text it would be escaped;
-# and what a comma or a brace ends is whole: names are the sender's in places, as in weights.
-_NS = re.compile(rb'_ns":(-?[0-9]+)(?=[,}])')
 
 
 def to_body(value: Any) -> bytes:
@@ -27,7 +23,7 @@ def to_body(value: Any) -> bytes:
     >>> to_body({"ts_ns": 17, "weights": {"A_ns": 0.5}})
     b'{"ts_ns":"17","weights":{"A_ns":0.5}}'
     """
-    return _NS.sub(rb'_ns":"\1"', orjson.dumps(value, option=orjson.OPT_SORT_KEYS))
+    return as_json(orjson.dumps(value, option=orjson.OPT_SORT_KEYS))
 
 
 def json(value: Any, status: int = 200) -> Response:
