@@ -1,9 +1,9 @@
 """The crash campaign: whatever happens to a run, its results are those of a run in peace.
 
-A recording is fed to real Kafka while ``headrace run market`` and ``headrace run history``
-work on it. Processes are killed and servers go away on the way. In the end the
-tables of PostgreSQL, the hashes and streams of Redis and the exported files must equal
-those of a run without incident, and the files those of ``headrace replay``.
+Ticks and daily events are fed to real Kafka while ``headrace run`` of market, models and history
+work on them, with everything of market switched on. Processes are killed and servers go away on
+the way. In the end the tables of PostgreSQL, the hashes and streams of Redis and the exported
+files must equal those of a run without incident, and the files those of ``headrace replay``.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 
 import redis
 
+from benchmarks.everything import CLOSES, EVERYTHING, INPUTS, PORTFOLIOS, portfolios, sessions
 from benchmarks.held import EXPORTED, Arrival, Held, arrival, differences, files, held, repeats
 from benchmarks.incidents import (
     Act,
@@ -28,8 +29,9 @@ from benchmarks.incidents import (
 )
 from benchmarks.rig import Rig
 from benchmarks.trial import Incident, Trial
-from replay.market.simulate import TOPIC, Session, record_session
+from replay.market.simulate import SESSION_START_NS, Session, record_session
 from replay.recording import Recording
+from replay.writer import RecordingWriter, rows_content
 from state.clock import NS
 from state.errors import HeadraceError
 
@@ -37,16 +39,20 @@ EPOCH_S = 0.2
 PARTITIONS = 4
 DURATION_NS = 1200 * NS
 """The session's event time: short, so that most of the ticks end a bar."""
+SESSIONS = 60
+"""Days of daily events, which come spread over the ticks."""
 FIRST, LAST = 0.05, 0.9
 """Where the first and the last point of a run may be, as shares of the input."""
 POINTS_PER_RUN = 10
 DOWN_S = 15.0
-VICTIMS = ("worker", "flow", "supervisor", "history")
-WEIGHTS = (4, 2, 2, 2)
+VICTIMS = ("worker", "flow", "supervisor", "history", "models")
+WEIGHTS = (4, 2, 2, 2, 2)
 AGAIN = 0.25
 """The share of points that lie in a flow's start instead of its work."""
 LONGEST_START_S = 5.0
 SETTINGS = {
+    **EVERYTHING,
+    "HEADRACE_MARKET__CALENDAR": "XNYS",
     "HEADRACE_RUN__EPOCH": f"{EPOCH_S * 1000:.0f}ms",
     "HEADRACE_RUN__RESTARTS": "1000",
     "HEADRACE_REDIS__STREAM_LENGTH": "10000000",
@@ -69,7 +75,7 @@ class Result:
     repeats: dict[str, int] = field(default_factory=dict)
     """Messages in each output topic that a restart wrote again."""
     arrival: Arrival | None = None
-    """Set where the topic did not hold the recording, so that a replay of the topic was the
+    """Set where the topics did not hold the recordings, so that a replay of the topics was the
     measure of the exported files, and nothing the measure of the other parts."""
 
 
@@ -78,21 +84,22 @@ class Campaign:
 
     def __init__(self, directory: Path, seed: int, count: int = 40_000) -> None:
         self._directory = directory
-        self._recording = directory / "recording.parquet"
+        self._recordings = [directory / "ticks.parquet", directory / "events.parquet"]
         self._runs = 0
         self._expected: Held | None = None
         session = Session(seed, count, partitions=PARTITIONS, duration_ns=DURATION_NS)
-        record_session(session, self._recording)
-        self._count = sum(1 for _ in Recording([self._recording]).messages())
+        record_session(session, self._recordings[0])
+        _record_events(seed, self._recordings[1])
+        self._count = len(Recording(self._recordings))
 
     def reference(self) -> Result:
         """Run in peace; what it leaves is what all other runs must leave."""
         with self._rig() as rig:
-            trial = Trial(rig, self._recording, PARTITIONS)
+            trial = Trial(rig, self._recordings, PARTITIONS)
             trial.finish()
             self._expected = held(rig, rig.directory / "export")
             replayed = rig.directory / "replay"
-            rig.headrace("replay", "market", str(self._recording), "--out", str(replayed))
+            rig.headrace("replay", "market", *map(str, self._recordings), "--out", str(replayed))
             exported = {p: x for p, x in self._expected.items() if p.startswith(EXPORTED)}
             return Result(differences(files(replayed), exported), repeats(rig))
 
@@ -101,7 +108,7 @@ class Campaign:
         assert self._expected is not None, "reference() comes first"
         with self._rig() as rig:
             try:
-                trial = Trial(rig, self._recording, PARTITIONS, workers)
+                trial = Trial(rig, self._recordings, PARTITIONS, workers)
                 for incident in incidents:
                     tell(incident.happen(trial))
                 trial.finish()
@@ -116,7 +123,7 @@ class Campaign:
     def emptied(self) -> Result:
         """Empty Redis in the middle of a run: the flow has to stop and to say so."""
         with self._rig() as rig:
-            trial = Trial(rig, self._recording, PARTITIONS, flows=("market",))
+            trial = Trial(rig, self._recordings, PARTITIONS, flows=("market",))
             trial.reach(0.3)
             with redis.Redis(port=rig.valkey.port) as client:
                 client.flushall()
@@ -130,12 +137,27 @@ class Campaign:
 
 
 def _against_replay(rig: Rig, found: Held) -> list[str]:
-    """Return what differs between the exported files and a replay of what the topic holds."""
+    """Return what differs between the exported files and a replay of what the topics hold."""
     taken, replayed = rig.directory / "taken.parquet", rig.directory / "replay"
-    rig.headrace("record", TOPIC, "--out", str(taken))
+    rig.headrace("record", *INPUTS, "--out", str(taken))
     rig.headrace("replay", "market", str(taken), "--out", str(replayed))
     exported = {part: lines for part, lines in found.items() if part.startswith(EXPORTED)}
     return differences(files(replayed), exported)
+
+
+def _record_events(seed: int, path: Path) -> None:
+    """Write daily events of the year before, which come one after another among the ticks."""
+    step_ns = DURATION_NS // SESSIONS
+    made = {
+        PORTFOLIOS: [m._replace(timestamp_ns=SESSION_START_NS) for m in portfolios()],
+        CLOSES: [
+            message._replace(timestamp_ns=SESSION_START_NS + day * step_ns)
+            for day, message in enumerate(sessions(seed, SESSIONS))
+        ],
+    }
+    with RecordingWriter(path, dict.fromkeys(made, 1)) as writer:
+        for topic, messages in made.items():
+            writer.write(topic, 0, rows_content(messages))
 
 
 @dataclass(frozen=True)
@@ -177,6 +199,7 @@ def _point(rng: random.Random, at: float, *, down: bool) -> Incident:
         "flow": ("market killed", kill_flow("market")),
         "supervisor": ("market's supervisor killed", kill_supervisor()),
         "history": ("history killed", kill_flow("history")),
+        "models": ("models killed", kill_flow("models")),
     }
     name, act = acts[victim]
     return Incident(name, act, at, jitter_s, after_s)

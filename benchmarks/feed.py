@@ -1,9 +1,10 @@
-"""A recording into Kafka at a pace of our own, in a thread beside what is being tested."""
+"""Recordings into Kafka at a pace of our own, in a thread beside what is being tested."""
 
 from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
@@ -64,10 +65,10 @@ class Gate:
 
 
 class Feed:
-    """Publishes a recording through a gate."""
+    """Publishes recordings, as one, through a gate."""
 
-    def __init__(self, recording: Path, cluster: Cluster, rate: float) -> None:
-        self._recording = Recording([recording])
+    def __init__(self, recordings: Sequence[Path], cluster: Cluster, rate: float) -> None:
+        self._recording = Recording(recordings)
         self._cluster = cluster
         times_ns = sorted(message.timestamp_ns for message in self._recording.messages())
         self.count = len(times_ns)

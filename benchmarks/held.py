@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import zip_longest
+from itertools import chain, zip_longest
 from pathlib import Path
 
 import psycopg
 from psycopg import sql
 
+from benchmarks.everything import INPUTS
 from benchmarks.rig import Rig
 from connectors.kafka.sink import COUNTER_HEADER
 from connectors.postgres.tables import TABLES
 from connectors.redis.reader import RedisReader
 from flows.systems import output_topic
-from replay.market.simulate import TOPIC
 from replay.topics import held_messages
 from state.outputs import OUTPUTS
 from state.records import ORIGIN_HEADER
@@ -68,7 +68,7 @@ def repeats(rig: Rig) -> dict[str, int]:
 
 @dataclass(frozen=True)
 class Arrival:
-    """How the input came to lie in its topic, against the recording it was published from."""
+    """How the input came to lie in its topics, against the recording it was published from."""
 
     messages: int
     repeated: int
@@ -77,21 +77,21 @@ class Arrival:
     """Messages behind one that the recording has after them."""
 
     def is_faithful(self, published: int) -> bool:
-        """Say whether the topic holds the recording, in its order, and nothing else."""
+        """Say whether the topics hold the recording, in its order, and nothing else."""
         return (self.messages, self.repeated, self.moved) == (published, 0, 0)
 
 
 def arrival(rig: Rig) -> Arrival:
-    """Return how the input lies in its topic.
+    """Return how the input lies in its topics.
 
     Where it is not faithful, the run had another input than the run in peace, and only a
-    replay of that very topic can tell what should have come of it.
+    replay of those very topics can tell what should have come of it.
     """
     messages = repeated = moved = 0
     newest: dict[bytes, int] = {}
     seen: set[bytes] = set()
-    for held_now in held_messages(TOPIC, rig.cluster):
-        for message in held_now:
+    for topic in INPUTS:
+        for message in chain.from_iterable(held_messages(topic, rig.cluster)):
             origin = dict(message.headers)[ORIGIN_HEADER]
             partition, _, digits = origin.rpartition(b"/")
             offset = int(digits)

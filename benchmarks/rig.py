@@ -28,6 +28,7 @@ from confluent_kafka import KafkaException, TopicPartition
 
 import flows
 from connectors.kafka.topics import ensure_topics, watermarks
+from flows import market
 from flows.config import load
 from flows.live import cluster_of, group_name
 from flows.servers import KafkaBroker, Postgres, Valkey, launch, start_all
@@ -178,9 +179,10 @@ class Rig:
             server.kill()
 
     def make_topics(self, partitions: int, **config: str) -> None:
-        """Make the input topic and the output topics of market; they keep all by default.
+        """Make the topics that market reads and writes; they keep all by default.
 
-        ``config`` holds Kafka's topic settings, with underscores for the dots.
+        Those of events and answers have one partition. ``config`` holds Kafka's topic settings,
+        with underscores for the dots.
         """
         names = [output.name for output in OUTPUTS["market"]]
         topics = [self.settings.market.topic]
@@ -188,7 +190,7 @@ class Rig:
         options = {"retention_ms": "-1", **config}
         ensure_topics(
             self.cluster,
-            dict.fromkeys(topics, partitions),
+            dict.fromkeys(topics, partitions) | dict.fromkeys(market.inputs(self.settings), 1),
             {name.replace("_", "."): value for name, value in options.items()},
         )
 

@@ -1,15 +1,17 @@
-"""A run of market and history on a rig, fed with a recording, to which things happen."""
+"""A run of market, models and history on a rig, fed with recordings, to which things happen."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.everything import INPUTS
 from benchmarks.feed import Feed
 from benchmarks.rig import FlowRun, Rig, eventually
-from replay.market.simulate import TOPIC
+from flows.models import REQUESTS
+from flows.settings import MODELS
 from state.errors import Broken
 from state.outputs import MARKET
 
@@ -27,14 +29,14 @@ class Trial:
     def __init__(
         self,
         rig: Rig,
-        recording: Path,
+        recordings: Sequence[Path],
         partitions: int,
         workers: int = 1,
-        flows: tuple[str, ...] = ("market", "history"),
+        flows: tuple[str, ...] = ("market", "models", "history"),
     ) -> None:
         self.rig = rig
         rig.make_topics(partitions)
-        self.feed = Feed(recording, rig.cluster, RATE).start()
+        self.feed = Feed(recordings, rig.cluster, RATE).start()
         self._workers = workers
         self.flows = {name: self._start(name) for name in flows}
         self._disturbed = time.monotonic()
@@ -63,11 +65,27 @@ class Trial:
 
     def consumed(self) -> int:
         """Return how many messages are behind a durable snapshot of market."""
-        return self.rig.consumed("market", TOPIC)
+        return self.rig.consumed("market", *INPUTS)
 
     def market_caught_up(self) -> bool:
         """Say whether all the input that there is, is behind a durable snapshot of market."""
-        return self.feed.settled() and self.consumed() == self.rig.produced(TOPIC)
+        return (
+            self.feed.settled()
+            and self.consumed() == self.rig.produced(*INPUTS)
+            and ("models" not in self.flows or self._answered())
+        )
+
+    def _answered(self) -> bool:
+        """Say whether every request is answered, and every answer has had its effect.
+
+        An answer may lead to the next request: so there must be none behind the last answer.
+        """
+        asked = self.rig.produced(REQUESTS)
+        return (
+            self.rig.consumed("models", REQUESTS) == asked
+            and self.rig.consumed("market", MODELS) == self.rig.produced(MODELS)
+            and self.rig.produced(REQUESTS) == asked
+        )
 
     def caught_up(self) -> None:
         """Return when the flows have worked off what the gate has let pass."""
@@ -128,7 +146,7 @@ class Incident:
         if self.after_s is None:
             trial.reach(self.at)
             time.sleep(self.jitter_s)
-            consumed, produced = trial.consumed(), trial.rig.produced(TOPIC)
+            consumed, produced = trial.consumed(), trial.rig.produced(*INPUTS)
             share = consumed / trial.feed.count
             when = f"{share:.1%} of the input, {produced - consumed:,} messages under way"
         else:

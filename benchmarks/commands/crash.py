@@ -68,7 +68,7 @@ def _told(name: str, result: Result, *, may_repeat: bool = True) -> int:
         faults.append(f"records written twice: {result.repeats}")
     print(f"{name}: {'DIFFERS' if faults else 'equal'}, {repeated:,} records written twice")
     if result.arrival is not None:
-        print(f"  its topic's replay was the measure: not the recording, {result.arrival}")
+        print(f"  a replay of its topics was the measure: not the recordings, {result.arrival}")
     for fault in faults:
         print(f"  {fault[:1000]}")
     return 1 if faults else 0

@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 
 from benchmarks.machine import Cores, facts
-from benchmarks.market import latency, sinks, throughput
+from benchmarks.market import latency, orders, sinks, throughput
 from benchmarks.market.rig import Options, Run, servers
 from benchmarks.report import Report
 from replay import arguments
 from state.errors import Misuse
 
-PARTS = "abcde"
+PARTS = "abcdef"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=PARTS,
         metavar="PARTS",
         help="a share of a bare loop, b multiple of stock Bytewax, c packed frames, d sinks, "
-        "e latency; such as ae (all)",
+        "e latency, f an order's decision; such as ae (all)",
     )
     parser.add_argument("--repeats", type=positive, default=5, metavar="N", help="a to d (5)")
     parser.add_argument(
@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--records", type=positive, default=100_000, metavar="N", help="d (100,000)"
     )
     parser.add_argument(
-        "--seconds", type=positive, default=60, metavar="N", help="e, after the warm-up (60)"
+        "--seconds", type=positive, default=60, metavar="N", help="e, f, after the warm-up (60)"
     )
     arguments.add_json(parser, "all figures")
 
@@ -65,4 +65,6 @@ def measure(options: Options, report: Report) -> None:
             sinks.run(run)
         if "e" in options.parts:
             latency.run(run)
+        if "f" in options.parts:
+            orders.run(run)
     report.end()

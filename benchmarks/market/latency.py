@@ -81,7 +81,7 @@ def run(run: Run) -> None:
         report.figure("e", f"signal visible, {name}", "ms", [ours[name]])
         report.figure("e", f"bare consumer, {name}", "ms", [theirs[name]])
     report.figure("e", "bare consumer alone, p99", "ms", [percentiles(alone)["p99"]])
-    slices = _slices(latency, when, found.begin_ns, seconds)
+    slices = p99_by_part(latency, when, found.begin_ns, seconds)
     report.figure("e", f"signal visible, p99 of {SLICES} equal parts of the time", "ms", slices)
     limit = Goal(OVERHEAD_MS, most=True)
     report.figure("e", "p99 above the bare consumer's", "ms", [ours["p99"] - theirs["p99"]], limit)
@@ -114,8 +114,8 @@ def _beside(run: Run, seconds: int) -> Found:
     generation = int(env["HEADRACE_RUN__GENERATION"])
     job = {"core": rig.cores.engine, "messages": messages, "trace": _path(run, "trace")}
     read = {
-        "core": rig.cores.load, "url": rig.valkey.url, "generation": generation,
-        "out": _path(run, "reader"),
+        "core": rig.cores.load, "url": rig.valkey.url, "system": "market", "output": "signals",
+        "generation": generation, "out": _path(run, "reader"),
     }  # fmt: skip
     with (
         Child("benchmarks.market.reader", read) as reader,
@@ -160,7 +160,7 @@ def _load(run: Run, name: str) -> Stored:
     return load(_path(run, name))
 
 
-def _slices(latency: Ints, when: Ints, begin_ns: int, seconds: int) -> list[float]:
+def p99_by_part(latency: Ints, when: Ints, begin_ns: int, seconds: int) -> list[float]:
     """Return the p99 (ms) of each equal part of the time that has signals."""
     at = np.minimum((when - begin_ns) * SLICES // (seconds * NS), SLICES - 1)
     parts = (latency[at == part] for part in range(SLICES))

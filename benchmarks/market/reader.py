@@ -1,4 +1,7 @@
-"""The reader of signals: one client that waits on the Redis stream, as a user's would."""
+"""The reader of records: one client that waits on a Redis stream, as a user's would.
+
+Their identities are the coordinates of what they are of, as those of breaches and decisions are.
+"""
 
 from __future__ import annotations
 
@@ -20,11 +23,11 @@ PAGE = 1000
 
 
 def main(job: dict[str, Any]) -> None:
-    """Read until told to stop; store what each signal is of and when it was visible."""
+    """Read until told to stop; store what each record is of and when it was visible."""
     pin(job["core"])
     stop = child.stopped()
     connection = client(SecretStr(job["url"]))
-    stream = Keys("market", job["generation"]).stream("signals")
+    stream = Keys(job["system"], job["generation"]).stream(job["output"])
     last: bytes | str = "0"
     found: list[tuple[int, int, int, int, int]] = []
     child.say({"ready": True})
@@ -37,15 +40,15 @@ def main(job: dict[str, Any]) -> None:
         for _, entries in answer:
             for entry, fields in entries:
                 last = entry
-                signal = orjson.loads(fields[b"v"])
-                _, partition, offset, _ = signal["id"].rsplit("/", 3)
+                record = orjson.loads(fields[b"v"])
+                _, partition, offset, _ = record["id"].rsplit("/", 3)
                 found.append(
-                    (int(partition), int(offset), signal["ts_ns"], moment, int(fields[b"counter"]))
+                    (int(partition), int(offset), record["ts_ns"], moment, int(fields[b"counter"]))
                 )
     names = ("partition", "offset", "due", "seen", "counter")
     columns = np.array(found, np.int64).reshape(-1, len(names)).T
     store(job["out"], dict(zip(names, columns, strict=True)))
-    child.say({"signals": len(found)})
+    child.say({"records": len(found)})
 
 
 if __name__ == "__main__":

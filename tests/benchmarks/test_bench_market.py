@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from benchmarks.machine import Cores, facts
-from benchmarks.market import latency, sinks, throughput
+from benchmarks.market import latency, orders, sinks, throughput
 from benchmarks.market.feed import Feed, evenly
 from benchmarks.market.rig import PARTITIONS, Options, Rig, Run
 from benchmarks.market.topics import make_topic
@@ -26,9 +26,13 @@ MESSAGES, TICKS, RECORDS = 60_000, 20_000, 3000
 @pytest.fixture
 def run(kafka, valkey, postgres, tmp_path):
     """What a part of the benchmark is given, over the shared servers."""
+    return run_on(kafka, valkey, postgres, tmp_path)
+
+
+def run_on(kafka, valkey, postgres, tmp_path):
     if not kafka.kind.startswith("Apache"):
         pytest.skip(f"{kafka.kind} has not the topics' options that the benchmark sets")
-    options = Options(tuple("abcde"), 1, MESSAGES, TICKS, RECORDS, 2)
+    options = Options(tuple("abcdef"), 1, MESSAGES, TICKS, RECORDS, 2)
     rig = Rig(kafka, valkey, postgres, Cores.here(), tmp_path)
     # Other tests of this run write to the same Redis: begin where they do not.
     rig._generations = count(time.time_ns() % 10**6 + 1000)
@@ -97,6 +101,19 @@ def test_the_stages_of_a_signal_add_up_to_its_latency(run, topics, monkeypatch):
         assert (stages[name] >= 0).all(), name
     assert len(found.bare["due"]) == found.engine["messages"] == 9 * 2000
     assert len(np.unique(found.reader["counter"])) > 0
+
+
+def test_every_order_has_its_decision_and_both_hops(
+    own_kafka, valkey, postgres, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(orders, "WARM_UP_S", 2)
+    monkeypatch.setattr(orders, "TICK_RATE", 500)
+    run = run_on(own_kafka, valkey, postgres, tmp_path)
+    due, found = orders._measured(run, 3)
+    assert len(due) == 5 * orders.RATE
+    assert (found["one"] > due).all()
+    assert (found["two"] > found["one"]).all()
+    assert (found["decision"] > due).all()
 
 
 def test_feed_has_no_gaps_and_repeats_ticks_in_place():
