@@ -128,10 +128,13 @@ class Cluster:
         self,
         on_delivery: Callable[[KafkaError | None, Any], None],
         on_fatal: Callable[[KafkaError], None],
+        *,
+        timeout_s: float = 0,
     ) -> Producer:
-        """Return an idempotent producer that never gives a message up by time.
+        """Return an idempotent producer.
 
-        ``on_delivery`` is called only for messages that were refused.
+        It never gives a message up by time, and ``on_delivery`` is called only for messages that
+        were refused; with ``timeout_s`` it gives up after so long, and tells of every message.
         """
         tuning = {
             "linger.ms": 2,
@@ -145,8 +148,8 @@ class Cluster:
         fixed = {
             "enable.idempotence": True,
             "acks": "all",
-            "message.timeout.ms": 0,
-            "delivery.report.only.error": True,
+            "message.timeout.ms": round(timeout_s * 1000),
+            "delivery.report.only.error": timeout_s == 0,
             "on_delivery": on_delivery,
             # As Kafka's Java client, so that a key has one home whoever writes it.
             "partitioner": "murmur2_random",

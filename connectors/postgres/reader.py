@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from psycopg import sql
-from psycopg.types.json import set_json_loads
 
 from connectors.postgres.client import Connection
 from connectors.postgres.migrate import TIMESCALE, stored_layout
-from connectors.postgres.tables import Table
+from connectors.postgres.tables import Kind, Table
 from connectors.postgres.timescale import refresh_hours
 
 
@@ -42,12 +41,11 @@ def records(connection: Connection, table: Table, generation: int) -> Iterator[d
 
     `state.outputs.to_json` of each gives the bytes that were written.
     """
-    names = [column.name for column in table.columns]
     order = ["topic", "partition", "offset", "sequence"]
     if not table.output.by_coordinates:
         order = [table.clock, "id"]
     query = sql.SQL("SELECT {} FROM {} WHERE generation = %s ORDER BY {}").format(
-        sql.SQL(", ").join(map(sql.Identifier, names)),
+        selected(table),
         sql.Identifier(table.name),
         sql.SQL(", ").join(
             sql.SQL('{} COLLATE "C"').format(sql.Identifier(name))
@@ -57,8 +55,29 @@ def records(connection: Connection, table: Table, generation: int) -> Iterator[d
         ),
     )
     with connection.transaction(), connection.cursor("headrace_records") as cursor:
-        # A jsonb number may come back without the fraction that made it a double.
-        set_json_loads(lambda text: json.loads(text, parse_int=float), cursor)
         cursor.itersize = 5000
         for row in cursor.execute(query, [generation]):
-            yield dict(zip(names, row, strict=True))
+            yield to_record(table, row)
+
+
+def selected(table: Table) -> sql.Composed:
+    """Return what is selected of a table, for `to_record`."""
+    return sql.SQL(", ").join(
+        sql.SQL("{}::text" if column.kind is Kind.JSON else "{}").format(
+            sql.Identifier(column.name)
+        )
+        for column in table.columns
+    )
+
+
+def to_record(table: Table, row: Sequence[Any]) -> dict[str, Any]:
+    """Return the record of a row of what is `selected`."""
+    return {
+        column.name: _of_json(value) if column.kind is Kind.JSON and value is not None else value
+        for column, value in zip(table.columns, row, strict=True)
+    }
+
+
+def _of_json(text: str) -> Any:
+    """Return what a column of jsonb holds: a double may come back without its fraction."""
+    return json.loads(text, parse_int=float)

@@ -60,6 +60,12 @@ class Table:
         """Return the column with the exact event time (ns)."""
         return self.output.time
 
+    @property
+    def filters(self) -> tuple[str, ...]:
+        """Return the columns by whose values readers may choose rows: those of text but the id."""
+        texts = (Kind.KEY, Kind.TEXT)
+        return tuple(c.name for c in self.columns if c.kind in texts and c.name != "id")
+
 
 def _columns(kind: Kind, *names: str, nullable: bool = False) -> tuple[Column, ...]:
     return tuple(Column(name, kind, nullable) for name in names)

@@ -1,0 +1,134 @@
+"""The REST half of the feed as one Starlette application."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+
+import anyio
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from connectors.web import audit
+from connectors.web.rest import answers, dead, events, history, latest, probes, recordings, trading
+from connectors.web.rest.access import access_of
+from connectors.web.rest.middleware import Guard, read_body
+from connectors.web.rest.openapi import document, to_text
+from connectors.web.rest.operation import Call, Operation, parse
+from connectors.web.rest.pages import routes as page_routes
+from connectors.web.rest.parts import Parts
+from connectors.web.rest.problems import Problem, answer
+from connectors.web.tokens import ANYONE, Access
+from state.clock import NS
+
+BODY_TIMEOUT_S = 10.0
+"""How long a client may take to send its body."""
+
+REFUSALS = {401: "unauthenticated", 403: "forbidden", 429: "rate"}
+"""Status -> the metric's word for it."""
+ERRORS = (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED)
+
+
+async def get_openapi(call: Call) -> Response:
+    """Answer with the description of all operations."""
+    return answers.tagged(call.request, OPENAPI)
+
+
+OPERATIONS: tuple[Operation, ...] = (
+    *latest.OPERATIONS,
+    *history.OPERATIONS,
+    *events.OPERATIONS,
+    *trading.OPERATIONS,
+    *dead.OPERATIONS,
+    *recordings.OPERATIONS,
+    *probes.OPERATIONS,
+    Operation("GET", "/openapi.json", get_openapi, "This description", tagged=True, open=True),
+)
+OPENAPI = to_text(document(OPERATIONS))
+
+
+def make_app(parts: Parts) -> Starlette:
+    """Return the application; nothing is asked of a server before a request needs it."""
+    by_path: defaultdict[str, dict[str, Operation]] = defaultdict(dict)
+    for operation in OPERATIONS:
+        by_path[operation.path][operation.method] = operation
+    served = [
+        Route(path, _endpoint(methods, parts), methods=list(methods))
+        for path, methods in by_path.items()
+    ]
+    return Starlette(
+        routes=[*served, *page_routes()],
+        middleware=[
+            Middleware(Guard, origins=parts.origins, authenticated=parts.tokens is not None)
+        ],
+        exception_handlers={Exception: answer, Problem: answer, **dict.fromkeys(ERRORS, answer)},
+    )
+
+
+def _endpoint(
+    methods: dict[str, Operation], parts: Parts
+) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(request: Request) -> Response:
+        method = "GET" if request.method == "HEAD" else request.method
+        try:
+            return await _serve(methods[method], request, parts)
+        except Exception as error:  # noqa: BLE001  # each becomes an answer; ours are logged
+            return await answer(request, error)
+
+    return endpoint
+
+
+async def _serve(operation: Operation, request: Request, parts: Parts) -> Response:
+    """Check what holds for every operation, then let it answer; log who got it or not."""
+    address = request.client.host if request.client else ""
+    what = f"{request.method} {operation.path}"
+    subject = ""
+    try:
+        access = ANYONE if operation.open else _admitted(request, parts, address)
+        subject = access.subject
+        given = parse(operation, request)
+        body = await _body(request, parts.limits.message_bytes)
+        response = await operation.handler(Call(request, parts, access, given, body))
+    except Problem as problem:
+        if problem.status in REFUSALS:
+            audit.refused(subject, address, what, REFUSALS[problem.status], problem.detail)
+        raise
+    if not operation.open:
+        audit.allowed(subject, address, what)
+    return response
+
+
+def _admitted(request: Request, parts: Parts, address: str) -> Access:
+    """Return what the request may. Raises Problem 401, or 429 for too many of one client.
+
+    A client is an address and a subject; what comes with wrong tokens counts by its address.
+    """
+    now_s = parts.now_ns() / NS
+    try:
+        access = access_of(request, parts)
+    except Problem:
+        _count(parts, address, now_s)
+        raise
+    _count(parts, f"{address} {access.subject}", now_s)
+    return access
+
+
+def _count(parts: Parts, client: str, now_s: float) -> None:
+    if not parts.buckets.take(client, now_s):
+        raise Problem(429, "too many requests", headers={"Retry-After": "1"})
+
+
+async def _body(request: Request, limit: int) -> bytes:
+    """Return the request's body. Raises Problem 408 or 413."""
+    told = request.headers.get("content-length", "")
+    if told.isdigit() and int(told) > limit:
+        raise Problem(413, f"a body has at most {limit} bytes", headers={"Connection": "close"})
+    try:
+        with anyio.fail_after(BODY_TIMEOUT_S):
+            return await read_body(request.receive, limit)
+    except TimeoutError:
+        raise Problem(408, "the body comes too slowly", headers={"Connection": "close"}) from None

@@ -1,0 +1,135 @@
+"""Dead letters: listed, shown and sent again."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field, StringConstraints
+from starlette.responses import Response
+
+from connectors.web.rest import answers
+from connectors.web.rest.access import admit
+from connectors.web.rest.blocking import run
+from connectors.web.rest.operation import Call, Operation, Parameter
+from connectors.web.rest.problems import Problem
+
+PATH = "/api/v1/dead/{system}"
+ONE = PATH + "/{topic}/{partition}/{offset}/{sequence}"
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,249}$")]
+Number = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,19}$")]
+
+SYSTEM = Parameter(
+    "system",
+    Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,63}$")],
+    "The system, or a flow of your own",
+    "path",
+)
+PLACE = (
+    SYSTEM,
+    Parameter("topic", Name, "The topic that the message was in", "path"),
+    Parameter("partition", Number, "Its partition", "path"),
+    Parameter("offset", Number, "Its offset", "path"),
+    Parameter("sequence", Number, "Which record of the message, from 0", "path"),
+)
+FACTS: dict[str, Any] = {
+    "coordinates": {"type": "string"},
+    "error": {"type": "string"},
+    "reason": {"type": "string"},
+    "timestamp_ns": {"type": "string", "pattern": "^-?[0-9]+$"},
+    "length": {"type": "integer", "minimum": 0},
+}
+CONTENT: dict[str, Any] = {
+    "key": {"type": ["string", "null"]},
+    "value": {"type": ["string", "null"], "description": "null: too large to be kept"},
+}
+
+
+async def get_list(call: Call) -> Response:
+    """Answer with the facts of the newest letters, oldest first; no key and no value."""
+    admit(call, "dead:read")
+    letters = await run(call.parts.dead.listed, call.given["system"])
+    if letters is None:
+        raise Problem(404, "this system has no dead letters", "system")
+    wanted = call.given.get("error")
+    chosen = [each for each in letters if wanted in (None, each["error"])]
+    newest = chosen[-call.given.get("limit", 100) :]
+    body = answers.to_body({"total": len(chosen), "records": newest})
+    return answers.tagged(call.request, body)
+
+
+async def get_one(call: Call) -> Response:
+    """Answer with one letter, its key and its value."""
+    admit(call, "dead:read")
+    letter = await run(call.parts.dead.shown, call.given["system"], _coordinates(call))
+    if letter is None:
+        raise _unknown()
+    return answers.json(letter)
+
+
+async def post_retry(call: Call) -> Response:
+    """Send a letter again to the partition that it came from."""
+    admit(call, "dead:retry")
+    sent = await run(call.parts.dead.retry, call.given["system"], _coordinates(call))
+    if sent is None:
+        raise _unknown()
+    if not sent:
+        raise Problem(409, "the letter cannot be sent again: it was too large to keep")
+    return answers.json({"retried": 1}, 202)
+
+
+def _coordinates(call: Call) -> str:
+    numbers = (str(int(call.given[name])) for name in ("partition", "offset", "sequence"))
+    return "/".join([call.given["topic"], *numbers])
+
+
+def _unknown() -> Problem:
+    return Problem(404, "there is no such dead letter")
+
+
+def _object(properties: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "required": sorted(properties), "properties": properties}
+
+
+OPERATIONS = (
+    Operation(
+        "GET",
+        PATH,
+        get_list,
+        "The newest dead letters of a system, without their contents",
+        "dead:read",
+        parameters=(
+            SYSTEM,
+            Parameter("error", Name, "Only letters of this error class"),
+            Parameter("limit", Annotated[int, Field(ge=1, le=1000)], "At most so many (100)"),
+        ),
+        answer=_object(
+            {
+                "total": {"type": "integer", "minimum": 0},
+                "records": {"type": "array", "items": _object(FACTS)},
+            }
+        ),
+        tagged=True,
+        errors=(400, 404, 503),
+    ),
+    Operation(
+        "GET",
+        ONE,
+        get_one,
+        "One dead letter with its key and value",
+        "dead:read",
+        parameters=PLACE,
+        answer=_object(FACTS | CONTENT),
+        errors=(404, 503),
+    ),
+    Operation(
+        "POST",
+        ONE + "/retry",
+        post_retry,
+        "Send a dead letter again",
+        "dead:retry",
+        parameters=PLACE,
+        answer=_object({"retried": {"type": "integer", "const": 1}}),
+        status=202,
+        errors=(404, 409, 413, 503),
+    ),
+)

@@ -1,0 +1,154 @@
+"""Portfolios and positions: events to Kafka, and what they say now."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from starlette.responses import Response
+
+from connectors.market.events import Portfolio, Position, event_of
+from connectors.web.rest import answers
+from connectors.web.rest.access import admit, rows_seen
+from connectors.web.rest.blocking import run
+from connectors.web.rest.operation import Call, Operation
+from connectors.web.rest.problems import Problem
+from connectors.web.rest.tables import EventTable
+from state.errors import BadRecord, OutOfRange
+
+MAX_AHEAD_NS = 5_000_000_000
+"""By how much an event's time may be ahead of now; see market.max_ahead."""
+SCOPE = "write:portfolios"
+FIELDS = {
+    "market.portfolios": ("portfolio",),
+    "market.positions": ("portfolio", "symbol"),
+}
+
+ACKNOWLEDGED: dict[str, Any] = {
+    "type": "object",
+    "description": "Where Kafka holds the event.",
+    "required": ["topic", "partition", "offset", "ts_ns"],
+    "properties": {
+        "topic": {"type": "string"},
+        "partition": {"type": "integer", "minimum": 0},
+        "offset": {"type": "integer", "minimum": 0},
+        "ts_ns": {"type": "string", "pattern": "^[0-9]+$"},
+    },
+}
+TIME = {
+    "description": "ns since 1970 UTC; now where it is missing.",
+    "anyOf": [
+        {"type": "string", "pattern": "^[1-9][0-9]{0,18}$"},
+        {"type": "integer", "minimum": 1, "maximum": 1 << 62},
+    ],
+}
+
+
+async def get_portfolios(call: Call) -> Response:
+    """Answer with the portfolios in force."""
+    return await _now(call, "market.portfolios", call.parts.portfolios)
+
+
+async def get_positions(call: Call) -> Response:
+    """Answer with the positions in force."""
+    return await _now(call, "market.positions", call.parts.positions)
+
+
+async def post_portfolio(call: Call) -> Response:
+    """Send a portfolio to the flow."""
+    return await _post(call, "market.portfolios", "portfolio")
+
+
+async def post_position(call: Call) -> Response:
+    """Send a position to the flow."""
+    return await _post(call, "market.positions", "position")
+
+
+async def _now(call: Call, topic: str, table: EventTable) -> Response:
+    admit(call, SCOPE, FIELDS[topic])
+    records = rows_seen(call.access, await run(table.records), FIELDS[topic])
+    return answers.tagged(call.request, answers.to_body({"records": records}))
+
+
+async def _post(call: Call, topic: str, kind: str) -> Response:
+    admit(call, SCOPE, FIELDS[topic])
+    now_ns = call.parts.now_ns()
+    event = checked(event_fields(call, kind, now_ns), now_ns)
+    if not rows_seen(call.access, [event], FIELDS[topic]):
+        raise Problem(403, "the token's rows do not include this one", "portfolio")
+    return await produce(call, topic, event["portfolio"], event)
+
+
+def event_fields(call: Call, kind: str, now_ns: int) -> dict[str, Any]:
+    """Return the fields of an event in the body of a request. Raises Problem 400 or 415."""
+    media_type = call.request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "application/json":
+        raise Problem(415, "the body has to be application/json")
+    try:
+        fields = orjson.loads(call.body)
+    except orjson.JSONDecodeError as error:
+        raise Problem(400, f"the body is no JSON, from character {error.pos} on") from None
+    if type(fields) is not dict:
+        raise Problem(400, "the body is not an object")
+    if fields.setdefault("type", kind) != kind:
+        raise Problem(400, f"the type here is {kind}", "type")
+    ts_ns = fields.setdefault("ts_ns", now_ns)
+    if isinstance(ts_ns, str) and ts_ns.isascii() and ts_ns.isdigit() and len(ts_ns) < 20:
+        fields["ts_ns"] = int(ts_ns)
+    return fields
+
+
+def checked(fields: dict[str, Any], now_ns: int) -> dict[str, Any]:
+    """Return an event with the same rules as the flow that will read it. Raises Problem 400."""
+    try:
+        event = event_of(fields)
+        if event["ts_ns"] > now_ns + MAX_AHEAD_NS:
+            raise OutOfRange("ts_ns: is too far ahead of now")
+    except BadRecord as error:
+        field, _, said = str(error).partition(": ")
+        raise Problem(400, said, field[:64]) from None
+    return event
+
+
+async def produce(call: Call, topic: str, key: str, event: dict[str, Any]) -> Response:
+    """Answer 202 with the coordinates, once the broker has the event."""
+    at = await run(call.parts.producing.send, topic, key, event)
+    told = {"topic": at.topic, "partition": at.partition, "offset": at.offset}
+    return answers.json(told | {"ts_ns": event["ts_ns"]}, 202)
+
+
+def _schema(model: type[Portfolio | Position]) -> dict[str, Any]:
+    """Return the schema of a body: the event's, whose type the path says and time may miss."""
+    schema = model.model_json_schema()
+    schema["properties"] |= {"ts_ns": TIME}
+    schema["required"] = [f for f in schema["required"] if f not in ("ts_ns", "type")]
+    return schema
+
+
+def _read(path: str, handler: Any, model: type[Portfolio | Position], summary: str) -> Operation:
+    record = model.model_json_schema()
+    record["properties"]["ts_ns"] = {"type": "string", "pattern": "^[0-9]+$"}
+    answer = {
+        "type": "object",
+        "required": ["records"],
+        "properties": {"records": {"type": "array", "items": record}},
+    }
+    return Operation(
+        "GET", path, handler, summary, SCOPE, answer=answer, tagged=True, errors=(503,)
+    )
+
+
+def _write(path: str, handler: Any, model: type[Portfolio | Position], summary: str) -> Operation:
+    body, errors = _schema(model), (400, 413, 415, 503)
+    return Operation(
+        "POST", path, handler, summary, SCOPE, body=body, answer=ACKNOWLEDGED, status=202,
+        errors=errors,
+    )  # fmt: skip
+
+
+OPERATIONS = (
+    _read("/api/v1/portfolios", get_portfolios, Portfolio, "Portfolios of weights in force"),
+    _write("/api/v1/portfolios", post_portfolio, Portfolio, "Set or end a portfolio"),
+    _read("/api/v1/positions", get_positions, Position, "Positions in force"),
+    _write("/api/v1/positions", post_position, Position, "Set a position"),
+)

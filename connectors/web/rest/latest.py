@@ -1,0 +1,108 @@
+"""The last records of an output, from Redis."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import orjson
+import redis
+from starlette.responses import Response
+
+from connectors.redis.keys import Keys, generation_key
+from connectors.redis.reader import FIRST_GENERATION
+from connectors.web.channels import Channel, allowed
+from connectors.web.rest import answers
+from connectors.web.rest.access import admit_reader
+from connectors.web.rest.blocking import run
+from connectors.web.rest.operation import Call, Operation
+from connectors.web.rest.outputs import FILTERS, OUTPUT, SYSTEM, filters_of, source_of
+from state.outputs import Output
+
+NEWEST = 100
+"""How many records are told of an output that is no table."""
+_EMPTY_ID = "0-0"
+
+RECORDS: dict[str, Any] = {
+    "type": "object",
+    "required": ["position", "records"],
+    "properties": {
+        "position": {
+            "type": "string",
+            "pattern": "^[0-9]+:[0-9]+-[0-9]+$",
+            "description": "From where a subscription goes on without a gap.",
+        },
+        "records": {"type": "array", "items": {"type": "object"}},
+    },
+}
+
+
+class Now(NamedTuple):
+    """The records of an output at one moment, as canonical JSON, and the place in its stream."""
+
+    position: str
+    values: list[bytes]
+
+
+def read_now(client: redis.Redis, output: Output) -> Now:
+    """Return the last record of each key by key, or the newest records, oldest first.
+
+    One transaction, so that the records and the position are of the same moment. Blocks.
+    """
+    while True:
+        generation = _generation(client.get(generation_key(output.system)))
+        keys = Keys(output.system, generation)
+        pipe = client.pipeline(transaction=True)
+        pipe.get(generation_key(output.system))
+        count = 1 if output.keyed else NEWEST
+        pipe.xrevrange(keys.stream(output.name), count=count)
+        if output.keyed:
+            pipe.hgetall(keys.latest(output.name))
+        found = pipe.execute()
+        if _generation(found[0]) == generation:  # else readers were just switched
+            break
+    entries: list[tuple[bytes, dict[bytes, bytes]]] = found[1]
+    position = f"{generation}:{entries[0][0].decode() if entries else _EMPTY_ID}"
+    if output.keyed:
+        table: Mapping[bytes, bytes] = found[2]
+        return Now(position, [table[key] for key in sorted(table)])
+    return Now(position, [fields[b"v"] for _, fields in reversed(entries)])
+
+
+def _generation(found: Any) -> int:
+    return int(found or FIRST_GENERATION)
+
+
+async def get_latest(call: Call) -> Response:
+    """Answer with the records that the filters and the token's rows let through."""
+    source = source_of(call)
+    output = source.output
+    admit_reader(call, output.system, output.name, source.fields)
+    channel = Channel(source, tuple(filters_of(call, source).items()))
+
+    def body() -> bytes:
+        now = read_now(call.parts.redis, output)
+        records = []
+        for value in now.values:
+            record = orjson.loads(value)
+            values = source.values(record)
+            if channel.takes(values) and allowed(call.access.rows, values):
+                records.append(record)
+        return answers.to_body({"position": now.position, "records": records})
+
+    return answers.tagged(call.request, await run(body))
+
+
+OPERATIONS = (
+    Operation(
+        "GET",
+        "/api/v1/latest/{system}/{output}",
+        get_latest,
+        "The last record of each key of a table; of other outputs, the newest 100",
+        "read:<system>.<output>",
+        parameters=(SYSTEM, OUTPUT, *FILTERS),
+        answer=RECORDS,
+        tagged=True,
+        errors=(400, 404, 503),
+    ),
+)

@@ -1,0 +1,52 @@
+"""What the REST half is given: servers to ask, and what only higher layers know."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import redis
+
+from connectors.web.limits import Buckets, Limits
+from connectors.web.rest.connections import Connections
+from connectors.web.rest.health import Workers
+from connectors.web.rest.producing import Producing
+from connectors.web.rest.tables import EventTable
+from connectors.web.tokens import Tokens
+
+
+class DeadLetters(Protocol):
+    """The dead letters of the systems. All of it blocks, and raises Misuse or Broken."""
+
+    def listed(self, system: str) -> list[dict[str, Any]] | None:
+        """Return the facts of all letters, oldest first; None where there is no such topic."""
+
+    def shown(self, system: str, coordinates: str) -> dict[str, Any] | None:
+        """Return the facts, key and value of a letter; None where there is none."""
+
+    def retry(self, system: str, coordinates: str) -> bool | None:
+        """Send a letter again; False where its value was left out, None where there is none."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """All that handlers use."""
+
+    redis: redis.Redis
+    history: Connections
+    producing: Producing
+    portfolios: EventTable
+    positions: EventTable
+    dead: DeadLetters
+    recordings: Callable[[], Sequence[dict[str, Any]]]
+    """Blocks. ``name`` and ``bytes`` of each, and its ``topics`` or the ``error``."""
+    workers: Workers
+    tokens: Tokens | None
+    """None: no authentication."""
+    origins: tuple[str, ...]
+    """Origins of other pages that may write."""
+    limits: Limits
+    buckets: Buckets
+    """Requests, by address and subject."""
+    now_ns: Callable[[], int]

@@ -1,0 +1,113 @@
+"""The trading state and the kill switch."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.responses import Response
+
+from connectors.web.rest import answers
+from connectors.web.rest.access import admit, admit_reader, rows_seen
+from connectors.web.rest.blocking import run
+from connectors.web.rest.events import ACKNOWLEDGED, event_fields, produce
+from connectors.web.rest.latest import read_now
+from connectors.web.rest.operation import Call, Operation
+from connectors.web.rest.problems import Problem
+from state.clock import NS
+from state.outputs import TRADING
+
+STATE = next(output for output in TRADING if output.name == "state")
+TOPIC = "market.control"
+SILENCE_NS = 3 * NS
+"""A state that nobody has confirmed for so long counts as HALTED (docs/trading.md)."""
+FIELDS = ("account",)
+
+
+class Switch(BaseModel):
+    """Whose kill switch is thrown or taken back, and why."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    account: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f|]+$")]
+    """``*``: all accounts."""
+    reason: Annotated[str, Field(max_length=200)] = ""
+
+
+async def get_state(call: Call) -> Response:
+    """Answer with the last word on each account, and how long ago the newest came."""
+    admit_reader(call, "trading", "state", FIELDS)
+    now = await run(read_now, call.parts.redis, STATE)
+    every = [orjson.loads(value) for value in now.values]
+    newest_ns = max((record["ts_ns"] for record in every), default=0)
+    silent = call.parts.now_ns() - newest_ns > SILENCE_NS
+    return answers.json(
+        {
+            "position": now.position,
+            "records": rows_seen(call.access, every, FIELDS),
+            "heard_ns": newest_ns,
+            "silent": silent,
+        }
+    )
+
+
+async def post_kill(call: Call) -> Response:
+    """Throw the kill switch of an account, or of all."""
+    return await _switch(call, "kill")
+
+
+async def post_resume(call: Call) -> Response:
+    """Take it back."""
+    return await _switch(call, "resume")
+
+
+async def _switch(call: Call, kind: str) -> Response:
+    admit(call, "control", FIELDS)
+    now_ns = call.parts.now_ns()
+    fields = event_fields(call, kind, now_ns)
+    if fields.pop("ts_ns") != now_ns:
+        raise Problem(400, "the time of a control event is when it comes", "ts_ns")
+    del fields["type"]
+    try:
+        switch = Switch.model_validate(fields)
+    except ValidationError as error:
+        fault = error.errors(include_url=False, include_input=False)[0]
+        raise Problem(400, fault["msg"], str(fault["loc"][0])[:64]) from None
+    event = {"type": kind, "ts_ns": now_ns, "by": call.access.subject, **switch.model_dump()}
+    if not rows_seen(call.access, [event], FIELDS):
+        raise Problem(403, "the token's rows do not include this account", "account")
+    return await produce(call, TOPIC, switch.account, event)
+
+
+def _write(path: str, handler: Any, summary: str) -> Operation:
+    body = Switch.model_json_schema()
+    body["properties"]["account"]["description"] = "* for all."
+    return Operation(
+        "POST", path, handler, summary, "control", body=body, answer=ACKNOWLEDGED, status=202,
+        errors=(400, 413, 415, 503),
+    )  # fmt: skip
+
+
+OPERATIONS = (
+    Operation(
+        "GET",
+        "/api/v1/trading/state",
+        get_state,
+        "The state of every account; `silent` means that all count as HALTED",
+        "read:trading.state",
+        answer={
+            "type": "object",
+            "required": ["position", "records", "heard_ns", "silent"],
+            "properties": {
+                "position": {"type": "string"},
+                "records": {"type": "array", "items": {"type": "object"}},
+                "heard_ns": {"type": "string", "pattern": "^[0-9]+$"},
+                "silent": {"type": "boolean"},
+            },
+        },
+        errors=(503,),
+    ),
+    _write("/api/v1/trading/kill", post_kill, "Throw the kill switch"),
+    _write("/api/v1/trading/resume", post_resume, "Take the kill switch back"),
+)
