@@ -58,3 +58,9 @@ DAILY_WAITING = Gauge(
 MODEL_VALID = Gauge(
     "headrace_model_valid", "1 where the last risk figure of a portfolio was valid", ["scope"]
 )
+FEED_CLIENTS = Gauge("headrace_feed_clients", "WebSocket clients connected")
+FEED_SENT = Counter("headrace_feed_messages_sent", "Messages written to clients")
+FEED_CONFLATED = Counter("headrace_feed_conflated", "Records left out for a newer one of their key")
+FEED_SLOW = Counter("headrace_feed_disconnected_slow", "Clients disconnected as too slow")
+FEED_REFUSED = Counter("headrace_feed_refused", "Requests refused", ["reason"])
+FEED_SOURCE = Gauge("headrace_feed_source_ok", "1 while the source answers", ["source"])

@@ -1,0 +1,349 @@
+"""Tails the streams once for all clients, and gives each channel's records to its clients."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+
+from redis.exceptions import RedisError
+
+from connectors.redis.keys import Keys
+from connectors.web import frames
+from connectors.web.channels import SOURCES, Channel, Filters, allowed
+from connectors.web.frames import SUBPROTOCOLS, Place, Record
+from connectors.web.mirror import Broken, Entry, Mirror
+from connectors.web.session import Session, Subscription
+from connectors.web.tail import Tail
+from state.metrics import FEED_SOURCE
+
+LOG = logging.getLogger("headrace.feed")
+LOOK_S = 1.0
+"""How often it is seen whether a generation was switched or Redis has lost something."""
+RETRY_S = 0.25
+CHUNK = 500
+"""Records of one frame of a snapshot."""
+DOWN = (RedisError, OSError, TimeoutError)
+
+_Rows = tuple[tuple[str, frozenset[str]], ...]
+
+
+class Group:
+    """The clients that get the same bytes: one channel under the same row filters."""
+
+    def __init__(self, channel: Channel, rows: Filters, mirror: Mirror) -> None:
+        self.channel = channel
+        self.name = str(channel)
+        self.rows = rows
+        self.mirror = mirror
+        self.members: dict[str, set[Subscription]] = {name: set() for name in SUBPROTOCOLS}
+
+    def takes(self, record: Record) -> bool:
+        """Return whether a record is for these clients."""
+        return self.channel.takes(record.values) and allowed(self.rows, record.values)
+
+    @property
+    def position(self) -> str:
+        """Return the position of the newest record considered."""
+        return frames.position(self.mirror.generation, self.mirror.place)
+
+    def publish(self, found: Sequence[Record]) -> None:
+        """Give the members a delta."""
+        for encoding, members in self.members.items():
+            if members:
+                frame = frames.records(encoding, "delta", self.name, self.position, found)
+                for subscription in list(members):
+                    subscription.session.deliver(subscription, found, frame)
+
+    def snapshot(self, subscription: Subscription) -> None:
+        """Begin with the current values."""
+        found = [r for r in self.mirror.snapshot(self.channel) if allowed(self.rows, r.values)]
+        session, at = subscription.session, self.position
+        for start in range(0, max(len(found), 1), CHUNK):
+            part, last = found[start : start + CHUNK], start + CHUNK >= len(found)
+            session.write_asked(
+                frames.records(session.encoding, "snapshot", self.name, at, part, last=last)
+            )
+        subscription.pending.clear()
+        subscription.begun = True
+
+    def older(self, subscription: Subscription, found: Sequence[Record], place: Place) -> None:
+        """Give one member what it missed, up to ``place``."""
+        session, at = subscription.session, frames.position(self.mirror.generation, place)
+        wanted = [record for record in found if self.takes(record)]
+        if wanted:
+            session.write_asked(frames.records(session.encoding, "delta", self.name, at, wanted))
+
+    def late(self, subscription: Subscription) -> bytes:
+        """Return the frame of what was conflated for one member, oldest first."""
+        found = sorted(subscription.pending.values(), key=lambda record: record.place)
+        subscription.pending.clear()
+        encoding = subscription.session.encoding
+        return frames.records(encoding, "delta", self.name, self.position, found)
+
+
+class System:
+    """The mirrors of one system, and the groups of each by the value they ask for most."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.keys = Keys(name, 0)
+        self.lineage: str | None = None
+        self.mirrors = {
+            source.output.name: Mirror(source)
+            for source in SOURCES.values()
+            if source.output.system == name
+        }
+
+
+class Hub:
+    """All mirrors, groups and sessions of the feed; `run` keeps them up to date."""
+
+    def __init__(self, tail: Tail, heartbeat_s: float) -> None:
+        self.sessions: set[Session] = set()
+        self.dirty: set[Session] = set()
+        self._tail = tail
+        self._heartbeat_s = heartbeat_s
+        names = dict.fromkeys(source.output.system for source in SOURCES.values())
+        self._systems = {name: System(name) for name in names}
+        self._groups: dict[tuple[str, _Rows], Group] = {}
+        self._routes: dict[str, dict[str | None, list[Group]]] = defaultdict(
+            lambda: defaultdict(list)
+        )
+        self._catching_up: dict[Subscription, asyncio.Task[None]] = {}
+        self._ok = False
+        self._heard_s = time.monotonic()
+        self._looked_s = 0.0
+
+    def group(self, channel: Channel, rows: Mapping[str, frozenset[str]]) -> Group:
+        """Return the group of a channel under row filters; made where there is none."""
+        key = str(channel), tuple(sorted(rows.items()))
+        if key not in self._groups:
+            output = channel.source.output
+            mirror = self._systems[output.system].mirrors[output.name]
+            made = self._groups[key] = Group(channel, rows, mirror)
+            for value in _route(made):
+                self._routes[channel.source.name][value].append(made)
+        return self._groups[key]
+
+    def join(self, subscription: Subscription, after: tuple[int, Place] | None) -> None:
+        """Let a subscription begin: after a position if that can be, else with a snapshot.
+
+        Where Redis was never heard it begins once Redis is.
+        """
+        group = subscription.group
+        group.members[subscription.session.encoding].add(subscription)
+        if after is None or not group.mirror.loaded:
+            self._accept(subscription, resumed=False)
+            if group.mirror.loaded:
+                group.snapshot(subscription)
+        elif after[0] != group.mirror.generation:
+            self._reset(subscription, "generation")
+        else:
+            self._resume(subscription, after[1])
+
+    def leave(self, subscription: Subscription) -> None:
+        """Forget a subscription, and its group where nobody is left."""
+        group = subscription.group
+        group.members[subscription.session.encoding].discard(subscription)
+        if (task := self._catching_up.pop(subscription, None)) is not None:
+            task.cancel()
+        if not any(group.members.values()):
+            key = group.name, tuple(sorted(group.rows.items()))
+            if self._groups.pop(key, None) is not None:
+                for value in _route(group):
+                    self._routes[group.channel.source.name][value].remove(group)
+
+    def _accept(self, subscription: Subscription, *, resumed: bool) -> None:
+        group = subscription.group
+        if subscription.accepted:
+            return
+        subscription.accepted = True
+        subscription.session.send(
+            {
+                "type": "subscribed",
+                "channel": group.name,
+                "asked": subscription.asked,
+                "policy": group.channel.source.policy,
+                "resumed": resumed,
+            }
+        )
+
+    def _reset(self, subscription: Subscription, reason: str) -> None:
+        """Tell that continuity is broken, and begin again."""
+        group = subscription.group
+        self._accept(subscription, resumed=False)
+        subscription.session.send({"type": "reset", "channel": group.name, "reason": reason})
+        group.snapshot(subscription)
+
+    def _resume(self, subscription: Subscription, place: Place) -> None:
+        group = subscription.group
+        found = group.mirror.since(place)
+        if found is None:
+            task = asyncio.create_task(self._catch_up(subscription, place))
+            self._catching_up[subscription] = task
+            return
+        self._accept(subscription, resumed=True)
+        group.older(subscription, found, group.mirror.place)
+        subscription.begun = True
+
+    async def _catch_up(self, subscription: Subscription, place: Place) -> None:
+        """Read from Redis what memory no longer holds, page by page, then go on from memory."""
+        group, session = subscription.group, subscription.session
+        mirror = group.mirror
+        keys = self._systems[mirror.source.output.system].keys
+        while (found := mirror.since(place)) is None:
+            try:
+                page = await self._tail.after(keys, mirror.source.output.name, place)
+            except DOWN:
+                await asyncio.sleep(RETRY_S)
+                continue
+            if page is None:
+                self._reset(subscription, "redis-lost" if place > mirror.place else "trimmed")
+                break
+            self._accept(subscription, resumed=True)
+            if not page:
+                await asyncio.sleep(RETRY_S / 10)  # Redis is ahead of what we have read
+                continue
+            place = page[-1].place
+            group.older(subscription, [mirror.record(entry) for entry in page], place)
+            session.flush()
+            while session.blocked:
+                await asyncio.sleep(RETRY_S / 10)
+        else:
+            self._accept(subscription, resumed=True)
+            group.older(subscription, found, mirror.place)
+            subscription.begun = True
+        self._catching_up.pop(subscription, None)
+        session.flush()
+
+    async def run(self) -> None:
+        """Follow Redis until cancelled; where it is down, tell so and try again."""
+        beats = asyncio.create_task(self._beat())
+        try:
+            while True:
+                try:
+                    await self._step()
+                except DOWN as error:
+                    self._heard(ok=False, why=type(error).__name__)
+                    await asyncio.sleep(RETRY_S)
+        finally:
+            beats.cancel()
+            for task in list(self._catching_up.values()):
+                task.cancel()
+
+    async def _step(self) -> None:
+        if not self._ok or time.monotonic() - self._looked_s >= LOOK_S:
+            for system in self._systems.values():
+                await self._look(system)
+            self._looked_s = time.monotonic()
+            self._heard(ok=True)
+        streams = {
+            system.keys.stream(output): mirror
+            for system in self._systems.values()
+            for output, mirror in system.mirrors.items()
+        }
+        places = {stream: mirror.place for stream, mirror in streams.items()}
+        found = await self._tail.read(places, LOOK_S)
+        self._heard(ok=True)
+        for stream, entries in found.items():
+            await self._take(streams[stream], entries)
+        self._flush()
+
+    async def _look(self, system: System) -> None:
+        """Load what is new to us: at the start, after a switch, or where Redis lost something."""
+        if not system.keys.generation:
+            system.keys = Keys(system.name, await self._tail.generation(system.name))
+        look = await self._tail.look(system.keys, list(system.mirrors))
+        reason = ""
+        if look.generation != system.keys.generation:
+            reason = "generation"
+            system.keys = Keys(system.name, look.generation)
+            look = await self._tail.look(system.keys, list(system.mirrors))
+        elif system.lineage is not None and look.lineage != system.lineage:
+            reason = "redis-lost"
+        system.lineage = look.lineage
+        for output, mirror in system.mirrors.items():
+            lost = look.last[output] < mirror.place and mirror.loaded
+            if reason or lost or not mirror.loaded:
+                await self._load(system, mirror, reason or "redis-lost")
+
+    async def _load(self, system: System, mirror: Mirror, reason: str) -> None:
+        loaded = await self._tail.load(system.keys, mirror.source.output.name)
+        mirror.load(system.keys.generation, loaded)
+        for group in self._groups_of(mirror):
+            for subscription in [s for members in group.members.values() for s in members]:
+                task = self._catching_up.pop(subscription, None)
+                if task is not None:
+                    task.cancel()
+                if task is not None or subscription.begun:
+                    self._reset(subscription, reason)
+                else:
+                    group.snapshot(subscription)
+        self._flush()
+
+    async def _take(self, mirror: Mirror, entries: Sequence[Entry]) -> None:
+        found: dict[Group, list[Record]] = {}
+        routes = self._routes[mirror.source.name]
+        first = mirror.source.fields[0]
+        try:
+            for entry in entries:
+                record = mirror.add(entry)
+                for value in {record.values.get(first), None}:
+                    for group in routes.get(value, ()):
+                        if group.takes(record):
+                            found.setdefault(group, []).append(record)
+        except Broken as error:
+            system = self._systems[mirror.source.output.system]
+            await self._load(system, mirror, str(error))
+            return
+        for group, records in found.items():
+            group.publish(records)
+
+    def _groups_of(self, mirror: Mirror) -> list[Group]:
+        return [group for group in self._groups.values() if group.mirror is mirror]
+
+    def _flush(self) -> None:
+        dirty, self.dirty = self.dirty, set()
+        for session in dirty:
+            session.flush()
+
+    def _heard(self, *, ok: bool, why: str = "") -> None:
+        changed, self._ok = self._ok != ok, ok
+        FEED_SOURCE.labels("redis").set(ok)
+        if ok:
+            self._heard_s = time.monotonic()
+        if changed:
+            LOG.log(
+                logging.INFO if ok else logging.WARNING,
+                "Redis answers" if ok else f"Redis does not answer ({why})",
+            )
+            self._tell()
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(self._heartbeat_s)
+            self._tell()
+
+    def _tell(self) -> None:
+        """Send everybody a heartbeat."""
+        now_s, unix_ns = time.monotonic(), time.time_ns()
+        age_ms = round((now_s - self._heard_s) * 1000)
+        content = {
+            "type": "heartbeat",
+            "ts_ns": unix_ns,
+            "sources": {"redis": {"ok": self._ok, "age_ms": age_ms}},
+        }
+        made = {encoding: frames.message(encoding, content) for encoding in SUBPROTOCOLS}
+        for session in list(self.sessions):
+            session.heartbeat(made[session.encoding], now_s, unix_ns / 1e9)
+        self._flush()
+
+
+def _route(group: Group) -> Iterator[str | None]:
+    """Yield the values of the source's first field that a group asks for, or None for any."""
+    channel = group.channel
+    wanted = dict(channel.filters).get(channel.source.fields[0])
+    yield from [None] if wanted is None else sorted(wanted)

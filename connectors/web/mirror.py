@@ -1,0 +1,125 @@
+"""What the feed knows of one output: its newest records, and the last of each key."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import orjson
+
+from connectors.web.channels import Channel, Source
+from connectors.web.frames import START, Place, Record
+
+RING = 10_000
+"""Records kept for clients that resume; older ones are read from Redis."""
+NEWEST = 100
+"""Records of a snapshot where there is no table."""
+
+
+class Entry(NamedTuple):
+    """One entry of a stream."""
+
+    place: Place
+    origin: str
+    counter: int
+    value: bytes
+
+
+class Loaded(NamedTuple):
+    """An output as it is at one moment: ``last`` is the place of its newest entry.
+
+    ``newest`` are its last entries, oldest first, all there ever were where ``complete``;
+    ``latest`` the values of its table; ``counters`` the mark of each origin.
+    """
+
+    last: Place
+    complete: bool
+    newest: list[Entry]
+    latest: list[bytes]
+    counters: dict[str, int]
+
+
+class Broken(Exception):
+    """The stream does not go on where it was; args: (reason of the reset,)."""
+
+
+class Mirror:
+    """One output in memory. Nothing is sent from here."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.generation = 0
+        self.loaded = False
+        self.place = START
+        self._complete = False
+        self._ring: list[Record] = []
+        self._latest: dict[str, dict[str, Record]] = {}
+        self._counters: dict[str, int] = {}
+
+    def load(self, generation: int, loaded: Loaded) -> None:
+        """Begin anew with what there is."""
+        self.generation = generation
+        self.place = loaded.last
+        self._complete = loaded.complete
+        self._ring = [self._record(entry.place, entry.value) for entry in loaded.newest]
+        self._latest = {}
+        for value in loaded.latest:
+            self._keep(self._record(loaded.last, value))
+        for record in self._ring:
+            self._keep(record)
+        self._counters = dict(loaded.counters)
+        self.loaded = True
+
+    def add(self, entry: Entry) -> Record:
+        """Take in the next entry and return its record. Raises Broken where one is missing."""
+        expected = self._counters.get(entry.origin, 0) + 1
+        if entry.counter != expected:
+            raise Broken("trimmed" if entry.counter > expected else "redis-lost")
+        self._counters[entry.origin] = entry.counter
+        self.place = entry.place
+        record = self._record(entry.place, entry.value)
+        self._keep(record)
+        self._ring.append(record)
+        if len(self._ring) >= 2 * RING:
+            del self._ring[:RING]
+            self._complete = False
+        return record
+
+    def since(self, place: Place) -> Sequence[Record] | None:
+        """Return the records after an entry seen before; None where it is not in memory."""
+        if place == START and self._complete:
+            return self._ring
+        at = bisect_left(self._ring, place, key=_place)
+        if at == len(self._ring) or self._ring[at].place != place:
+            return None
+        return self._ring[at + 1 :]
+
+    def snapshot(self, channel: Channel) -> list[Record]:
+        """Return the current values of a channel: the last of each key, or the newest records."""
+        if not self.source.key:
+            return [record for record in self._ring if channel.takes(record.values)][-NEWEST:]
+        first = dict(channel.filters).get(self.source.fields[0])
+        parts: Iterable[dict[str, Record]] = (
+            self._latest.values()
+            if first is None
+            else (self._latest.get(value, {}) for value in sorted(first))
+        )
+        return [r for part in parts for r in part.values() if channel.takes(r.values)]
+
+    def record(self, entry: Entry) -> Record:
+        """Return the record of an older entry."""
+        return self._record(entry.place, entry.value)
+
+    def _record(self, place: Place, value: bytes) -> Record:
+        found = orjson.loads(value)
+        return Record(place, self.source.table_key(found), self.source.values(found), value)
+
+    def _keep(self, record: Record) -> None:
+        if self.source.key:
+            first = record.values.get(self.source.fields[0], "")
+            self._latest.setdefault(first, {})[record.key] = record
+
+
+def _place(record: Record) -> Place:
+    return record.place

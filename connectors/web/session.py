@@ -1,0 +1,292 @@
+"""One client: what it may, what it is subscribed to, and what waits for it; no socket."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from connectors.web import audit, frames
+from connectors.web.channels import LATEST, UnknownChannel, parse
+from connectors.web.frames import BadMessage, Record
+from connectors.web.limits import MAX_SUBSCRIPTIONS, Bucket, Limits
+from connectors.web.tokens import Access, Refused
+from state.metrics import FEED_CONFLATED, FEED_SENT, FEED_SLOW
+
+if TYPE_CHECKING:
+    from connectors.web.hub import Group, Hub
+
+UNAUTHENTICATED = 4001
+FORBIDDEN = 4003
+TOO_SLOW = 4008
+RATE = 4009
+EXPIRED = 4010
+STALLED_S = 60.0
+"""A client that takes nothing for longer is disconnected, whatever it is subscribed to."""
+
+Verify = Callable[[str], Access]
+
+
+class Outlet(Protocol):
+    """The way to the client."""
+
+    def write(self, data: bytes) -> None:
+        """Send bytes, or keep them until they can be sent."""
+
+    def waiting(self) -> int:
+        """Return how many bytes are kept."""
+
+    def close(self, code: int, reason: str) -> None:
+        """Say goodbye and hang up."""
+
+
+class Subscription:
+    """A channel as one client has it. ``begun`` once it has its snapshot or was resumed."""
+
+    __slots__ = ("accepted", "asked", "begun", "group", "pending", "session")
+
+    def __init__(self, session: Session, group: Group, asked: str) -> None:
+        self.session = session
+        self.group = group
+        self.asked = asked
+        self.accepted = False
+        self.begun = False
+        self.pending: dict[str, Record] = {}
+
+
+class Session:
+    """A client after its handshake. Not for several threads."""
+
+    def __init__(
+        self, hub: Hub, verify: Verify, limits: Limits, encoding: str, address: str, outlet: Outlet
+    ) -> None:
+        """``verify`` returns the access that a token gives, or raises Refused."""
+        self.encoding = encoding
+        self.access: Access | None = None
+        self.subscriptions: dict[str, Subscription] = {}
+        self.closed = False
+        self._hub = hub
+        self._verify = verify
+        self._limits = limits
+        self._address = address
+        self._outlet = outlet
+        self._frames: list[bytes] = []
+        self._size = 0
+        self._blocked_s: float | None = None
+        self._allowance = 0
+        self._behind = False
+        rate = limits.requests_per_second
+        self._bucket = Bucket(rate, 2 * rate, time.monotonic())
+
+    @property
+    def subject(self) -> str:
+        """Return who this is; '' before anybody knows."""
+        return self.access.subject if self.access else ""
+
+    def open(self) -> None:
+        """Greet the client."""
+        heartbeat_ms = round(self._limits.heartbeat_s * 1000)
+        self.send({"type": "hello", "version": frames.VERSION, "heartbeat_ms": heartbeat_ms})
+        self._hub.sessions.add(self)
+
+    def end(self) -> None:
+        """Forget everything; nothing is sent any more."""
+        self.closed = True
+        self._hub.sessions.discard(self)
+        for subscription in self.subscriptions.values():
+            self._hub.leave(subscription)
+        self.subscriptions.clear()
+        self._frames.clear()
+
+    def receive(self, data: bytes) -> None:
+        """Do what a message asks for, or answer why not."""
+        if not self._bucket.take(time.monotonic()):
+            self._refuse("message", "rate", "too many messages a second", RATE)
+            return
+        try:
+            self._obey(frames.parse(data, self.encoding))
+        except BadMessage as error:
+            self.error("bad-message", str(error))
+        self.flush()
+
+    def _obey(self, message: dict[str, Any]) -> None:
+        kind = message["type"]
+        if kind == "auth":
+            self.authenticate(message.get("token"))
+        elif self.access is None:
+            reason = "the first message has to be auth"
+            self._refuse("message", "unauthenticated", reason, UNAUTHENTICATED)
+        elif kind == "subscribe":
+            self._subscribe(message.get("channel"), message.get("after"))
+        elif kind == "unsubscribe":
+            self._unsubscribe(message.get("channel"))
+        else:
+            raise BadMessage("type has to be auth, subscribe or unsubscribe")
+
+    def authenticate(self, token: object) -> None:
+        """Take a token, the first or one that renews."""
+        if not isinstance(token, str):
+            raise BadMessage("token has to be text")
+        try:
+            access = self._verify(token)
+        except Refused as error:
+            self._refuse("auth", "unauthenticated", str(error), UNAUTHENTICATED)
+            return
+        if self.access is not None and (access.subject, access.rows) != (
+            self.access.subject,
+            self.access.rows,
+        ):
+            self._refuse("renew", "forbidden", "a renewal has the same sub and rows", FORBIDDEN)
+            return
+        self.admit(access)
+        for name, subscription in list(self.subscriptions.items()):
+            output = subscription.group.channel.source.output
+            if not access.may_read(output.system, output.name):
+                self._hub.leave(self.subscriptions.pop(name))
+                self._forbid(name, "the renewed token does not give it")
+
+    def admit(self, access: Access) -> None:
+        """Let the client do what ``access`` allows."""
+        audit.allowed(access.subject, self._address, "auth")
+        self.access = access
+
+    def _subscribe(self, asked: object, after: object) -> None:
+        if not isinstance(asked, str):
+            raise BadMessage("channel has to be text")
+        try:
+            channel = parse(asked)
+        except UnknownChannel as error:
+            self.error("unknown-channel", str(error), asked[:200])
+            return
+        position = frames.parse_position(after) if after is not None else None
+        access = self.access
+        output, name = channel.source.output, str(channel)
+        if access is None or not access.may_read(output.system, output.name):
+            self._forbid(name, f"the scope read:{channel.source.name} is missing")
+        elif access.rows and not set(access.rows) & set(channel.source.fields):
+            self._forbid(name, f"{channel.source.name} has none of the fields of the token's rows")
+        elif name in self.subscriptions:
+            self.error("bad-message", "subscribed already", name)
+        elif len(self.subscriptions) >= MAX_SUBSCRIPTIONS:
+            self.error("too-many", f"{MAX_SUBSCRIPTIONS} channels at the most", name)
+        else:
+            audit.allowed(self.subject, self._address, f"subscribe {name}")
+            group = self._hub.group(channel, access.rows)
+            subscription = Subscription(self, group, asked)
+            self.subscriptions[name] = subscription
+            self._hub.join(subscription, position)
+
+    def _unsubscribe(self, asked: object) -> None:
+        subscription = self.subscriptions.pop(asked, None) if isinstance(asked, str) else None
+        if subscription is None:
+            raise BadMessage("channel has to be the canonical name of a subscription")
+        self._hub.leave(subscription)
+
+    def _forbid(self, name: str, reason: str) -> None:
+        audit.refused(self.subject, self._address, f"subscribe {name}", "forbidden", reason)
+        self.error("forbidden", reason, name)
+
+    def _refuse(self, what: str, code: str, reason: str, close: int) -> None:
+        audit.refused(self.subject, self._address, what, code, reason)
+        self.error(code, reason)
+        self._close(close, reason)
+
+    def error(self, code: str, reason: str, channel: str | None = None) -> None:
+        """Answer with an error."""
+        named = {} if channel is None else {"channel": channel}
+        self.send({"type": "error", **named, "code": code, "reason": reason})
+
+    def send(self, content: dict[str, Any]) -> None:
+        """Send a message of this client's own."""
+        self.write(frames.message(self.encoding, content))
+
+    def write(self, frame: bytes) -> None:
+        """Put a frame behind what waits; `flush` sends it."""
+        if not self.closed:
+            self._frames.append(frame)
+            self._size += len(frame)
+            self._hub.dirty.add(self)
+
+    def write_asked(self, frame: bytes) -> None:
+        """Put a frame that the client asked for: it may be larger than its queue.
+
+        While it waits nothing more is read from the client, so it cannot ask again.
+        """
+        self._allowance += len(frame)
+        self.write(frame)
+
+    def deliver(self, subscription: Subscription, found: Sequence[Record], frame: bytes) -> None:
+        """Give records of a channel, for which ``frame`` was made, by the channel's policy."""
+        if not subscription.begun:
+            return
+        if subscription.group.channel.source.policy == LATEST and (
+            self._behind or self.blocked or self._full(len(frame))
+        ):
+            self._behind = True
+            before = len(subscription.pending)
+            subscription.pending.update((record.key, record) for record in found)
+            FEED_CONFLATED.inc(len(found) - (len(subscription.pending) - before))
+        elif self._full(len(frame)):
+            self._too_slow("more than feed.queue_bytes wait")
+        else:
+            self.write(frame)
+
+    def _full(self, more: int) -> bool:
+        limit = self._limits.queue_bytes + self._allowance
+        return self._outlet.waiting() + self._size + more > limit
+
+    def flush(self) -> None:
+        """Send what waits."""
+        if self._frames and not self.closed:
+            FEED_SENT.inc(len(self._frames))
+            self._outlet.write(b"".join(self._frames))
+            self._frames.clear()
+            self._size = 0
+        if self._behind and not self.blocked:
+            self.unblock()
+
+    def block(self, now_s: float) -> None:
+        """The way to the client is full."""
+        self._blocked_s = now_s
+
+    def unblock(self) -> None:
+        """The way is free: what was conflated follows."""
+        self._blocked_s = None
+        self._allowance = 0
+        self._behind = False
+        for subscription in self.subscriptions.values():
+            if subscription.pending:
+                self.write_asked(subscription.group.late(subscription))
+        self.flush()
+
+    @property
+    def blocked(self) -> bool:
+        """Return whether nothing can be sent at the moment."""
+        return self._blocked_s is not None
+
+    def heartbeat(self, frame: bytes, now_s: float, unix_s: float) -> None:
+        """Tell that we are there; disconnect who cannot be told, or may no longer be."""
+        if self.access is not None and (self.access.expires_s or unix_s) < unix_s:
+            self._refuse("stay", "expired", "the token has expired", EXPIRED)
+        elif self._blocked_s is None:
+            self.write(frame)
+        elif now_s - self._blocked_s > STALLED_S:
+            self._too_slow(f"nothing was taken for {STALLED_S:.0f} s")
+
+    def expire(self) -> None:
+        """Disconnect: the token is no longer valid."""
+        self._refuse("stay", "expired", "the token has expired", EXPIRED)
+
+    def unauthenticated(self) -> None:
+        """Disconnect: nobody has said who this is."""
+        self._refuse("auth", "unauthenticated", "no token came in time", UNAUTHENTICATED)
+
+    def _too_slow(self, reason: str) -> None:
+        FEED_SLOW.inc()
+        audit.refused(self.subject, self._address, "stay", "slow", reason)
+        self._close(TOO_SLOW, f"too slow: {reason}")
+
+    def _close(self, code: int, reason: str) -> None:
+        self.flush()
+        self.end()
+        self._outlet.close(code, reason)

@@ -1,0 +1,126 @@
+"""Reading Redis for the feed: one loop over the streams of all outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from pydantic import SecretStr
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from connectors.redis.client import TIMEOUT_SECONDS, pool
+from connectors.redis.keys import Keys, generation_key
+from connectors.redis.reader import FIRST_GENERATION
+from connectors.web.frames import Place
+from connectors.web.mirror import NEWEST, Entry, Loaded
+
+PAGE = 1_000
+"""Entries of one read of one stream."""
+
+_LOAD = """
+local stream, latest, marks = KEYS[1], KEYS[2], KEYS[3]
+local last, complete = '0-0', 1
+local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', ARGV[1])
+if redis.call('EXISTS', stream) == 1 then
+  local info = redis.call('XINFO', 'STREAM', stream)
+  local facts = {}
+  for i = 1, #info, 2 do facts[info[i]] = info[i + 1] end
+  last = facts['last-generated-id']
+  if facts['entries-added'] > #newest then complete = 0 end
+end
+return {last, complete, newest, redis.call('HVALS', latest), redis.call('HGETALL', marks)}
+"""
+_LOOK = """
+local answer = {redis.call('GET', KEYS[1]), redis.call('GET', KEYS[2])}
+for i = 3, #KEYS do
+  local last = redis.call('XREVRANGE', KEYS[i], '+', '-', 'COUNT', 1)
+  answer[i] = last[1] and last[1][1] or '0-0'
+end
+return answer
+"""
+_AFTER = """
+if #redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1]) == 0 then return false end
+return redis.call('XRANGE', KEYS[1], '(' .. ARGV[1], '+', 'COUNT', ARGV[2])
+"""
+
+
+class Look(NamedTuple):
+    """A system at one moment: what readers are to use, who wrote it, and where streams end."""
+
+    generation: int
+    lineage: str | None
+    last: dict[str, Place]
+
+
+class Tail:
+    """The feed's connections to Redis. Redis's own errors pass through."""
+
+    def __init__(self, url: SecretStr) -> None:
+        """Open nothing yet. Raises SettingsError where the URL does not parse."""
+        pool(url)
+        self._redis: Any = Redis.from_url(
+            url.get_secret_value(),
+            protocol=2,
+            socket_timeout=TIMEOUT_SECONDS,
+            socket_connect_timeout=TIMEOUT_SECONDS,
+            retry=Retry(NoBackoff(), 0),
+        )
+        self._load = self._redis.register_script(_LOAD)
+        self._look = self._redis.register_script(_LOOK)
+        self._after = self._redis.register_script(_AFTER)
+
+    async def generation(self, system: str) -> int:
+        """Return the generation that readers of a system are to use."""
+        return int(await self._redis.get(generation_key(system)) or FIRST_GENERATION)
+
+    async def look(self, keys: Keys, outputs: Sequence[str]) -> Look:
+        """Return the state of a system, taken in one moment, with the ends of its streams."""
+        names = [generation_key(keys.system), keys.lineage, *map(keys.stream, outputs)]
+        generation, lineage, *last = await self._look(keys=names)
+        ends = dict(zip(outputs, map(_place, last), strict=True))
+        return Look(
+            int(generation or FIRST_GENERATION), lineage.decode() if lineage else None, ends
+        )
+
+    async def load(self, keys: Keys, output: str) -> Loaded:
+        """Return an output as it is at one moment."""
+        names = [keys.stream(output), keys.latest(output), keys.marks]
+        last, complete, newest, latest, marks = await self._load(keys=names, args=[NEWEST])
+        pairs = zip(marks[::2], marks[1::2], strict=True)
+        counters = {}
+        for field, counter in pairs:
+            name, _, origin = field.decode().rpartition("/")
+            if name == output:
+                counters[origin] = int(counter)
+        entries = [_entry(*entry) for entry in reversed(newest)]
+        return Loaded(_place(last), bool(complete), entries, latest, counters)
+
+    async def read(self, places: Mapping[str, Place], wait_s: float) -> dict[str, list[Entry]]:
+        """Return what follows in each stream, once there is something, or after ``wait_s``."""
+        after = {stream: f"{place[0]}-{place[1]}" for stream, place in places.items()}
+        found = await self._redis.xread(after, count=PAGE, block=int(wait_s * 1000))
+        return {stream.decode(): [_entry(*entry) for entry in entries] for stream, entries in found}
+
+    async def after(self, keys: Keys, output: str, place: Place) -> list[Entry] | None:
+        """Return up to PAGE entries behind one, None where Redis does not hold that one."""
+        arguments: list[str | int] = [f"{place[0]}-{place[1]}", PAGE]
+        found = await self._after(keys=[keys.stream(output)], args=arguments)
+        return None if found is None else [_entry(*entry) for entry in found]
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._redis.aclose()
+
+
+def _entry(stream_id: bytes, fields: Any) -> Entry:
+    pairs = (
+        fields if isinstance(fields, dict) else dict(zip(fields[::2], fields[1::2], strict=True))
+    )
+    return Entry(_place(stream_id), pairs[b"origin"].decode(), int(pairs[b"counter"]), pairs[b"v"])
+
+
+def _place(stream_id: bytes) -> Place:
+    milliseconds, _, sequence = stream_id.partition(b"-")
+    return int(milliseconds), int(sequence)

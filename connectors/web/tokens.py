@@ -1,0 +1,156 @@
+"""Who a token says that its bearer is, and what he may.
+
+JSON Web Tokens (RFC 7519) signed with a key of a JSON Web Key Set (RFC 7517); best practice is
+RFC 8725: the algorithms are named here, not by the token, and only such with public keys.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+from joserfc import errors, jwt
+from joserfc.jwk import KeySet
+
+from state.errors import SettingsError
+
+ALGORITHMS = ("EdDSA", "ES256", "RS256")
+MAX_TOKEN = 16_384
+"""Characters that a token may have."""
+LOOK_SECONDS = 1.0
+"""How often the file of keys is looked at."""
+
+# joserfc says at each use that RFC 9864 prefers the name Ed25519; tokens of today say EdDSA.
+warnings.filterwarnings("ignore", message="EdDSA is deprecated", module="joserfc")
+
+
+class Refused(Exception):
+    """A token that is not taken; args: (reason,), which never holds any part of it."""
+
+
+@dataclass(frozen=True)
+class Access:
+    """What one subject may.
+
+    ``scopes`` are words such as ``read:market.bars``; ``rows`` limit records by the values of
+    a field; ``expires_s`` is Unix time, None for never.
+    """
+
+    subject: str
+    scopes: frozenset[str]
+    rows: Mapping[str, frozenset[str]]
+    expires_s: float | None
+
+    def may(self, scope: str) -> bool:
+        """Return whether the scope was given as it is, or all are."""
+        return "*" in self.scopes or scope in self.scopes
+
+    def may_read(self, system: str, output: str) -> bool:
+        """Return whether ``read:<system>.<output>`` was given; ``*`` stands for either part."""
+        names = (f"{s}.{o}" for s in (system, "*") for o in (output, "*"))
+        return "*" in self.scopes or any(f"read:{name}" in self.scopes for name in names)
+
+
+ANYONE = Access("anyone", frozenset({"*"}), {}, None)
+"""Everybody, where there is no authentication."""
+
+
+class Tokens:
+    """Verifies tokens by the keys of a file, which is read again when it changes."""
+
+    def __init__(self, jwks: Path, audience: str, issuer: str = "") -> None:
+        """Read the keys. Raises SettingsError where the file cannot be used."""
+        self._path = jwks
+        self._audience = audience
+        self._issuer = issuer
+        self._lock = threading.Lock()
+        self._looked_s = time.monotonic()
+        self._stamp = self._stamped()
+        self._keys = _load(jwks)
+
+    def verify(self, token: str, now_s: float) -> Access:
+        """Return what the bearer of a token may at ``now_s`` (Unix time). Raises Refused."""
+        if len(token) > MAX_TOKEN:
+            raise Refused("the token is too long")
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                found = jwt.decode(token, self._current(), algorithms=list(ALGORITHMS))
+        except (errors.JoseError, ValueError, KeyError, TypeError) as error:
+            raise Refused(f"the token cannot be verified ({_name(error)})") from None
+        return self._judge(found.claims, now_s)
+
+    def _judge(self, claims: dict[str, Any], now_s: float) -> Access:
+        expires = claims.get("exp")
+        if not isinstance(expires, int | float) or isinstance(expires, bool):
+            raise Refused("the token has no exp")
+        if expires <= now_s:
+            raise Refused("the token has expired")
+        begins = claims.get("nbf", 0)
+        if not isinstance(begins, int | float) or begins > now_s:
+            raise Refused("the token is not valid yet")
+        audience = claims.get("aud")
+        if self._audience not in (audience if isinstance(audience, list) else [audience]):
+            raise Refused("the token is for another audience")
+        if self._issuer and claims.get("iss") != self._issuer:
+            raise Refused("the token is of another issuer")
+        subject, scope = claims.get("sub", ""), claims.get("scope", "")
+        if not isinstance(subject, str) or not isinstance(scope, str):
+            raise Refused("sub and scope have to be text")
+        # The star of `ANYONE` is no word of a token.
+        scopes = frozenset(scope.split()) - {"*"}
+        return Access(subject, scopes, _rows(claims.get("rows", {})), float(expires))
+
+    def _current(self) -> KeySet:
+        """Return the keys, read again where the file has changed; the old ones if it is broken."""
+        with self._lock:
+            now = time.monotonic()
+            if now - self._looked_s >= LOOK_SECONDS:
+                self._looked_s = now
+                stamp = self._stamped()
+                if stamp != self._stamp and stamp is not None:
+                    try:
+                        self._keys = _load(self._path)
+                    except SettingsError:
+                        return self._keys  # half written: looked at again in a second
+                    self._stamp = stamp
+            return self._keys
+
+    def _stamped(self) -> tuple[int, int, int] | None:
+        try:
+            found = self._path.stat()
+        except OSError:
+            return None
+        return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def _load(path: Path) -> KeySet:
+    try:
+        content = orjson.loads(path.read_bytes())
+        if any("d" in key or key["kty"] == "oct" for key in content["keys"]):
+            raise SettingsError(f"{path} holds a secret key: keep only the public ones there")
+        return KeySet.import_key_set(content)
+    except OSError as error:
+        raise SettingsError(f"cannot read feed.jwks {path}: {error.strerror}") from None
+    except (errors.JoseError, ValueError, KeyError, TypeError):
+        raise SettingsError(f"feed.jwks {path} is no JSON Web Key Set") from None
+
+
+def _rows(rows: object) -> dict[str, frozenset[str]]:
+    good = isinstance(rows, dict) and all(
+        isinstance(values, list) and all(isinstance(value, str) for value in values)
+        for values in rows.values()
+    )
+    if not isinstance(rows, dict) or not good:
+        raise Refused("rows has to be an object of lists of texts")
+    return {name: frozenset(values) for name, values in rows.items()}
+
+
+def _name(error: Exception) -> str:
+    return error.error if isinstance(error, errors.JoseError) else "malformed"

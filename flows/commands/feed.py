@@ -1,0 +1,24 @@
+"""``headrace feed``: WebSocket, REST and the page, until it is told to stop."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+
+from flows import config, gateway, logs
+from flows.config import add_config_argument, load_settings
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare --config and --debug."""
+    parser.add_argument("--debug", action="store_true", help="log tracebacks too")
+    add_config_argument(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve; SIGTERM and SIGINT say goodbye to the clients and end it."""
+    settings = load_settings(args.config)
+    logs.set_up(sys.stderr, config.secrets(settings), debug=args.debug, who="feed ")
+    asyncio.run(gateway.serve(settings, lambda url: print(f"feed: {url}", flush=True)))
+    return 0

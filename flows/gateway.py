@@ -1,0 +1,67 @@
+"""The feed as a whole: hub, access, REST app and server, made of the settings."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+
+from starlette.applications import Starlette
+
+from connectors.web.connection import Gate
+from connectors.web.hub import Hub
+from connectors.web.limits import Limits
+from connectors.web.rest import app as rest
+from connectors.web.server import listen, server
+from connectors.web.tail import Tail
+from connectors.web.tokens import Tokens
+from flows.settings import Settings
+from state.clock import NS
+
+LOG = logging.getLogger("headrace.feed")
+
+
+def limits(settings: Settings) -> Limits:
+    """Return the bounds of the [feed] settings."""
+    feed = settings.feed
+    return Limits(
+        queue_bytes=feed.queue_bytes,
+        message_bytes=feed.message_bytes,
+        clients=feed.clients,
+        connections_per_second=feed.connections_per_second,
+        requests_per_second=feed.requests_per_second,
+        header_timeout_s=feed.header_timeout / NS,
+        heartbeat_s=feed.heartbeat / NS,
+    )
+
+
+def make_app(_settings: Settings, _gate: Gate) -> Starlette:
+    """Return the app that answers everything but WebSocket, on the same port."""
+    return rest.make_app()
+
+
+async def serve(settings: Settings, ready: Callable[[str], None] = LOG.info) -> None:
+    """Serve until SIGTERM or SIGINT. ``ready`` is told the address once we listen.
+
+    Raises Misuse where the settings cannot be served, SettingsError where the keys or the URL
+    of Redis cannot be used.
+    """
+    feed = settings.feed
+    tokens = Tokens(feed.jwks, feed.audience, feed.issuer) if feed.jwks else None
+    tail = Tail(settings.redis.url)
+    hub = Hub(tail, feed.heartbeat / NS)
+    gate = Gate(hub, tokens, limits(settings), feed.origins)
+    made = server(make_app(settings, gate), gate, feed.tls_certificate, feed.tls_key)
+    sock = listen(feed.host, feed.port, guarded=tokens is not None)
+    following = asyncio.create_task(hub.run())
+    # A hub that fails is a fault of ours: then nothing is served that would never change.
+    following.add_done_callback(lambda _: setattr(made, "should_exit", True))
+    ready(f"{'https' if feed.tls_key else 'http'}://{feed.host}:{sock.getsockname()[1]}")
+    try:
+        await made.serve(sockets=[sock])
+    finally:
+        following.cancel()
+        with suppress(asyncio.CancelledError):
+            await following
+        await tail.close()
