@@ -146,5 +146,20 @@ def _until(consumer: Consumer, ends: dict[int, int]) -> Iterator[Message]:
                     del left[partition]
 
 
+def content(letter: Letter) -> dict[str, str | None]:
+    """Return a letter's key and value as text; None for what is missing or was left out."""
+    return {"key": _text(letter.key), "value": _text(letter.value)}
+
+
+def _text(value: bytes | None) -> str | None:
+    """Return UTF-8 text, or ``hex:…`` where it is none; None stays None."""
+    if value is None:
+        return None
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return f"hex:{value.hex()}"
+
+
 def _bytes(value: str | bytes | None) -> bytes:
     return value.encode() if isinstance(value, str) else value or b""

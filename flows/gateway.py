@@ -7,15 +7,14 @@ import logging
 from collections.abc import Callable
 from contextlib import suppress
 
-from starlette.applications import Starlette
-
 from connectors.web.connection import Gate
 from connectors.web.hub import Hub
 from connectors.web.limits import Limits
-from connectors.web.rest import app as rest
+from connectors.web.rest.app import make_app
 from connectors.web.server import listen, server
 from connectors.web.tail import Tail
 from connectors.web.tokens import Tokens
+from flows.rest import rest_parts
 from flows.settings import Settings
 from state.clock import NS
 
@@ -36,11 +35,6 @@ def limits(settings: Settings) -> Limits:
     )
 
 
-def make_app(_settings: Settings, _gate: Gate) -> Starlette:
-    """Return the app that answers everything but WebSocket, on the same port."""
-    return rest.make_app()
-
-
 async def serve(settings: Settings, ready: Callable[[str], None] = LOG.info) -> None:
     """Serve until SIGTERM or SIGINT. ``ready`` is told the address once we listen.
 
@@ -51,8 +45,10 @@ async def serve(settings: Settings, ready: Callable[[str], None] = LOG.info) -> 
     tokens = Tokens(feed.jwks, feed.audience, feed.issuer) if feed.jwks else None
     tail = Tail(settings.redis.url)
     hub = Hub(tail, feed.heartbeat / NS)
-    gate = Gate(hub, tokens, limits(settings), feed.origins)
-    made = server(make_app(settings, gate), gate, feed.tls_certificate, feed.tls_key)
+    bounds = limits(settings)
+    gate = Gate(hub, tokens, bounds, feed.origins)
+    parts = rest_parts(settings, tokens, bounds)
+    made = server(make_app(parts), gate, feed.tls_certificate, feed.tls_key)
     sock = listen(feed.host, feed.port, guarded=tokens is not None)
     following = asyncio.create_task(hub.run())
     # A hub that fails is a fault of ours: then nothing is served that would never change.
@@ -65,3 +61,4 @@ async def serve(settings: Settings, ready: Callable[[str], None] = LOG.info) -> 
         with suppress(asyncio.CancelledError):
             await following
         await tail.close()
+        parts.close()

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import orjson
 
 from flows.config import add_config_argument, load_settings
-from flows.dead import Letter, read, send_again
+from flows.dead import Letter, content, read, send_again
 from flows.live import cluster_of
 from flows.systems import output_topic
 from state.clock import NS
@@ -63,22 +63,12 @@ def _line(args: argparse.Namespace, letter: Letter) -> str:
 
 
 def _whole(args: argparse.Namespace, letter: Letter) -> str:
-    content = {"key": _text(letter.key), "value": _text(letter.value)}
+    texts = content(letter)
     if args.json:
-        return orjson.dumps(letter.facts() | content).decode()
-    value = content["value"]
+        return orjson.dumps(letter.facts() | texts).decode()
+    value = texts["value"]
     shown = f"left out, {letter.length:,} bytes" if value is None else value
-    return f"{_line(args, letter)}\n  key    {content['key']}\n  value  {shown}"
-
-
-def _text(value: bytes | None) -> str | None:
-    """Return UTF-8 text, or ``hex:…`` where it is none; None stays None."""
-    if value is None:
-        return None
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        return f"hex:{value.hex()}"
+    return f"{_line(args, letter)}\n  key    {texts['key']}\n  value  {shown}"
 
 
 def _retry(args: argparse.Namespace, letters: list[Letter]) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
+from pathlib import Path
 
 import anyio
 from starlette.applications import Starlette
@@ -19,6 +20,7 @@ from connectors.web.rest.access import access_of
 from connectors.web.rest.middleware import Guard, read_body
 from connectors.web.rest.openapi import document, to_text
 from connectors.web.rest.operation import Call, Operation, parse
+from connectors.web.rest.pages import PAGE
 from connectors.web.rest.pages import routes as page_routes
 from connectors.web.rest.parts import Parts
 from connectors.web.rest.problems import Problem, answer
@@ -51,7 +53,7 @@ OPERATIONS: tuple[Operation, ...] = (
 OPENAPI = to_text(document(OPERATIONS))
 
 
-def make_app(parts: Parts) -> Starlette:
+def make_app(parts: Parts, page: Path = PAGE) -> Starlette:
     """Return the application; nothing is asked of a server before a request needs it."""
     by_path: defaultdict[str, dict[str, Operation]] = defaultdict(dict)
     for operation in OPERATIONS:
@@ -61,7 +63,7 @@ def make_app(parts: Parts) -> Starlette:
         for path, methods in by_path.items()
     ]
     return Starlette(
-        routes=[*served, *page_routes()],
+        routes=[*served, *page_routes(page)],
         middleware=[
             Middleware(Guard, origins=parts.origins, authenticated=parts.tokens is not None)
         ],

@@ -16,8 +16,6 @@ from connectors.web.rest.problems import Problem
 from connectors.web.rest.tables import EventTable
 from state.errors import BadRecord, OutOfRange
 
-MAX_AHEAD_NS = 5_000_000_000
-"""By how much an event's time may be ahead of now; see market.max_ahead."""
 SCOPE = "write:portfolios"
 FIELDS = {
     "market.portfolios": ("portfolio",),
@@ -73,7 +71,7 @@ async def _now(call: Call, topic: str, table: EventTable) -> Response:
 async def _post(call: Call, topic: str, kind: str) -> Response:
     admit(call, SCOPE, FIELDS[topic])
     now_ns = call.parts.now_ns()
-    event = checked(event_fields(call, kind, now_ns), now_ns)
+    event = checked(event_fields(call, kind, now_ns), now_ns + call.parts.max_ahead_ns)
     if not rows_seen(call.access, [event], FIELDS[topic]):
         raise Problem(403, "the token's rows do not include this one", "portfolio")
     return await produce(call, topic, event["portfolio"], event)
@@ -98,11 +96,11 @@ def event_fields(call: Call, kind: str, now_ns: int) -> dict[str, Any]:
     return fields
 
 
-def checked(fields: dict[str, Any], now_ns: int) -> dict[str, Any]:
+def checked(fields: dict[str, Any], latest_ns: int) -> dict[str, Any]:
     """Return an event with the same rules as the flow that will read it. Raises Problem 400."""
     try:
         event = event_of(fields)
-        if event["ts_ns"] > now_ns + MAX_AHEAD_NS:
+        if event["ts_ns"] > latest_ns:
             raise OutOfRange("ts_ns: is too far ahead of now")
     except BadRecord as error:
         field, _, said = str(error).partition(": ")

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from importlib.resources import files
 from pathlib import Path
 
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from connectors.web.rest.answers import REVALIDATED
-from connectors.web.rest.problems import Problem
 
 PAGE = Path(__file__).parents[1] / "page"
 PLOTLY = Path(str(files("plotly") / "package_data" / "plotly.min.js"))
@@ -32,23 +31,17 @@ class _Files(StaticFiles):
         return response
 
 
-async def _index(_: Request) -> Response:
-    return _file(PAGE / "index.html", "text/html")
-
-
-async def _plotly(_: Request) -> Response:
-    return _file(PLOTLY, "text/javascript")
-
-
-def _file(path: Path, media_type: str) -> Response:
-    if not path.is_file():
-        raise Problem(404)
-    return FileResponse(path, media_type=media_type, headers={"Cache-Control": REVALIDATED})
-
-
 def routes(page: Path = PAGE) -> Iterable[BaseRoute]:
     """Return the routes of /, /static/plotly.min.js and /static/*."""
-    yield Route("/", _index, methods=["GET"])
-    yield Route("/static/plotly.min.js", _plotly, methods=["GET"])
-    if page.is_dir():
-        yield Mount("/static", _Files(directory=page))
+    yield Route("/", _one(page / "index.html"), methods=["GET"])
+    yield Route("/static/plotly.min.js", _one(PLOTLY), methods=["GET"])
+    yield Mount("/static", _Files(directory=page, check_dir=False))
+
+
+def _one(path: Path) -> Callable[[Request], Awaitable[Response]]:
+    directory = _Files(directory=path.parent, check_dir=False)
+
+    async def serve(request: Request) -> Response:
+        return await directory.get_response(path.name, request.scope)
+
+    return serve

@@ -38,6 +38,8 @@ class Parts:
     producing: Producing
     portfolios: EventTable
     positions: EventTable
+    max_ahead_ns: int
+    """By how much an event's time may be ahead of now, as in the flow that reads it."""
     dead: DeadLetters
     recordings: Callable[[], Sequence[dict[str, Any]]]
     """Blocks. ``name`` and ``bytes`` of each, and its ``topics`` or the ``error``."""
@@ -50,3 +52,11 @@ class Parts:
     buckets: Buckets
     """Requests, by address and subject."""
     now_ns: Callable[[], int]
+
+    def close(self) -> None:
+        """Close what was opened; messages under way are waited for."""
+        self.producing.close()
+        self.portfolios.close()
+        self.positions.close()
+        self.history.close()
+        self.redis.close()

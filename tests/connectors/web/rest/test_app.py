@@ -1,0 +1,247 @@
+"""What holds for every route: problems, access, headers, limits; no server behind it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import socket
+
+import pytest
+
+from connectors.web.limits import Limits
+from connectors.web.rest.app import OPERATIONS
+from connectors.web.rest.middleware import SECURITY
+from tests.connectors.web.rest.rig import Issuer, problem, serving, settings
+
+VALUES = {
+    "system": "market",
+    "output": "bars",
+    "topic": "market.ticks",
+    "partition": "0",
+    "offset": "1",
+    "sequence": "0",
+}
+CLOSED = [operation for operation in OPERATIONS if not operation.open]
+
+
+def name(operation) -> str:
+    return f"{operation.method} {operation.path}"
+
+
+def path(operation) -> str:
+    return operation.path.format(**VALUES)
+
+
+@pytest.fixture(scope="module")
+def issuer(tmp_path_factory):
+    return Issuer(tmp_path_factory.mktemp("keys"))
+
+
+@pytest.fixture(scope="module")
+def guarded(issuer):
+    with serving(settings(), issuer.tokens) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    """A page's directory, beside a file that is nobody's business and is linked to."""
+    directory = tmp_path_factory.mktemp("pages")
+    (directory / "secret.txt").write_text("nobody's business")
+    page = directory / "page"
+    (page / "parts").mkdir(parents=True)
+    (page / "index.html").write_text("<!doctype html><title>page</title>")
+    (page / "parts" / "feed.js").write_text("export const x = 1;")
+    (page / "link.txt").symlink_to(directory / "secret.txt")
+    return page
+
+
+@pytest.fixture(scope="module")
+def anyone(page):
+    with serving(settings(), page=page) as client:
+        yield client
+
+
+def test_a_path_that_is_not_there_is_a_problem(anyone):
+    problem(anyone.get("/api/v1/nothing"), 404)
+    problem(anyone.get("/api/v1/latest/market/nothing"), 404, "output")
+    problem(anyone.get("/api/v1/latest/nothing/bars"), 404, "system")
+    problem(anyone.get("/api/v1/latest/trading/bars"), 404, "output")
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS", "POST"])
+def test_a_method_that_is_not_there_names_those_that_are(anyone, method):
+    answer = anyone.request(method, "/api/v1/recordings")
+    problem(answer, 405)
+    assert set(answer.headers["allow"].split(", ")) == {"GET", "HEAD"}
+
+
+@pytest.mark.parametrize("operation", CLOSED, ids=name)
+def test_no_route_is_served_without_a_token(guarded, operation):
+    answer = guarded.request(operation.method, path(operation))
+    problem(answer, 401)
+    assert answer.headers["www-authenticate"].startswith("Bearer ")
+
+
+@pytest.mark.parametrize("operation", CLOSED, ids=name)
+def test_no_route_is_served_with_scopes_of_others(guarded, issuer, operation):
+    header = issuer.header("read:market.nothing write:nothing")
+    answer = guarded.request(operation.method, path(operation), headers=header)
+    problem(answer, 403)
+    assert 'error="insufficient_scope"' in answer.headers["www-authenticate"]
+
+
+@pytest.mark.parametrize("operation", CLOSED, ids=name)
+def test_no_route_is_served_to_rows_that_it_does_not_have(guarded, issuer, operation):
+    scopes = "read:*.* write:portfolios control dead:read dead:retry health recordings"
+    header = issuer.header(scopes, rows={"tenant": ["acme"]})
+    problem(guarded.request(operation.method, path(operation), headers=header), 403)
+
+
+def test_a_token_that_has_expired_or_was_altered_is_refused(guarded, issuer):
+    good = issuer.header("recordings")
+    assert guarded.get("/api/v1/recordings", headers=good).status_code == 200
+    for header in (
+        issuer.header("recordings", seconds=-1),
+        issuer.header("recordings", aud="other"),
+        {"Authorization": good["Authorization"][:-6] + "AAAAAA"},
+        {"Authorization": "Bearer x"},
+        {"Authorization": "Basic YTpi"},
+    ):
+        answer = guarded.get("/api/v1/recordings", headers=header)
+        assert header["Authorization"][7:] not in json.dumps(problem(answer, 401))
+
+
+def test_access_is_logged_without_the_token(guarded, issuer, caplog):
+    caplog.set_level(logging.INFO, "headrace.access")
+    header = issuer.header("recordings")
+    guarded.get("/api/v1/recordings", headers=header)
+    guarded.get("/api/v1/health", headers=header)
+    lines = [r.getMessage() for r in caplog.records if r.name == "headrace.access"]
+    granted, refused = (json.loads(line) for line in lines)
+    assert (granted["sub"], granted["allowed"]) == ("ann", True)
+    assert granted["what"] == "GET /api/v1/recordings"
+    assert (refused["sub"], refused["allowed"]) == ("ann", False)
+    assert not any(header["Authorization"][7:] in line for line in lines)
+
+
+def test_every_answer_has_the_security_headers(anyone):
+    for asked in ("/", "/live", "/nothing", "/api/v1/recordings", "/static/plotly.min.js"):
+        answer = anyone.get(asked)
+        for header, value in SECURITY.items():
+            assert answer.headers[header] == value, asked
+    assert "frame-ancestors 'none'" in SECURITY["Content-Security-Policy"]
+    assert "'unsafe-inline'" not in SECURITY["Content-Security-Policy"].partition("style-src")[0]
+
+
+def test_pages_of_other_origins_may_not_write(anyone):
+    asked = {"account": "*"}
+    answer = anyone.post(
+        "/api/v1/trading/kill", json=asked, headers={"Origin": "https://elsewhere.example"}
+    )
+    problem(answer, 403, "Origin")
+
+
+def test_a_page_that_the_settings_name_may_write():
+    with serving(settings(origins=("https://desk.example",))) as client:
+        headers = {"Origin": "https://desk.example"}
+        problem(client.post("/api/v1/trading/kill", json={}, headers=headers), 400, "account")
+
+
+def test_without_authentication_only_loopback_names_are_served(anyone, guarded, issuer):
+    headers = {"Host": "rebound.example"}
+    problem(anyone.get("/api/v1/recordings", headers=headers), 403, "Host")
+    good = issuer.header("recordings") | headers
+    assert guarded.get("/api/v1/recordings", headers=good).status_code == 200
+
+
+def test_a_body_that_is_too_large_is_not_read(anyone):
+    limit = Limits().message_bytes
+    answer = anyone.post("/api/v1/portfolios", content=b"x" * (limit + 1))
+    assert str(limit) in problem(answer, 413)["detail"]
+
+    def pieces():
+        for _ in range(limit // 1024 + 1):
+            yield b"x" * 1024
+
+    problem(anyone.post("/api/v1/portfolios", content=pieces()), 413)
+
+
+def test_a_client_that_asks_too_often_is_told_so():
+    with serving(settings(), limits=Limits(requests_per_second=5)) as client:
+        answers = [client.get("/api/v1/recordings") for _ in range(12)]
+        assert [a.status_code for a in answers[:5]] == [200] * 5
+        late = next(a for a in answers if a.status_code != 200)
+        problem(late, 429)
+        assert late.headers["retry-after"] == "1"
+        assert client.get("/live").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        b"/static/../secret.txt",
+        b"/static/%2e%2e/secret.txt",
+        b"/static/..%2fsecret.txt",
+        b"/static/parts/../../secret.txt",
+        b"/static/..\\secret.txt",
+        b"/static/link.txt",
+        b"/static/%00",
+        b"/static//etc/passwd",
+        b"/static/%2fetc%2fpasswd",
+        b"/static/parts",
+    ],
+)
+def test_no_path_leads_out_of_the_static_files(anyone, asked):
+    url = anyone.base_url
+    with socket.create_connection((url.host, url.port), timeout=5) as raw:  # sent as it is
+        raw.sendall(b"GET %b HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n" % asked)
+        answer = b"".join(iter(lambda: raw.recv(65536), b""))
+    assert answer.startswith(b"HTTP/1.1 404 "), answer[:200]
+    assert b"application/problem+json" in answer
+    assert b"nobody's business" not in answer
+
+
+def test_the_page_and_its_files_are_served_and_revalidated(anyone):
+    for asked, kind in (("/", "text/html"), ("/static/parts/feed.js", "text/javascript")):
+        answer = anyone.get(asked)
+        assert answer.status_code == 200
+        assert answer.headers["content-type"].startswith(kind)
+        assert answer.headers["cache-control"] == "private, no-cache"
+        again = anyone.get(asked, headers={"If-None-Match": answer.headers["etag"]})
+        assert again.status_code == 304
+
+
+def test_plotly_is_served_and_revalidated(anyone):
+    answer = anyone.get("/static/plotly.min.js")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/javascript")
+    assert b"plotly.js" in answer.content[:200]
+    again = anyone.get("/static/plotly.min.js", headers={"If-None-Match": answer.headers["etag"]})
+    assert again.status_code == 304
+
+
+def test_a_parameter_that_is_unknown_or_there_twice_is_named(anyone):
+    problem(anyone.get("/api/v1/recordings?x=1"), 400, "x")
+    problem(anyone.get("/api/v1/latest/market/bars?symbol=A&symbol=B"), 400, "symbol")
+    problem(anyone.get("/api/v1/dead/market?limit=0"), 400, "limit")
+    problem(anyone.get("/api/v1/dead/market?limit=many"), 400, "limit")
+
+
+def test_what_needs_a_server_that_is_down_says_which(anyone):
+    for asked, server in (
+        ("/api/v1/latest/market/bars", "Redis"),
+        ("/api/v1/trading/state", "Redis"),
+        ("/ready", "Redis"),
+        ("/api/v1/history/market/bars", "PostgreSQL"),
+    ):
+        answer = anyone.get(asked)
+        assert server in problem(answer, 503)["detail"]
+        assert answer.headers["retry-after"]
+    assert anyone.get("/live").json() == {"live": True}
+
+
+def test_head_is_answered_like_get_without_a_body(anyone):
+    answer = anyone.head("/api/v1/recordings")
+    assert answer.status_code == 200
+    assert answer.content == b""
