@@ -31,7 +31,7 @@ def _known() -> dict[str, set[str]]:
     for metric in vars(metrics).values():
         if isinstance(metric, MetricWrapperBase):
             described = next(iter(metric.describe()))
-            labels = set(metric._labelnames)  # noqa: SLF001  # there is no public way
+            labels = set(metric._labelnames)  # there is no public way
             endings = {
                 "counter": ["_total"],
                 "gauge": [""],

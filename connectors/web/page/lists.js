@@ -29,7 +29,7 @@ export class SignalList {
       { title: "Move", number: true, text: (row) => signedPercent(row.value) },
       { title: "Forecast", number: true, text: (row) => signedPercent(row.threshold) },
     ], { key: (row) => row.id, empty: "No move has exceeded its forecast yet.", cap: SIGNALS_SHOWN });
-    this.node = card("Signals", { tools: [what.field] }, this.table.node);
+    this.node = card("Signals", { tools: [what.field], span: true }, this.table.node);
     this.changed = paced(() => this.draw(), DRAW_MS);
     const taken = (rows) => {
       this.ring.add(rows);
@@ -55,7 +55,7 @@ export class FeatureList {
     this.table = new Table("Features of the symbol", [
       { title: "Feature", text: (row) => row.kind },
       { title: "Value", number: true, text: (row) => figure(row.value) },
-      { title: "As of (UTC)", number: true, text: (row) => clock(toMs(row.ts_ns)) },
+      { title: "As of", number: true, text: (row) => clock(toMs(row.ts_ns)) },
     ], { key: (row) => row.kind, empty: "No features: market.signals.kinds names which are made." });
     this.node = card("Features", {}, this.table.node);
     this.changed = paced(() => this.draw(), DRAW_MS);

@@ -28,7 +28,7 @@ export class Market {
     panel.append(this.note, el("div", { class: "grid" },
       this.price.node,
       el("div", { class: "stack" }, this.trading.node, this.features.node),
-      this.portfolio.node,
+      this.portfolio.node, this.portfolio.targetNode,
       this.signals.node));
     this.look();
   }

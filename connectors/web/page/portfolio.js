@@ -41,7 +41,7 @@ class Shares {
     const total = rows.reduce((sum, row) => sum + row.value, 0);
     for (const row of rows) row.share = total === 0 ? null : row.value / total;
     this.table.draw(rows);
-    this.host.hidden = rows.length === 0;
+    this.host.parentElement.hidden = rows.length === 0;
     setText(this.rest, rows.length > BARS ? `The largest ${BARS} of ${rows.length}.` : "");
     const shown = rows.slice(0, BARS);
     if (shown.length === 0) return;
@@ -66,10 +66,9 @@ export class PortfolioCards {
     this.targets = new Shares("target weights", "Weight",
       "No target weights: they come of daily risk with market.targets.");
     this.target = el("p", { class: "note" });
-    this.node = el("div", { class: "columns" },
-      card("Portfolio risk", { tools: [picker, this.choice.field] },
-        this.figures.node, this.components.node),
-      card("Target weights", {}, this.target, this.targets.node));
+    this.node = card("Portfolio risk", { tools: [picker, this.choice.field] },
+      this.figures.node, this.components.node);
+    this.targetNode = card("Target weights", {}, this.target, this.targets.node);
     this.changed = paced(() => this.draw(), DRAW_MS);
   }
 

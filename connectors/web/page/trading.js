@@ -27,7 +27,7 @@ export class TradingCard {
     this.table = new Table("Trading state by account", [
       { title: "Account", text: (row) => named(row.account) },
       { title: "State", text: (row) => this.stateOf(row), tone: (row) => this.toneOf(row) },
-      { title: "Why", text: (row) => this.why(row), hint: (row) => `told ${dateTime(toMs(row.ts_ns))}` },
+      { title: "Why", wrap: true, text: (row) => this.why(row), hint: (row) => `told ${dateTime(toMs(row.ts_ns))}` },
       { title: "Switch", node: (row) => this.buttons(row.account) },
     ], {
       key: (row) => row.account,

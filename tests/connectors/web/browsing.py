@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_pla
 
 from flows.demo import Child, World, simulated, world
 from flows.demo_ticks import SYMBOLS, Feed
+from tests.flows.runs import eventually
 
 CHROMIUM = Path("/usr/bin/chromium")
 ARGUMENTS = [
@@ -77,7 +78,8 @@ class Visit:
 
     def until(self, script: str, seconds: float = PATIENCE_MS / 1000) -> None:
         """Wait until an expression of JavaScript is true."""
-        self.page.wait_for_function(script, timeout=seconds * 1000, polling=100)
+        # Not wait_for_function: the page's policy forbids what evaluates texts inside of it.
+        eventually(lambda: self.page.evaluate(script), seconds)
 
 
 def require_chromium() -> None:

@@ -205,7 +205,8 @@ def test_memory_is_bounded_and_times_keep_every_digit(opened):
       const ring = new Ring(100, "ts_ns");
       const latest = new Latest(10, (row) => row.id);
       for (let i = 0; i < 5000; i += 1) {
-        const row = { id: `r${i}`, ts_ns: `17000000000000${String((i * 7919) % 10007).padStart(5, "0")}` };
+        const digits = String((i * 7919) % 10007).padStart(5, "0");
+        const row = { id: `r${i}`, ts_ns: `17000000000000${digits}` };
         ring.add([row, row]);
         latest.add([row]);
       }
