@@ -1,0 +1,174 @@
+"""Portfolios, positions and the kill switch: through a real Kafka."""
+
+from __future__ import annotations
+
+import time
+import uuid
+
+import orjson
+import pytest
+from confluent_kafka import Consumer, TopicPartition
+
+from connectors.kafka.topics import ensure_topics, watermarks
+from connectors.market.events import event_of
+from flows.live import cluster_of
+from flows.settings import Settings
+from operators.market.controls.controls import Controls
+from operators.market.controls.entries import Entry
+from state.records import Coordinates
+from tests.connectors.web.rest.rig import Issuer, problem, serving, settings
+
+TOPICS = ("market.portfolios", "market.positions", "market.control")
+
+
+@pytest.fixture(scope="module")
+def given(kafka):
+    found = settings(bootstrap=kafka.bootstrap)
+    ensure_topics(cluster_of(found.kafka), dict.fromkeys(TOPICS, 1), {"retention.ms": "-1"})
+    return found
+
+
+@pytest.fixture(scope="module")
+def feed(given):
+    with serving(given) as client:
+        yield client
+
+
+def message(given: Settings, told: dict):
+    """Return the message at the coordinates that an answer tells."""
+    consumer = Consumer({"bootstrap.servers": given.kafka.bootstrap, "group.id": "t"})
+    consumer.assign([TopicPartition(told["topic"], told["partition"], told["offset"])])
+    found = consumer.poll(20)
+    consumer.close()
+    assert found is not None
+    assert (found.offset(), found.partition()) == (told["offset"], told["partition"])
+    return found.key(), orjson.loads(found.value())
+
+
+def name() -> str:
+    return f"p{uuid.uuid4().hex[:8]}"
+
+
+def test_a_portfolio_is_in_kafka_when_it_is_answered(feed, given):
+    book = name()
+    answer = feed.post(
+        "/api/v1/portfolios", json={"portfolio": book, "weights": {"IBM": 0.5}, "ts_ns": "17"}
+    )
+    assert answer.status_code == 202
+    told = answer.json()
+    assert (told["topic"], told["ts_ns"]) == ("market.portfolios", "17")
+    high = watermarks(cluster_of(given.kafka), told["topic"])[told["partition"]][1]
+    assert high == told["offset"] + 1
+    key, event = message(given, told)
+    assert key == book.encode()
+    assert event == event_of(event)
+    assert (event["type"], event["ts_ns"], event["weights"]) == ("portfolio", 17, {"IBM": 0.5})
+
+
+def test_what_was_answered_is_seen_at_once(feed):
+    book = name()
+    before = time.time_ns()
+    feed.post("/api/v1/portfolios", json={"portfolio": book, "weights": {"IBM": 1.0}})
+    mine = [r for r in feed.get("/api/v1/portfolios").json()["records"] if r["portfolio"] == book]
+    (found,) = mine
+    assert before <= int(found["ts_ns"]) <= time.time_ns()
+    assert (found["weights"], found["value"], found["rebalance"]) == ({"IBM": 1.0}, 1.0, "daily")
+    feed.post("/api/v1/portfolios", json={"portfolio": book, "weights": {}})
+    now = feed.get("/api/v1/portfolios").json()["records"]
+    assert book not in [r["portfolio"] for r in now]
+
+
+def test_positions_are_the_last_of_each_symbol(feed):
+    book = name()
+    for symbol, quantity in (("A", 5), ("B", 7), ("A", -2), ("B", 0)):
+        asked = {"portfolio": book, "symbol": symbol, "quantity": quantity}
+        assert feed.post("/api/v1/positions", json=asked).status_code == 202
+    found = [r for r in feed.get("/api/v1/positions").json()["records"] if r["portfolio"] == book]
+    assert [(r["symbol"], r["quantity"]) for r in found] == [("A", -2.0)]
+
+
+def test_an_event_that_the_flow_would_refuse_is_refused(feed, given):
+    before = watermarks(cluster_of(given.kafka), "market.portfolios")
+    for field, change in (
+        ("portfolio", {"portfolio": ""}),
+        ("portfolio", {"portfolio": "a|b"}),
+        ("weights", {"weights": {"A": "1"}}),
+        ("weights", {"weights": {"A": 1e9}}),
+        ("value", {"value": 0}),
+        ("rebalance", {"rebalance": "hourly"}),
+        ("ts_ns", {"ts_ns": "soon"}),
+        ("ts_ns", {"ts_ns": 0}),
+        ("ts_ns", {"ts_ns": str(time.time_ns() + 60 * 10**9)}),
+        ("type", {"type": "position"}),
+    ):
+        body = {"portfolio": "p", "weights": {}} | change
+        found = problem(feed.post("/api/v1/portfolios", json=body), 400, field)
+        assert found["detail"]
+    problem(feed.post("/api/v1/portfolios", json=[]), 400)
+    headers = {"Content-Type": "application/json"}
+    problem(feed.post("/api/v1/portfolios", content=b"{", headers=headers), 400)
+    problem(feed.post("/api/v1/portfolios", content=b"{}"), 415)
+    assert watermarks(cluster_of(given.kafka), "market.portfolios") == before
+
+
+def test_the_controls_understand_the_kill_switch(feed, given):
+    controls = Controls(given.trading.controls)
+    for kind, state in (("kill", "HALTED"), ("resume", "ACTIVE")):
+        asked = {"account": "*", "reason": "fire drill"}
+        answer = feed.post(f"/api/v1/trading/{kind}", json=asked)
+        assert answer.status_code == 202
+        told = answer.json()
+        key, event = message(given, told)
+        assert (key, event["by"], event["type"]) == (b"*", "anyone", kind)
+        at = Coordinates("market.sequenced", 0, told["offset"])
+        source = Coordinates(told["topic"], told["partition"], told["offset"])
+        emitted = controls.apply(Entry(at, source, event["ts_ns"], "market.control", event))
+        assert {e.record["state"] for e in emitted if e.output == "state"} == {state}
+        assert {e.record["reason"] for e in emitted} == {"fire drill"}
+
+
+def test_a_control_event_is_checked(feed):
+    for field, body in (
+        ("account", {}),
+        ("account", {"account": ""}),
+        ("account", {"account": "a|b"}),
+        ("reason", {"account": "*", "reason": "x" * 201}),
+        ("by", {"account": "*", "by": "somebody else"}),
+        ("ts_ns", {"account": "*", "ts_ns": "1"}),
+    ):
+        problem(feed.post("/api/v1/trading/kill", json=body), 400, field)
+
+
+def test_writers_are_held_to_their_scope_and_rows(given, tmp_path):
+    issuer = Issuer(tmp_path)
+    with serving(given, issuer.tokens) as client:
+        desk = issuer.header("write:portfolios control", rows={"portfolio": ["mine"]})
+        mine = {"portfolio": "mine", "weights": {"IBM": 1.0}}
+        assert client.post("/api/v1/portfolios", json=mine, headers=desk).status_code == 202
+        other = mine | {"portfolio": "other"}
+        problem(client.post("/api/v1/portfolios", json=other, headers=desk), 403)
+        problem(client.post("/api/v1/trading/kill", json={"account": "*"}, headers=desk), 403)
+        found = client.get("/api/v1/portfolios", headers=desk).json()["records"]
+        assert [r["portfolio"] for r in found] == ["mine"]
+        trader = issuer.header("control", sub="bob", rows={"account": ["acc"]})
+        problem(client.post("/api/v1/trading/kill", json={"account": "*"}, headers=trader), 403)
+        answer = client.post("/api/v1/trading/kill", json={"account": "acc"}, headers=trader)
+        assert message(given, answer.json())[1]["by"] == "bob"
+
+
+def test_nothing_is_acknowledged_while_kafka_is_down(own_kafka):
+    given = settings(bootstrap=own_kafka.bootstrap)
+    ensure_topics(cluster_of(given.kafka), dict.fromkeys(TOPICS, 1), {"retention.ms": "-1"})
+    asked = {"portfolio": "p", "weights": {"IBM": 1.0}}
+    with serving(given) as client:
+        assert client.post("/api/v1/portfolios", json=asked).status_code == 202
+        own_kafka.stop()
+        answer = client.post("/api/v1/portfolios", json=asked)
+        assert "Kafka" in problem(answer, 503)["detail"]
+        problem(client.get("/api/v1/portfolios"), 503)
+        problem(client.get("/api/v1/dead/market"), 503)
+        assert client.get("/live").status_code == 200
+        own_kafka.start()
+        again = client.post("/api/v1/portfolios", json=asked)
+        assert again.status_code == 202
+        assert client.get("/api/v1/portfolios").json()["records"][0]["portfolio"] == "p"

@@ -1,0 +1,143 @@
+"""Pages of history over a real PostgreSQL."""
+
+from __future__ import annotations
+
+import pytest
+
+from connectors.web.rest.history import END_NS, time_ns
+from tests.connectors.postgres.rows import ONE_OF_EACH, bar
+from tests.connectors.postgres.writing import bars, block, partition
+from tests.connectors.web.rest.rig import Issuer, problem, serving, settings
+
+PATH = "/api/v1/history/market/bars"
+COUNT = 50
+
+
+@pytest.fixture(scope="module")
+def dsn(postgres):
+    made = partition(postgres.dsn)
+    made.write_batch([bars(0, COUNT)])
+    made.write_batch([block("risk", [ONE_OF_EACH["risk"]])])
+    minutes = [bar(n, start_ns=n * 60 * 10**9, interval="1m") | {"symbol": "M"} for n in range(180)]
+    made.write_batch([block("bars", [m | {"id": f"M|1m|{m['start_ns']}"} for m in minutes])])
+    made.snapshot()
+    made.close()
+    return postgres.dsn
+
+
+@pytest.fixture(scope="module")
+def feed(dsn):
+    with serving(settings(dsn=dsn)) as client:
+        yield client
+
+
+def pages(feed, **asked):
+    """Return all records, over as many pages as there are."""
+    found, cursor = [], {}
+    while True:
+        page = feed.get(PATH, params=asked | cursor).json()
+        found += page["records"]
+        if page["next"] is None:
+            return found
+        assert len(page["records"]) == asked.get("limit", 1000)
+        cursor = {"cursor": page["next"]}
+
+
+def as_told(record):
+    return record | {"start_ns": str(record["start_ns"])}
+
+
+@pytest.mark.parametrize("limit", [1, 7, 50, 1000])
+def test_pages_have_every_record_once_in_order(feed, limit):
+    found = pages(feed, limit=limit, interval="1s")
+    assert found == [as_told(bar(number)) for number in range(COUNT)]
+
+
+def test_a_range_holds_its_start_and_not_its_end(feed):
+    first, last = bar(10)["start_ns"], bar(20)["start_ns"]
+    found = pages(feed, **{"from": first, "to": last, "interval": "1s"})
+    assert found == [as_told(bar(number)) for number in range(10, 20)]
+    found = pages(feed, **{"from": "2013-10-07T13:30:10Z", "to": "2013-10-07T15:30:20+02:00"})
+    assert found == [as_told(bar(number)) for number in range(10, 20)]
+
+
+def test_filters_choose_records(feed):
+    found = pages(feed, symbol="S3", limit=3)
+    assert found == [as_told(bar(number)) for number in range(3, COUNT, 5)]
+    problem(feed.get(PATH, params={"scope": "symbol:S3"}), 400, "scope")
+
+
+def test_hours_are_made_of_minutes_by_page(feed):
+    asked = {"symbol": "M", "bucket": "1h", "limit": 2}
+    first = feed.get(PATH, params=asked).json()
+    assert [r["start_ns"] for r in first["records"]] == ["0", str(3600 * 10**9)]
+    rest = feed.get(PATH, params=asked | {"cursor": first["next"]}).json()
+    assert [r["start_ns"] for r in rest["records"]] == [str(7200 * 10**9)]
+    assert rest["next"] is None
+    problem(feed.get(PATH, params={"bucket": "1h"}), 400, "bucket")
+    problem(feed.get("/api/v1/history/market/risk", params=asked), 400, "symbol")
+
+
+def test_what_cannot_be_asked_names_the_field(feed):
+    for field, value in (
+        ("from", "yesterday"),
+        ("from", "2013-10-07T13:30:10"),
+        ("to", "-1"),
+        ("to", "9" * 30),
+        ("limit", "100000"),
+        ("cursor", "AAAA"),
+        ("cursor", "!"),
+        ("bucket", "2h"),
+    ):
+        problem(feed.get(PATH, params={field: value}), 400, field)
+    problem(feed.get(PATH, params={"symbol": "a\0b"}), 400)
+    problem(feed.get("/api/v1/history/market/nothing"), 404, "output")
+    problem(feed.get("/api/v1/history/market/pnl"), 404, "output")
+
+
+def test_a_page_has_an_entity_tag(feed):
+    first = feed.get(PATH, params={"limit": 3})
+    again = feed.get(PATH, params={"limit": 3}, headers={"If-None-Match": first.headers["etag"]})
+    assert (first.status_code, again.status_code) == (200, 304)
+
+
+def test_rows_of_a_token_limit_what_is_asked_for(dsn, tmp_path):
+    issuer = Issuer(tmp_path)
+    with serving(settings(dsn=dsn), issuer.tokens) as client:
+        one = issuer.header("read:market.*", rows={"symbol": ["S3"]})
+        found = client.get(PATH, headers=one).json()["records"]
+        assert {r["symbol"] for r in found} == {"S3"}
+        problem(client.get(PATH, headers=one, params={"symbol": "S4"}), 403, "symbol")
+        two = issuer.header("read:market.*", rows={"symbol": ["S3", "S4"]})
+        problem(client.get(PATH, headers=two), 400, "symbol")
+        found = client.get(PATH, headers=two, params={"symbol": "S4"}).json()["records"]
+        assert {r["symbol"] for r in found} == {"S4"}
+        risk = "/api/v1/history/market/risk"
+        desk = issuer.header("read:market.*", rows={"portfolio": ["é"]})
+        found = client.get(risk, headers=desk).json()["records"]
+        assert [r["scope"] for r in found] == ["portfolio:é"]
+        other = issuer.header("read:market.*", rows={"portfolio": ["other"]})
+        assert client.get(risk, headers=other).json()["records"] == []
+        problem(client.get(risk, headers=other, params={"scope": "portfolio:é"}), 403, "scope")
+        problem(client.get(PATH, headers=desk), 403)
+        none = issuer.header("read:market.*", rows={"symbol": []})
+        problem(client.get(PATH, headers=none), 400, "symbol")
+
+
+def test_a_database_that_goes_and_comes_back_needs_no_new_feed(own_postgres):
+    made = partition(own_postgres.dsn)
+    made.write_batch([bars(0, 3)])
+    made.snapshot()
+    made.close()
+    with serving(settings(dsn=own_postgres.dsn)) as client:
+        assert len(client.get(PATH).json()["records"]) == 3
+        own_postgres.stop()
+        assert "PostgreSQL" in problem(client.get(PATH), 503)["detail"]
+        own_postgres.start()
+        assert len(client.get(PATH).json()["records"]) == 3
+
+
+def test_times_are_read_to_the_nanosecond():
+    assert time_ns("1381152600000000123") == 1_381_152_600_000_000_123
+    assert time_ns("2013-10-07T13:30:00.000001Z") == 1_381_152_600_000_001_000
+    assert time_ns(str(END_NS)) == END_NS
