@@ -56,7 +56,11 @@ async def serve(settings: Settings, ready: Callable[[str], None] = LOG.info) -> 
     ready(f"{'https' if feed.tls_key else 'http'}://{feed.host}:{sock.getsockname()[1]}")
     try:
         await made.serve(sockets=[sock])
+    except asyncio.CancelledError:
+        await made.shutdown(sockets=[sock])
+        raise
     finally:
+        hub.stop()
         following.cancel()
         with suppress(asyncio.CancelledError):
             await following

@@ -55,6 +55,8 @@ class Record:
 
 Place = tuple[int, int]
 """A stream id: milliseconds and sequence."""
+Position = tuple[int, Place]
+"""A generation, and a place in its stream."""
 START: Place = (0, 0)
 """Before any entry of a stream."""
 
@@ -73,8 +75,8 @@ def position(generation: int, place: Place) -> str:
     return f"{generation}:{place[0]}-{place[1]}"
 
 
-def parse_position(text: object) -> tuple[int, Place]:
-    """Return (generation, place). Raises BadMessage."""
+def parse_position(text: object) -> Position:
+    """Return what a client names. Raises BadMessage."""
     match = _POSITION.fullmatch(text) if isinstance(text, str) else None
     if match is None:
         raise BadMessage("after has to be a position, such as 1:1700000000000-0")

@@ -114,6 +114,7 @@ class Hub:
         )
         self._catching_up: dict[Subscription, asyncio.Task[None]] = {}
         self._ok = False
+        self._stopping = False
         self._heard_s = time.monotonic()
         self._looked_s = 0.0
 
@@ -128,17 +129,19 @@ class Hub:
                 self._routes[channel.source.name][value].append(made)
         return self._groups[key]
 
-    def join(self, subscription: Subscription, after: tuple[int, Place] | None) -> None:
-        """Let a subscription begin: after a position if that can be, else with a snapshot.
-
-        Where Redis was never heard it begins once Redis is.
-        """
+    def join(self, subscription: Subscription) -> None:
+        """Let a subscription begin: at once, or as soon as Redis has been heard."""
         group = subscription.group
         group.members[subscription.session.encoding].add(subscription)
-        if after is None or not group.mirror.loaded:
+        if group.mirror.loaded:
+            self._begin(subscription)
+
+    def _begin(self, subscription: Subscription) -> None:
+        """Go on after the position that the client names, or give it a snapshot."""
+        group, after = subscription.group, subscription.after
+        if after is None:
             self._accept(subscription, resumed=False)
-            if group.mirror.loaded:
-                group.snapshot(subscription)
+            group.snapshot(subscription)
         elif after[0] != group.mirror.generation:
             self._reset(subscription, "generation")
         else:
@@ -220,10 +223,10 @@ class Hub:
         session.flush()
 
     async def run(self) -> None:
-        """Follow Redis until cancelled; where it is down, tell so and try again."""
+        """Follow Redis until stopped; where it is down, tell so and try again."""
         beats = asyncio.create_task(self._beat())
         try:
-            while True:
+            while not self._stopping:
                 try:
                     await self._step()
                 except DOWN as error:
@@ -233,6 +236,10 @@ class Hub:
             beats.cancel()
             for task in list(self._catching_up.values()):
                 task.cancel()
+
+    def stop(self) -> None:
+        """Let `run` end, within LOOK_S: to cancel is not enough, the library may swallow it."""
+        self._stopping = True
 
     async def _step(self) -> None:
         if not self._ok or time.monotonic() - self._looked_s >= LOOK_S:
@@ -281,7 +288,7 @@ class Hub:
                 if task is not None or subscription.begun:
                     self._reset(subscription, reason)
                 else:
-                    group.snapshot(subscription)
+                    self._begin(subscription)
         self._flush()
 
     async def _take(self, mirror: Mirror, entries: Sequence[Entry]) -> None:

@@ -96,7 +96,7 @@ class Mirror:
         return self._ring[at + 1 :]
 
     def snapshot(self, channel: Channel) -> list[Record]:
-        """Return the current values of a channel: the last of each key, or the newest records."""
+        """Return the current values of a channel: the last of each key, by key, or the newest."""
         if not self.source.key:
             return [record for record in self._ring if channel.takes(record.values)][-NEWEST:]
         first = dict(channel.filters).get(self.source.fields[0])
@@ -105,7 +105,8 @@ class Mirror:
             if first is None
             else (self._latest.get(value, {}) for value in sorted(first))
         )
-        return [r for part in parts for r in part.values() if channel.takes(r.values)]
+        found = [r for part in parts for r in part.values() if channel.takes(r.values)]
+        return sorted(found, key=_key)
 
     def record(self, entry: Entry) -> Record:
         """Return the record of an older entry."""
@@ -119,6 +120,10 @@ class Mirror:
         if self.source.key:
             first = record.values.get(self.source.fields[0], "")
             self._latest.setdefault(first, {})[record.key] = record
+
+
+def _key(record: Record) -> str:
+    return record.key
 
 
 def _place(record: Record) -> Place:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from connectors.web import audit, frames
 from connectors.web.channels import LATEST, UnknownChannel, parse
-from connectors.web.frames import BadMessage, Record
+from connectors.web.frames import BadMessage, Position, Record
 from connectors.web.limits import MAX_SUBSCRIPTIONS, Bucket, Limits
 from connectors.web.tokens import Access, Refused
 from state.metrics import FEED_CONFLATED, FEED_SENT, FEED_SLOW
@@ -43,11 +43,12 @@ class Outlet(Protocol):
 class Subscription:
     """A channel as one client has it. ``begun`` once it has its snapshot or was resumed."""
 
-    __slots__ = ("accepted", "asked", "begun", "group", "pending", "session")
+    __slots__ = ("accepted", "after", "asked", "begun", "group", "pending", "session")
 
-    def __init__(self, session: Session, group: Group, asked: str) -> None:
+    def __init__(self, session: Session, group: Group, asked: str, after: Position | None) -> None:
         self.session = session
         self.group = group
+        self.after = after
         self.asked = asked
         self.accepted = False
         self.begun = False
@@ -172,9 +173,9 @@ class Session:
         else:
             audit.allowed(self.subject, self._address, f"subscribe {name}")
             group = self._hub.group(channel, access.rows)
-            subscription = Subscription(self, group, asked)
+            subscription = Subscription(self, group, asked, position)
             self.subscriptions[name] = subscription
-            self._hub.join(subscription, position)
+            self._hub.join(subscription)
 
     def _unsubscribe(self, asked: object) -> None:
         subscription = self.subscriptions.pop(asked, None) if isinstance(asked, str) else None

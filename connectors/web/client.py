@@ -1,0 +1,127 @@
+"""A Python client of the feed: an async iterator that reconnects and resumes by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any, Literal, NamedTuple
+
+import ormsgpack
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+from websockets.typing import Subprotocol
+
+from connectors.web.frames import MSGPACK
+from state.errors import HeadraceError
+
+FIRST_BACK_OFF_S = 0.1
+LAST_BACK_OFF_S = 5.0
+SILENT_BEATS = 3
+"""Heartbeats that may be missing before the connection counts as dead."""
+_FOR_GOOD = (4001, 4003)
+_REFUSALS = (401, 403, 404)
+
+
+class FeedRefused(HeadraceError):
+    """The feed does not give what was asked for; args: (reason,)."""
+
+
+class Update(NamedTuple):
+    """What came of one channel, as it was asked for.
+
+    A ``reset`` has a ``reason`` and no records: what was known is void, a snapshot follows. A
+    snapshot may come in several updates. ``stale`` is true while the feed does not hear its source.
+    """
+
+    channel: str
+    kind: Literal["snapshot", "delta", "reset"]
+    records: list[dict[str, Any]]
+    reason: str = ""
+    stale: bool = False
+
+
+class _Followed:
+    """What outlives a connection: the positions, and how long to wait before the next."""
+
+    def __init__(self, channels: Sequence[str]) -> None:
+        self.positions: dict[str, str] = dict.fromkeys(channels, "")
+        self.asked: dict[str, str] = {}
+        self.silence_s = 30.0
+        self.stale = False
+        self.back_off_s = FIRST_BACK_OFF_S
+
+    def subscriptions(self) -> list[dict[str, str]]:
+        """Return the messages that ask for everything after what is known."""
+        return [
+            {"type": "subscribe", "channel": channel, **({"after": after} if after else {})}
+            for channel, after in self.positions.items()
+        ]
+
+    def take(self, message: dict[str, Any]) -> Update | None:
+        """Return what a message brings. Raises FeedRefused."""
+        kind = message["type"]
+        if kind == "hello":
+            self.silence_s = SILENT_BEATS * message["heartbeat_ms"] / 1000
+        elif kind == "subscribed":
+            self.asked[message["channel"]] = message["asked"]
+            self.back_off_s = FIRST_BACK_OFF_S
+        elif kind == "heartbeat":
+            self.stale = not all(source["ok"] for source in message["sources"].values())
+        elif kind == "error":
+            raise FeedRefused(message["reason"])
+        elif kind in ("snapshot", "delta", "reset"):
+            return self._update(kind, message)
+        return None
+
+    def _update(self, kind: Literal["snapshot", "delta", "reset"], message: Any) -> Update:
+        channel = self.asked[message["channel"]]
+        if kind == "reset":
+            self.positions[channel] = ""
+            return Update(channel, kind, [], message["reason"], self.stale)
+        if message.get("last", True):
+            self.positions[channel] = message["position"]
+        return Update(channel, kind, message["records"], stale=self.stale)
+
+
+async def follow(
+    url: str, channels: Sequence[str], token: str | Callable[[], str] = ""
+) -> AsyncIterator[Update]:
+    """Yield what comes of some channels, for ever: no record is left out and none comes twice.
+
+    ``url`` is such as ``ws://127.0.0.1:9700/ws``; a ``token`` that is a function is called for each
+    connection. Raises FeedRefused where the feed will not give it, now or later.
+    """
+    followed = _Followed(channels)
+    while True:
+        try:
+            async with await _open(url, token() if callable(token) else token) as connection:
+                for message in followed.subscriptions():
+                    await connection.send(ormsgpack.packb(message))
+                while True:
+                    async with asyncio.timeout(followed.silence_s):
+                        data = await connection.recv(decode=False)
+                    update = followed.take(ormsgpack.unpackb(data))
+                    if update is not None:
+                        yield update
+        except ConnectionClosed as error:
+            if error.rcvd is not None and error.rcvd.code in _FOR_GOOD:
+                raise FeedRefused(error.rcvd.reason) from None
+        except InvalidStatus as error:
+            if error.response.status_code in _REFUSALS:
+                raise FeedRefused(f"HTTP status {error.response.status_code}") from None
+        except (OSError, TimeoutError, InvalidHandshake):
+            pass
+        # Not all clients of a feed that restarts come back at the same moment.
+        await asyncio.sleep(followed.back_off_s * random.uniform(0.5, 1.0))  # noqa: S311
+        followed.back_off_s = min(2 * followed.back_off_s, LAST_BACK_OFF_S)
+
+
+async def _open(url: str, token: str) -> ClientConnection:
+    return await connect(
+        url,
+        subprotocols=[Subprotocol(MSGPACK)],
+        additional_headers={"Authorization": f"Bearer {token}"} if token else {},
+        compression=None,
+        max_size=None,
+    )

@@ -1,0 +1,159 @@
+"""A feed of the test's own, what writes to its Redis, and clients that speak by hand."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import orjson
+import ormsgpack
+from pydantic import SecretStr
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+from connectors.redis.client import pool
+from connectors.redis.keys import Keys
+from connectors.redis.sink import RedisPartition
+from connectors.web.frames import JSON, MSGPACK
+from flows import gateway
+from flows.settings import Settings
+from state.lifecycle import Lifecycle
+from state.outputs import to_json
+from state.records import OutputBatch
+
+SECONDS = 10.0
+
+
+class Writer:
+    """Writes records as a flow does."""
+
+    def __init__(self, url: str, generation: int = 1, stream_length: int = 100_000) -> None:
+        lineage = uuid.uuid4().hex
+        self._sink = RedisPartition(
+            pool(SecretStr(url)), Keys("market", generation), lineage, stream_length, Lifecycle()
+        )
+        self._written: dict[str, int] = {}
+
+    def write(self, output: str, records: list[dict[str, Any]], keys: list[str]) -> None:
+        first = self._written.get(output, 0) + 1
+        self._written[output] = first + len(records) - 1
+        values = [to_json(record) for record in records]
+        ids = [record["id"] for record in records]
+        times = [0] * len(records)
+        self._sink.write_batch([OutputBatch(output, "0", first, times, ids, keys, values)])
+        self._sink.snapshot()
+
+    def bars(self, first: int, count: int, symbols: int = 10) -> list[dict[str, Any]]:
+        """Write bars numbered from ``first``; the number is their start."""
+        made = [bar(f"S{number % symbols}", number) for number in range(first, first + count)]
+        self.write("bars", made, [f"{record['symbol']}|1s" for record in made])
+        return made
+
+    def quotes(self, first: int, count: int, symbols: int = 10) -> list[dict[str, Any]]:
+        """Write quotes numbered from ``first``; the number is their time and bid."""
+        made = [quote(f"S{number % symbols}", number) for number in range(first, first + count)]
+        self.write("nbbo", made, [record["symbol"] for record in made])
+        return made
+
+
+def bar(symbol: str, number: int) -> dict[str, Any]:
+    prices = dict.fromkeys(("open", "high", "low", "close", "vwap"), float(number))
+    identity = f"{symbol}|1s|{number}"
+    rest = {"id": identity, "symbol": symbol, "interval": "1s", "start_ns": number}
+    return {**prices, **rest, "volume": 1.0, "trades": 1}
+
+
+def quote(symbol: str, number: int) -> dict[str, Any]:
+    sides = {"bid": float(number), "bid_size": 1.0, "ask": number + 1.0, "ask_size": 1.0}
+    return {"id": f"{symbol}|{number}", "symbol": symbol, "ts_ns": number, **sides}
+
+
+@asynccontextmanager
+async def served(redis_url: str, **feed: Any) -> AsyncIterator[str]:
+    """Serve by ``headrace feed``'s own wiring; yields the address for WebSocket."""
+    redis = {"url": redis_url}
+    settings = Settings(redis=redis, feed={"port": 0, "heartbeat": "200ms", **feed})
+    listening: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    task = asyncio.create_task(gateway.serve(settings, listening.set_result))
+    done, _ = await asyncio.wait({task, listening}, return_when=asyncio.FIRST_COMPLETED)
+    if task in done:
+        task.result()
+    try:
+        yield listening.result().replace("http", "ws", 1) + "/ws"
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+def play(scene: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run a scene; one that hangs fails."""
+
+    async def limited() -> None:
+        async with asyncio.timeout(4 * SECONDS):
+            await scene()
+
+    asyncio.run(limited())
+
+
+class Client:
+    """A client that sends what it is told to and sees every message."""
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self.connection = connection
+        self.packed = connection.subprotocol == MSGPACK
+
+    async def send(self, **message: Any) -> None:
+        data = ormsgpack.packb(message) if self.packed else orjson.dumps(message).decode()
+        await self.connection.send(data)
+
+    async def message(self) -> dict[str, Any]:
+        async with asyncio.timeout(SECONDS):
+            data = await self.connection.recv()
+        found: dict[str, Any] = ormsgpack.unpackb(data) if self.packed else orjson.loads(data)
+        return found
+
+    async def next(self, *kinds: str) -> dict[str, Any]:
+        """Return the next message of a kind; only heartbeats may come before it."""
+        while (found := await self.message())["type"] == "heartbeat" and "heartbeat" not in kinds:
+            pass
+        assert found["type"] in kinds, found
+        return found
+
+    async def beat(self, *, ok: bool) -> dict[str, Any]:
+        """Return the first heartbeat that says so."""
+        while True:
+            found = await self.next("heartbeat")
+            if found["sources"]["redis"]["ok"] is ok:
+                return found
+
+    async def subscribe(self, channel: str, after: str | None = None) -> dict[str, Any]:
+        named = {} if after is None else {"after": after}
+        await self.send(type="subscribe", channel=channel, **named)
+        return await self.next("subscribed", "error")
+
+    async def closing(self) -> tuple[int, str]:
+        """Return the code and reason with which the server closes."""
+        with suppress(ConnectionClosed):
+            while True:
+                await self.message()
+        return self.connection.close_code or 0, self.connection.close_reason or ""
+
+
+@asynccontextmanager
+async def connected(url: str, *, encoding: str = JSON, **options: Any) -> AsyncIterator[Client]:
+    """Connect and take the greeting."""
+    async with connect(
+        url, subprotocols=[encoding], compression=None, max_size=None, **options
+    ) as connection:
+        client = Client(connection)
+        await client.next("hello")
+        yield client
+
+
+def starts(messages: list[dict[str, Any]]) -> list[int]:
+    """Return the numbers of the bars in some messages."""
+    return [int(record["start_ns"]) for message in messages for record in message["records"]]

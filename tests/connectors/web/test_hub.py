@@ -1,0 +1,314 @@
+"""The feed over real sockets, against a real Valkey: nothing left out, nothing twice."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+import pytest
+import redis
+
+from connectors.redis.reader import promote
+from connectors.web import hub
+from connectors.web.client import follow
+from connectors.web.frames import JSON, MSGPACK
+from tests.connectors.web.feeds import SECONDS, Client, Writer, connected, play, served, starts
+
+
+async def bars_until(client: Client, last: int) -> list[int]:
+    """Return the numbers of the bars of deltas, up to ``last``."""
+    found: list[int] = []
+    while not found or found[-1] < last:
+        found += starts([await client.next("delta")])
+    return found
+
+
+@pytest.mark.parametrize("encoding", [JSON, MSGPACK])
+def test_a_snapshot_then_every_delta(redis_url, encoding):
+    async def scene():
+        writer = Writer(redis_url)
+        writer.bars(0, 25)
+        async with served(redis_url) as url, connected(url, encoding=encoding) as client:
+            said = await client.subscribe("market.bars?symbol=S3,S1&interval=1s")
+            assert said["channel"] == "market.bars?interval=1s&symbol=S1,S3"
+            assert (said["policy"], said["resumed"]) == ("every", False)
+            snapshot = await client.next("snapshot")
+            assert snapshot["last"]
+            assert sorted(starts([snapshot])) == [21, 23]
+            expected = int if encoding == MSGPACK else str
+            assert {type(record["start_ns"]) for record in snapshot["records"]} == {expected}
+            writer.bars(25, 10)
+            assert await bars_until(client, 33) == [31, 33]
+            await client.send(type="unsubscribe", channel=said["channel"])
+            writer.bars(35, 10)
+            await client.subscribe("market.signals")
+            assert (await client.next("snapshot"))["records"] == []
+
+    play(scene)
+
+
+def test_an_output_without_a_table_begins_with_its_newest_records(redis_url):
+    async def scene():
+        writer = Writer(redis_url)
+        gaps = [
+            {"id": str(n), "ts_ns": n, "symbol": "A", "venue": "X", "type": "trade",
+             "first_missing": n, "last_missing": n, "count": 1}
+            for n in range(150)
+        ]  # fmt: skip
+        writer.write("gaps", gaps, [""] * len(gaps))
+        async with served(redis_url) as url, connected(url) as client:
+            await client.subscribe("market.gaps")
+            snapshot = await client.next("snapshot")
+            assert [int(r["ts_ns"]) for r in snapshot["records"]] == list(range(50, 150))
+
+    play(scene)
+
+
+def test_fields_made_of_a_scope_can_be_filtered_by(redis_url):
+    async def scene():
+        writer = Writer(redis_url)
+        scopes = ["symbol:A", "portfolio:A", "portfolio:B"]
+        signals = [
+            {"id": str(n), "ts_ns": n, "scope": scope, "kind": "breach_up", "method": "m",
+             "value": 1.0, "threshold": 0.5}
+            for n, scope in enumerate(scopes)
+        ]  # fmt: skip
+        writer.write("signals", signals, [""] * len(signals))
+        async with served(redis_url) as url, connected(url) as client:
+            for channel, expected in (
+                ("market.signals?portfolio=A", [1]),
+                ("market.signals?symbol=A", [0]),
+                ("market.signals?scope=portfolio:B,symbol:A", [0, 2]),
+            ):
+                await client.subscribe(channel)
+                snapshot = await client.next("snapshot")
+                assert [int(r["ts_ns"]) for r in snapshot["records"]] == expected
+
+    play(scene)
+
+
+@pytest.mark.parametrize("missed", [50, 5_000], ids=["from memory", "from Redis"])
+def test_a_client_resumes_where_it_was(redis_url, missed, monkeypatch):
+    monkeypatch.setattr("connectors.web.mirror.RING", 200)
+
+    async def scene():
+        writer = Writer(redis_url)
+        writer.bars(0, 10)
+        async with served(redis_url) as url:
+            async with connected(url) as client:
+                await client.subscribe("market.bars")
+                position = (await client.next("snapshot"))["position"]
+            writer.bars(10, missed)
+            async with connected(url) as client:
+                assert (await client.subscribe("market.bars", position))["resumed"]
+                assert await bars_until(client, 9 + missed) == list(range(10, 10 + missed))
+                writer.bars(10 + missed, 5)
+                found = await bars_until(client, 14 + missed)
+                assert found == list(range(10 + missed, 15 + missed))
+
+    play(scene)
+
+
+def test_a_feed_that_restarts_resumes_its_clients(redis_url):
+    async def scene():
+        writer = Writer(redis_url)
+        writer.bars(0, 10)
+        async with served(redis_url) as url, connected(url) as client:
+            await client.subscribe("market.bars")
+            position = (await client.next("snapshot"))["position"]
+        writer.bars(10, 500)
+        async with served(redis_url) as url, connected(url) as client:
+            assert (await client.subscribe("market.bars", position))["resumed"]
+            assert await bars_until(client, 509) == list(range(10, 510))
+
+    play(scene)
+
+
+def test_what_was_trimmed_is_told(redis_url):
+    async def scene():
+        writer = Writer(redis_url, stream_length=300)
+        writer.bars(0, 10)
+        async with served(redis_url) as url, connected(url) as client:
+            await client.subscribe("market.bars")
+            position = (await client.next("snapshot"))["position"]
+        for first in range(10, 2010, 500):
+            writer.bars(first, 500)
+        async with served(redis_url) as url, connected(url) as client:
+            assert not (await client.subscribe("market.bars", position))["resumed"]
+            assert (await client.next("reset"))["reason"] == "trimmed"
+            assert sorted(starts([await client.next("snapshot")])) == list(range(2000, 2010))
+
+    play(scene)
+
+
+def test_a_new_generation_is_followed_at_once(redis_url):
+    async def scene():
+        Writer(redis_url).bars(0, 10)
+        async with served(redis_url) as url, connected(url) as client:
+            await client.subscribe("market.bars?symbol=S1")
+            old = (await client.next("snapshot"))["position"]
+            Writer(redis_url, generation=2).bars(100, 10)
+            with redis.Redis.from_url(redis_url) as connection:
+                promote(connection, "market", 2)
+            assert (await client.next("reset"))["reason"] == "generation"
+            snapshot = await client.next("snapshot")
+            assert (starts([snapshot]), snapshot["position"][:2]) == ([101], "2:")
+            await client.subscribe("market.bars", old)
+            assert (await client.next("reset"))["reason"] == "generation"
+
+    play(scene)
+
+
+def test_redis_that_was_emptied_is_told(redis_url):
+    async def scene():
+        Writer(redis_url).bars(0, 10)
+        async with served(redis_url) as url, connected(url) as client:
+            await client.subscribe("market.bars")
+            await client.next("snapshot")
+            with redis.Redis.from_url(redis_url) as connection:
+                connection.flushdb()
+            assert (await client.next("reset"))["reason"] == "redis-lost"
+            assert (await client.next("snapshot"))["records"] == []
+            Writer(redis_url).bars(0, 5)
+            # The first write of another run is a beginning, not a loss.
+            assert await bars_until(client, 4) == list(range(5))
+
+    play(scene)
+
+
+def test_redis_that_stops_makes_the_feed_stale_until_it_is_back(own_valkey):
+    async def scene():
+        writer = Writer(own_valkey.url)
+        writer.bars(0, 10)
+        async with served(own_valkey.url) as url, connected(url) as client:
+            await client.subscribe("market.bars")
+            await client.next("snapshot")
+            await asyncio.to_thread(own_valkey.kill)
+            assert (await client.beat(ok=False))["sources"]["redis"]["age_ms"] >= 0
+            async with connected(url) as late:
+                await late.send(type="subscribe", channel="market.bars?symbol=S1")
+                assert (await late.next("subscribed"))["resumed"] is False
+                assert starts([await late.next("snapshot")]) == [1]
+            await asyncio.to_thread(own_valkey.start)
+            await client.beat(ok=True)
+            await asyncio.to_thread(writer.bars, 10, 10)
+            assert await bars_until(client, 19) == list(range(10, 20))
+
+    play(scene)
+
+
+def test_a_feed_that_starts_before_redis_begins_when_it_is_there(own_valkey):
+    async def scene():
+        writer = Writer(own_valkey.url)
+        writer.bars(0, 10)
+        await asyncio.to_thread(own_valkey.kill)
+        async with served(own_valkey.url) as url, connected(url) as client:
+            await client.send(type="subscribe", channel="market.bars")
+            await client.beat(ok=False)
+            await asyncio.to_thread(own_valkey.start)
+            await client.next("subscribed")
+            assert sorted(starts([await client.next("snapshot")])) == list(range(10))
+
+    play(scene)
+
+
+def test_a_client_that_is_killed_again_and_again_sees_what_another_sees(redis_url):
+    """20,000 updates/s for six seconds; ten kills at seeded points."""
+    total, rate, kills = 120_000, 20_000, 10
+    points = sorted(random.Random(7).sample(range(1_000, total - 1_000), kills))
+
+    async def write(writer: Writer) -> None:
+        loop = asyncio.get_running_loop()
+        began, step = loop.time(), 500
+        for first in range(0, total, step):
+            await asyncio.sleep(max(0.0, began + first / rate - loop.time()))
+            await asyncio.to_thread(writer.bars, first, step)
+
+    async def uninterrupted(url: str) -> list[int]:
+        async with connected(url, encoding=MSGPACK) as client:
+            await client.subscribe("market.bars")
+            await client.next("snapshot")
+            return await bars_until(client, total - 1)
+
+    async def interrupted(url: str) -> list[int]:
+        found: list[int] = []
+        position = None
+        for point in [*points, total - 1]:
+            async with connected(url, encoding=MSGPACK) as client:
+                said = await client.subscribe("market.bars", position)
+                assert said["resumed"] == (position is not None)
+                if position is None:
+                    position = (await client.next("snapshot"))["position"]
+                while not found or found[-1] < point:
+                    delta = await client.next("delta")
+                    found += starts([delta])
+                    position = delta["position"]
+                client.connection.transport.abort()
+        return found
+
+    async def scene():
+        async with served(redis_url) as url:
+            readers = [asyncio.create_task(read(url)) for read in (uninterrupted, interrupted)]
+            await asyncio.sleep(0.5)
+            await write(Writer(redis_url))
+            async with asyncio.timeout(4 * SECONDS):
+                straight, broken = await asyncio.gather(*readers)
+        assert straight == list(range(total))
+        assert broken == straight
+
+    play(scene)
+
+
+def test_the_python_client_resumes_over_a_feed_that_restarts(redis_url):
+    async def scene():
+        writer = Writer(redis_url)
+        writer.bars(0, 10)
+        found: list[int] = []
+        kinds: list[str] = []
+
+        async def read(url: str, last: int) -> None:
+            async for update in follow(url, ["market.bars"]):
+                kinds.append(update.kind)
+                found.extend(record["start_ns"] for record in update.records)
+                if found[-1] >= last:
+                    return
+
+        async with served(redis_url) as url:
+            port = int(url.rpartition(":")[2].partition("/")[0])
+            reader = asyncio.create_task(read(url, 299))
+            while len(found) < 10:
+                await asyncio.sleep(0.01)
+            writer.bars(10, 90)
+            while len(found) < 100:
+                await asyncio.sleep(0.01)
+        writer.bars(100, 100)
+        async with served(redis_url, port=port):
+            writer.bars(200, 100)
+            async with asyncio.timeout(SECONDS):
+                await reader
+        assert found == list(range(300))
+        assert kinds.count("snapshot") == 1
+        assert "reset" not in kinds
+
+    play(scene)
+
+
+def test_nothing_stays_of_clients_that_are_gone(redis_url, monkeypatch):
+    hubs: list[hub.Hub] = []
+    made = hub.Hub.__init__
+    monkeypatch.setattr(
+        hub.Hub, "__init__", lambda self, *args: (made(self, *args), hubs.append(self))[0]
+    )
+
+    async def scene():
+        async with served(redis_url) as url:
+            for _ in range(3):
+                async with connected(url) as client:
+                    await client.subscribe("market.bars?symbol=S1")
+            await asyncio.sleep(0.2)
+            (only,) = hubs
+            assert not only.sessions
+            assert not only._groups
+            assert not only._catching_up
+
+    play(scene)

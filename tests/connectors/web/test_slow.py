@@ -1,0 +1,165 @@
+"""Clients that do not read: what they cost, what they get, and that nobody else notices."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from contextlib import asynccontextmanager
+
+import pytest
+from prometheus_client import REGISTRY
+
+from connectors.web import session
+from connectors.web.frames import JSON
+from tests.connectors.web.feeds import Client, Writer, connected, play, served, starts
+
+QUEUE = 1 << 16
+
+
+def count(name: str) -> float:
+    return REGISTRY.get_sample_value(name) or 0.0
+
+
+@asynccontextmanager
+async def stuck(url: str):
+    """A client with a small socket that reads only when it is told to."""
+    made = socket.socket()
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    made.setblocking(False)
+    port = int(url.rpartition(":")[2].partition("/")[0])
+    await asyncio.get_running_loop().sock_connect(made, ("127.0.0.1", port))
+    async with connected(url, sock=made, max_queue=1, ping_interval=None) as client:
+        yield client
+
+
+async def read_all(client: Client, last: int) -> list[int]:
+    found: list[int] = []
+    while not found or found[-1] < last:
+        found += starts([await client.next("snapshot", "delta")])
+    return found
+
+
+async def write(writer: Writer, kind: str, first: int, total: int) -> None:
+    for number in range(first, first + total, 500):
+        await asyncio.to_thread(getattr(writer, kind), number, 500)
+
+
+def test_a_slow_client_of_every_record_is_disconnected_and_says_why(redis_url):
+    async def scene():
+        writer = Writer(redis_url)
+        async with served(redis_url, queue_bytes=QUEUE) as url, connected(url) as fast:
+            await fast.subscribe("market.bars?symbol=S1")
+            await fast.next("snapshot")
+            async with stuck(url) as slow:
+                await slow.subscribe("market.bars")
+                await slow.next("snapshot")
+                reading = asyncio.create_task(read_all(fast, 79_991))
+                await write(writer, "bars", 0, 80_000)
+                assert await reading == list(range(1, 80_000, 10))
+                code, reason = await slow.closing()
+                assert (code, reason[:8]) in {(4008, "too slow"), (1006, "")}
+                # Cut off after a while, if the goodbye was not taken in.
+
+    before = count("headrace_feed_disconnected_slow_total")
+    play(scene)
+    assert count("headrace_feed_disconnected_slow_total") == before + 1
+
+
+def test_a_slow_client_of_latest_values_gets_the_last_of_each_key(redis_url):
+    async def scene():
+        writer = Writer(redis_url)
+        async with served(redis_url, queue_bytes=QUEUE) as url, stuck(url) as slow:
+            await slow.subscribe("market.nbbo")
+            await slow.next("snapshot")
+            await write(writer, "quotes", 0, 80_000)
+            await asyncio.sleep(0.5)
+            last: dict[str, int] = {}
+            seen = 0
+            while len(last) < 10 or min(last.values()) < 79_990:
+                message = await slow.next("delta")
+                for record in message["records"]:
+                    seen += 1
+                    assert int(record["ts_ns"]) > last.get(record["symbol"], -1)
+                    last[record["symbol"]] = int(record["ts_ns"])
+            assert last == {f"S{n}": 79_990 + n for n in range(10)}
+            assert seen < 80_000
+            # The position is that of everything: to resume after it brings what is new alone.
+            position = message["position"]
+            async with connected(url) as again:
+                assert (await again.subscribe("market.nbbo", position))["resumed"]
+                await asyncio.to_thread(writer.quotes, 80_000, 3)
+                delta = await again.next("delta")
+                assert [int(r["ts_ns"]) for r in delta["records"]] == [80_000, 80_001, 80_002]
+
+    before = count("headrace_feed_conflated_total")
+    play(scene)
+    assert count("headrace_feed_conflated_total") > before
+
+
+def test_a_snapshot_larger_than_the_queue_is_given_whole(redis_url):
+    async def scene():
+        writer = Writer(redis_url)
+        for first in range(0, 5000, 500):
+            writer.bars(first, 500, symbols=5000)
+        async with served(redis_url, queue_bytes=1 << 12) as url, connected(url) as client:
+            await client.subscribe("market.bars")
+            parts = [await client.next("snapshot")]
+            while not parts[-1]["last"]:
+                parts.append(await client.next("snapshot"))
+            assert len(parts) == 10
+            assert len({part["position"] for part in parts}) == 1
+            assert sorted(starts(parts)) == list(range(5000))
+
+    play(scene)
+
+
+def test_a_client_that_takes_nothing_at_all_is_disconnected_in_the_end(redis_url, monkeypatch):
+    monkeypatch.setattr(session, "STALLED_S", 0.5)
+
+    async def scene():
+        writer = Writer(redis_url)
+        async with served(redis_url, queue_bytes=1 << 12) as url, stuck(url) as slow:
+            await slow.subscribe("market.nbbo")
+            await slow.next("snapshot")
+            before = count("headrace_feed_disconnected_slow_total")
+            number = 0
+            while count("headrace_feed_disconnected_slow_total") == before:
+                await asyncio.to_thread(writer.quotes, number, 500)
+                number += 500
+                await asyncio.sleep(0.02)
+
+    play(scene)
+
+
+@pytest.mark.parametrize("kind", ["bars", "quotes"])
+def test_what_waits_for_a_slow_client_is_bounded(redis_url, kind, monkeypatch):
+    waiting: list[int] = []
+    flush = session.Session.flush
+
+    def measured(self: session.Session) -> None:
+        flush(self)
+        waiting.append(self._outlet.waiting() + self._size)
+
+    monkeypatch.setattr(session.Session, "flush", measured)
+
+    async def scene():
+        writer = Writer(redis_url)
+        channel = "market.bars" if kind == "bars" else "market.nbbo"
+        async with served(redis_url, queue_bytes=QUEUE) as url, stuck(url) as slow:
+            await slow.subscribe(channel)
+            await slow.next("snapshot")
+            await write(writer, kind, 0, 60_000)
+
+    play(scene)
+    assert max(waiting) > QUEUE / 2
+    # What was conflated, ten records, may come on top.
+    assert max(waiting) < QUEUE + 4096
+
+
+def test_json_is_spoken_where_nothing_is_asked_for(redis_url):
+    async def scene():
+        async with served(redis_url) as url, connected(url, encoding=JSON) as client:
+            assert client.connection.subprotocol == JSON
+            assert client.connection.protocol.extensions == []
+
+    play(scene)
