@@ -20,6 +20,7 @@ const WORDS = { connecting: "Connecting", live: "Live", stale: "Stale", cut: "Di
 const $ = (id) => document.getElementById(id);
 const scheme = location.protocol === "https:" ? "wss" : "ws";
 const token = sessionStorage.getItem(TOKEN);
+let asked = "";
 const feed = new Feed(`${scheme}://${location.host}/ws`, token);
 const api = new Api(token);
 
@@ -36,9 +37,9 @@ function showStatus() {
   setText($("status-text"), WORDS[state]);
   $("banner").hidden = !bad;
   if (bad) {
-    const what = state === "cut" ? "Disconnected: trying again." : "Values are old.";
+    const what = state === "stale" ? "Values are old." : asked ? "Disconnected." : "Disconnected: trying again.";
     // The age is not in the banner: a screen reader would read it again each second.
-    setText($("banner"), `${what} Nothing new since ${clock(sinceMs)} UTC (${reason}).`);
+    setText($("banner-text"), `${what} Nothing new since ${clock(sinceMs)} UTC (${reason}).`);
   }
 }
 
@@ -51,8 +52,13 @@ function tick() {
 }
 
 async function renew(reason) {
+  asked = reason;
+  $("token-again").hidden = false;
+  showStatus();
   const given = await askToken(reason);
   if (given === null) return;
+  asked = "";
+  $("token-again").hidden = true;
   sessionStorage.setItem(TOKEN, given);
   api.token = given;
   feed.useToken(given);
@@ -67,6 +73,7 @@ for (const { id, Panel } of TABS) panels.set(id, new Panel(tabs.panel(id), { fee
 
 feed.addEventListener("status", showStatus);
 feed.addEventListener("token", (event) => renew(event.detail));
+$("token-again").addEventListener("click", () => renew(asked));
 showStatus();
 setInterval(tick, 1000);
 tick();

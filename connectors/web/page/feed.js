@@ -7,9 +7,11 @@ const CHECK_MS = 500;
 const UNAUTHENTICATED = 4001;
 const FORBIDDEN = 4003;
 const EXPIRED = 4010;
+const ASKS = "The feed asks for a token.";
 
 /**
- * Events: "status" whenever `status` changes, "token" (detail: why) where one is needed, "heartbeat".
+ * Events: "status" whenever `status` changes, "token" (detail: why) where one is needed; then it does
+ * not connect until `useToken`.
  * `status` is {state, sinceMs, reason}: "connecting", "live", "stale" (connected, but the values are
  * old since then) or "cut".
  */
@@ -63,8 +65,8 @@ export class Feed extends EventTarget {
   }
 
   /**
-   * Follow a channel. `handler` has snapshot(records), delta(records), and may have refused(reason).
-   * Return what ends it.
+   * Follow a channel. `handler` has snapshot(records), delta(records), and may have refused(reason),
+   * and reset(), where what was told before no longer holds. Return what ends it.
    */
   subscribe(channel, handler) {
     const subscription = { channel, handler, name: null, position: null, parts: [] };
@@ -97,8 +99,6 @@ export class Feed extends EventTarget {
     switch (message.type) {
       case "hello":
         this.heartbeatMs = message.heartbeat_ms;
-        this.failures = 0;
-        this.become("live", "");
         break;
       case "heartbeat":
         this.beat(message);
@@ -108,15 +108,17 @@ export class Feed extends EventTarget {
         break;
       case "snapshot":
         if (subscription) this.snapshot(subscription, message);
+        this.served();
         break;
       case "delta":
         if (subscription) {
           subscription.position = message.position;
           subscription.handler.delta(message.records);
         }
+        this.served();
         break;
       case "reset":
-        if (subscription) subscription.parts = [];
+        if (subscription) this.reset(subscription, message.reason);
         break;
       case "error":
         this.failed(message);
@@ -133,6 +135,18 @@ export class Feed extends EventTarget {
     this.byName.set(message.channel, subscription);
   }
 
+  /** We are let in. Values are not called live where a heartbeat has said that they are old. */
+  served() {
+    this.failures = 0;
+    if (this.status.state !== "stale") this.become("live", "");
+  }
+
+  /** Where entries were trimmed there is a gap, and what is older than it still holds. */
+  reset(subscription, reason) {
+    subscription.parts = [];
+    if (reason !== "trimmed") subscription.handler.reset?.();
+  }
+
   snapshot(subscription, message) {
     subscription.parts.push(...message.records);
     if (!message.last) return;
@@ -144,11 +158,15 @@ export class Feed extends EventTarget {
 
   failed(message) {
     if (message.code === "unauthenticated") {
-      this.dispatchEvent(new CustomEvent("token", { detail: message.reason }));
+      this.needsToken(this.token ? message.reason : ASKS);
       return;
     }
     const subscription = this.byName.get(message.channel) ?? this.subscriptions.get(message.channel);
     subscription?.handler.refused?.(message.reason);
+  }
+
+  needsToken(why) {
+    this.dispatchEvent(new CustomEvent("token", { detail: why }));
   }
 
   beat(message) {
@@ -161,7 +179,6 @@ export class Feed extends EventTarget {
       const names = lost.map(([name]) => (name === "redis" ? "Redis" : name)).join(", ");
       this.become("stale", `${names} does not answer the feed`, Date.now() - Math.max(...ages));
     }
-    this.dispatchEvent(new Event("heartbeat"));
   }
 
   /** Silence for more than two heartbeats is not trusted: the connection may be half open. */
@@ -182,8 +199,8 @@ export class Feed extends EventTarget {
     this.socket = null;
     this.become("cut", reason || "the connection is lost", this.heardMs);
     if (code === UNAUTHENTICATED || code === EXPIRED) {
-      const why = code === EXPIRED ? "The token has expired." : "The feed asks for a token.";
-      this.dispatchEvent(new CustomEvent("token", { detail: why }));
+      this.needsToken(code === EXPIRED ? "The token has expired." : ASKS);
+      return;
     }
     const longest = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** this.failures);
     this.failures = code === FORBIDDEN ? 10 : Math.min(10, this.failures + 1);

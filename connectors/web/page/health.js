@@ -9,6 +9,7 @@ import { ThroughputCard } from "./throughput.js";
 import { clock } from "./times.js";
 
 const POLL_MS = 2000;
+const UNAUTHENTICATED = 401;
 
 const sum = (values) => values.reduce((total, value) => total + value, 0);
 const most = (values) => (values.length > 0 ? Math.max(...values) : undefined);
@@ -96,6 +97,7 @@ export class Health {
       this.good(true, "");
     } catch (error) {
       this.good(false, `No figures since ${this.atMs ? clock(this.atMs) : "the start"}: ${error.message}`);
+      if (error.status === UNAUTHENTICATED) return; // until there is another token
     }
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.look(), POLL_MS);

@@ -36,7 +36,7 @@ export class SignalList {
       this.changed();
     };
     feed.subscribe("market.signals", {
-      snapshot: taken, delta: taken,
+      snapshot: taken, delta: taken, reset: () => this.ring.clear(),
       refused: (reason) => { this.table.empty.textContent = reason; },
     });
   }
@@ -70,7 +70,7 @@ export class FeatureList {
       this.changed();
     };
     this.end = this.feed.subscribe(`market.features?symbol=${encodeURIComponent(symbol)}`, {
-      snapshot: taken, delta: taken,
+      snapshot: taken, delta: taken, reset: () => this.latest.clear(),
       refused: (reason) => { this.table.empty.textContent = reason; },
     });
     this.changed();

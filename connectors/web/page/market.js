@@ -9,6 +9,7 @@ import { intervalMs } from "./times.js";
 
 const EMPTY_WAIT_MS = 2000;
 const LOOK_AGAIN_MS = 60_000;
+const UNAUTHENTICATED = 401;
 const CHOSEN = "headrace-market";
 
 export class Market {
@@ -54,6 +55,7 @@ export class Market {
       setText(this.note, wait === LOOK_AGAIN_MS ? "" : "No risk figure yet: the market flow has closed no bar.");
     } catch (error) {
       setText(this.note, `Symbols are not known: ${error.message}`);
+      if (error.status === UNAUTHENTICATED) return; // until there is another token
     }
     this.timer = setTimeout(() => this.look(), wait);
   }

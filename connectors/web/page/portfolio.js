@@ -79,23 +79,23 @@ export class PortfolioCards {
     this.choice.clear();
     this.weights = null;
     const scope = `portfolio:${encodeURIComponent(portfolio)}`;
-    const follow = (output, take) => {
+    const follow = (output, take, reset) => {
       const taken = (rows) => {
         take(rows);
         this.changed();
       };
       return this.feed.subscribe(`market.${output}?scope=${scope}`, {
-        snapshot: taken, delta: taken, refused: (reason) => setText(this.target, reason),
+        snapshot: taken, delta: taken, reset, refused: (reason) => setText(this.target, reason),
       });
     };
     this.ends = [
       follow("risk", (rows) => {
         this.choice.add(rows);
         this.risk.add(rows);
-      }),
+      }, () => this.risk.clear()),
       follow("weights", (rows) => {
         this.weights = rows.at(-1) ?? this.weights;
-      }),
+      }, () => { this.weights = null; }),
     ];
     this.changed();
   }

@@ -56,22 +56,22 @@ export class PriceCard {
     const scope = `symbol:${symbol}`;
     const named = encodeURIComponent(symbol);
     this.ends = [
-      this.follow(`market.bars?interval=${interval}&symbol=${named}`, (rows) => this.bars.add(rows)),
+      this.follow(`market.bars?interval=${interval}&symbol=${named}`, (rows) => this.bars.add(rows), () => this.bars.clear()),
       this.follow(`market.risk?interval=${interval}&scope=symbol:${named}`, (rows) => {
         this.choice.add(rows);
         this.risk.add(rows);
-      }),
-      this.follow(`market.signals?scope=symbol:${named}`, (rows) => this.breaches.add(rows)),
+      }, () => this.risk.clear()),
+      this.follow(`market.signals?scope=symbol:${named}`, (rows) => this.breaches.add(rows), () => this.breaches.clear()),
       this.follow(`market.nbbo?symbol=${named}`, (rows) => {
         this.quote = rows.at(-1) ?? this.quote;
-      }),
+      }, () => { this.quote = null; }),
     ];
     this.backfill("bars", { symbol, interval }, this.bars, symbol);
     this.backfill("risk", { scope, interval }, this.risk, symbol);
     this.changed();
   }
 
-  follow(channel, take) {
+  follow(channel, take, reset) {
     const taken = (rows) => {
       take(rows);
       this.changed();
@@ -79,6 +79,7 @@ export class PriceCard {
     return this.feed.subscribe(channel, {
       snapshot: taken,
       delta: taken,
+      reset,
       refused: (reason) => { this.note.textContent = reason; },
     });
   }

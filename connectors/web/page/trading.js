@@ -45,6 +45,7 @@ export class TradingCard {
         for (const row of rows) this.heardMs.set(row.account, Date.now());
         this.take(rows);
       },
+      reset: () => this.latest.clear(),
       refused: (reason) => setText(this.table.empty, reason),
     });
     setInterval(() => nextFrame(this, () => this.draw()), 1000);
