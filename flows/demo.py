@@ -176,16 +176,19 @@ class World:
         name = " ".join(words[:2])
         return Child(name, list(words), self._environment(port), log, port)
 
-    def gateway(self, flows: Iterable[Child]) -> Child:
-        """Return the gateway of the page, which shows the health of these flows."""
+    def gateway(self, flows: Iterable[Child], more: Mapping[str, str] | None = None) -> Child:
+        """Return the gateway of the page, which shows the health of these flows.
+
+        ``more`` are variables of the environment, such as keys for tokens.
+        """
         port = free_port(PAGE_PORT)
         workers = [f"http://127.0.0.1:{flow.http_port}" for flow in flows]
-        more = {
+        settings = {
             "HEADRACE_FEED__PORT": str(port),
             "HEADRACE_FEED__WORKERS": orjson.dumps(workers).decode(),
         }
-        environment = self._environment(port) | more
-        return Child("feed", ["feed"], environment, self.directory / "feed.log", port)
+        environment = self._environment(port) | settings | dict(more or {})
+        return Child("feed", ["feed"], environment, self.directory / f"feed-{port}.log", port)
 
     def cluster(self) -> Cluster:
         """Return how to reach Kafka."""

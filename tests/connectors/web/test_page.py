@@ -7,11 +7,13 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from threading import Event
 
 import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.connectors.web.browsing import Site, Visit, chromium, require_chromium, site, visit
+from tests.connectors.web.keys import ED, jwks, token
 from tests.flows.runs import eventually
 
 LIVE = "document.documentElement.dataset.feed === 'live'"
@@ -222,6 +224,40 @@ def test_memory_is_bounded_and_times_keep_every_digit(opened):
               clock(toMs(b), { millis: true })];
     }"""
     assert seen.page.evaluate(order) == [-1, 1, 0, True, "22:13:20.123"]
+
+
+def test_a_token_is_asked_for_and_kept_for_the_tab_only(shown, browser, tmp_path, picture):
+    keys = {"HEADRACE_FEED__JWKS": str(jwks(tmp_path / "keys.json", ED))}
+    with (
+        shown.world.gateway(shown.flows, keys) as guarded,
+        ExitStack() as stack,
+    ):
+        guarded.wait_until_ready(Event())
+        seen = stack.enter_context(visit(browser, f"http://127.0.0.1:{guarded.http_port}/"))
+        dialog = seen.page.get_by_role("dialog")
+        expect(dialog).to_contain_text("The feed asks for a token.")
+        picture(seen, "token")
+        seen.page.keyboard.press("Escape")
+        seen.page.get_by_role("button", name="Enter a token").click()
+        dialog.get_by_label("Token").fill("no token at all")
+        dialog.get_by_role("button", name="Connect").click()
+        expect(dialog.get_by_label("Token")).to_have_value("")
+        expect(dialog).to_be_visible()
+        good = token(scope="read:market.*")
+        dialog.get_by_label("Token").fill(good)
+        dialog.get_by_role("button", name="Connect").click()
+        seen.until(f"{LIVE} && {CHARTED}", 60)
+        eventually(lambda: "." in seen.figure("Last"))
+        kept = "[Object.values(sessionStorage), Object.values(localStorage), document.cookie]"
+        session, local, cookie = seen.page.evaluate(kept)
+        assert good in session
+        assert (local, cookie) == ([], "")
+        # What the token does not allow is said, and a kill is refused with the reason.
+        seen.page.get_by_role("button", name="Kill all trading").click()
+        dialog.get_by_role("button", name="Kill").click()
+        expect(seen.page.locator("p[data-tone=bad]")).to_contain_text("kill failed")
+        picture(seen, "forbidden")
+    assert not [fault for fault in seen.faults if not re.search(r"40[13]", fault)]
 
 
 def test_a_cut_feed_is_said_and_comes_back(shown, opened, picture):
