@@ -1,7 +1,7 @@
 // One portfolio: VaR by component, and the weights that an optimiser aims at.
 
 import { Chart, colour } from "./charts.js";
-import { Figures, card, disclosed, el, setText } from "./dom.js";
+import { Figures, card, el, setText } from "./dom.js";
 import { FigureChoice } from "./figures.js";
 import { paced } from "./frames.js";
 import { NONE, percent } from "./numbers.js";

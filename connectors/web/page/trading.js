@@ -17,10 +17,9 @@ const CAUSES = { kill: "kill switch", manual: "by hand", drawdown: "drawdown bre
 const named = (account) => (account === ALL ? "All accounts" : account);
 
 export class TradingCard {
-  constructor({ feed, api, announce }) {
+  constructor({ feed, api }) {
     this.feed = feed;
     this.api = api;
-    this.announce = announce;
     this.latest = new Latest(ACCOUNTS, (row) => row.account);
     this.heardMs = new Map();
     this.answer = el("p", { class: "note", role: "status" });

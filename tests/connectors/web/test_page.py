@@ -261,7 +261,7 @@ def test_a_token_is_asked_for_and_kept_for_the_tab_only(shown, browser, tmp_path
 
 
 def test_a_cut_feed_is_said_and_comes_back(shown, opened, picture):
-    """The last test: the gateway is killed, and a new one takes its place."""
+    """The last test: first Redis goes and comes back, then the gateway."""
     seen = opened()
     banner = seen.page.locator("#banner")
     expect(banner).to_be_hidden()
@@ -279,5 +279,14 @@ def test_a_cut_feed_is_said_and_comes_back(shown, opened, picture):
     before = seen.figure("Last")
     eventually(lambda: seen.figure("Last") != before, 60)
     expect(everyone).to_contain_text("ACTIVE")
-    # What a browser says of answers that the server could not give is no fault of the page.
-    seen.faults[:] = [fault for fault in seen.faults if "503" not in fault]
+    assert shown.gateway.end()
+    expect(banner).to_contain_text("Disconnected: trying again.")
+    expect(seen.page.locator("#status-text")).to_contain_text("Disconnected for")
+    picture(seen, "cut")
+    with shown.gateway:
+        seen.until(LIVE, 60)
+        expect(banner).to_be_hidden()
+        before = seen.figure("Last")
+        eventually(lambda: seen.figure("Last") != before, 60)
+    # What the browser says of servers that are gone is no fault of the page.
+    seen.faults[:] = [each for each in seen.faults if not re.search(r"503|net::ERR", each)]
