@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ def rest_parts(settings: Settings, tokens: Tokens | None, limits: Limits) -> Par
     feed, cluster = settings.feed, cluster_of(settings.kafka)
     redis = client(settings.redis.url)
     history = Connections(Database(settings.postgres.dsn))
-    checks = {
+    checks: dict[str, Callable[[], object]] = {
         "redis": redis.ping,
         "postgres": history.ping,
         "kafka": lambda: partition_count(cluster, "market.control", KAFKA_TIMEOUT_S),

@@ -221,20 +221,21 @@ class Session:
         if not subscription.begun:
             return
         if subscription.group.channel.source.policy == LATEST and (
-            self._behind or self.blocked or self._full(len(frame))
+            self._behind or self.blocked or self._full()
         ):
             self._behind = True
             before = len(subscription.pending)
             subscription.pending.update((record.key, record) for record in found)
             FEED_CONFLATED.inc(len(found) - (len(subscription.pending) - before))
-        elif self._full(len(frame)):
+        elif self._full():
             self._too_slow("more than feed.queue_bytes wait")
         else:
             self.write(frame)
 
-    def _full(self, more: int) -> bool:
+    def _full(self) -> bool:
+        # Not counting what is to come: one frame of many records is no sign of a slow client.
         limit = self._limits.queue_bytes + self._allowance
-        return self._outlet.waiting() + self._size + more > limit
+        return self._outlet.waiting() + self._size > limit
 
     def flush(self) -> None:
         """Send what waits."""

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from connectors.web import audit
+from connectors.web import asyncapi, audit
 from connectors.web.rest import answers, dead, events, history, latest, probes, recordings, trading
 from connectors.web.rest.access import access_of
 from connectors.web.rest.middleware import Guard, read_body
@@ -40,6 +40,12 @@ async def get_openapi(call: Call) -> Response:
     return answers.tagged(call.request, OPENAPI)
 
 
+async def get_asyncapi(call: Call) -> Response:
+    """Answer with the description of the WebSocket."""
+    return answers.tagged(call.request, ASYNCAPI)
+
+
+ASYNCAPI = to_text(asyncapi.document())
 OPERATIONS: tuple[Operation, ...] = (
     *latest.OPERATIONS,
     *history.OPERATIONS,
@@ -49,6 +55,9 @@ OPERATIONS: tuple[Operation, ...] = (
     *recordings.OPERATIONS,
     *probes.OPERATIONS,
     Operation("GET", "/openapi.json", get_openapi, "This description", tagged=True, open=True),
+    Operation(
+        "GET", "/asyncapi.json", get_asyncapi, "That of the WebSocket", tagged=True, open=True
+    ),
 )
 OPENAPI = to_text(document(OPERATIONS))
 

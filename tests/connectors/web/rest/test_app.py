@@ -11,6 +11,7 @@ import pytest
 from connectors.web.limits import Limits
 from connectors.web.rest.app import OPERATIONS
 from connectors.web.rest.middleware import SECURITY
+from connectors.web.rest.operation import Operation
 from tests.connectors.web.rest.rig import Issuer, problem, serving, settings
 
 VALUES = {
@@ -24,11 +25,11 @@ VALUES = {
 CLOSED = [operation for operation in OPERATIONS if not operation.open]
 
 
-def name(operation) -> str:
+def name(operation: Operation) -> str:
     return f"{operation.method} {operation.path}"
 
 
-def path(operation) -> str:
+def path(operation: Operation) -> str:
     return operation.path.format(**VALUES)
 
 

@@ -31,7 +31,7 @@ def rig(kafka, topic):
     create_topic(kafka, f"{system}.dead", 1)
     producer = Producer({"bootstrap.servers": kafka.bootstrap})
     for number, value in enumerate((b"{", b"\xff", None)):
-        headers = [
+        headers: list[tuple[str, str | bytes | None]] = [
             ("headrace-origin", f"{origin}/0/{number}".encode()),
             ("headrace-sequence", b"0"),
             ("headrace-error", b"Malformed" if number < 2 else b"WrongType"),

@@ -41,8 +41,10 @@ def message(given: Settings, told: dict):
     found = consumer.poll(20)
     consumer.close()
     assert found is not None
+    value = found.value()
+    assert isinstance(value, bytes)
     assert (found.offset(), found.partition()) == (told["offset"], told["partition"])
-    return found.key(), orjson.loads(found.value())
+    return found.key(), orjson.loads(value)
 
 
 def name() -> str:
@@ -112,7 +114,7 @@ def test_an_event_that_the_flow_would_refuse_is_refused(feed, given):
 
 
 def test_the_controls_understand_the_kill_switch(feed, given):
-    controls = Controls(given.trading.controls)
+    controls = Controls(given.trading.controls())
     for kind, state in (("kill", "HALTED"), ("resume", "ACTIVE")):
         asked = {"account": "*", "reason": "fire drill"}
         answer = feed.post(f"/api/v1/trading/{kind}", json=asked)

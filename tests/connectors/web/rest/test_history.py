@@ -33,7 +33,8 @@ def feed(dsn):
 
 def pages(feed, **asked):
     """Return all records, over as many pages as there are."""
-    found, cursor = [], {}
+    found: list[dict] = []
+    cursor: dict[str, str] = {}
     while True:
         page = feed.get(PATH, params=asked | cursor).json()
         found += page["records"]
