@@ -82,7 +82,7 @@ export class LatencyCard {
     this.table.draw(rows);
     setText(this.summary, total > 0
       ? `${count(total)} records: p50 ${seconds(quantile(rows, 0.5))}, p99 ${seconds(quantile(rows, 0.99))}`
-      : `p50 ${NONE}, p99 ${NONE}: nothing was sent`);
+      : `p50 ${NONE}, p99 ${NONE}: ${this.polls.length < 2 ? "measuring" : "nothing was sent"}`);
     this.chart.draw(() => [{
       type: "bar", x: rows.map((row) => (row.le === null ? "more" : seconds(row.le))),
       y: rows.map((row) => row.count), marker: { color: colour("accent") },

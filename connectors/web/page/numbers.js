@@ -17,6 +17,9 @@ function fixed(digits) {
 
 const isNumber = (value) => typeof value === "number" && Number.isFinite(value);
 
+/** A minus as wide as a plus, as typographers have it. */
+const minus = (text) => text.replaceAll("-", "−");
+
 export const count = (value) => (isNumber(value) ? whole.format(value) : NONE);
 export const perSecond = (value) => (isNumber(value) ? `${rate.format(value)}/s` : NONE);
 
@@ -27,24 +30,24 @@ export function price(value) {
 
 /** Return a fraction as per cent. */
 export function percent(value, digits = 2) {
-  return isNumber(value) ? `${fixed(digits).format(value * 100)} %` : NONE;
+  return isNumber(value) ? minus(`${fixed(digits).format(value * 100)} %`) : NONE;
 }
 
 /** Return a fraction as per cent with its sign. */
 export function signedPercent(value, digits = 3) {
-  if (!isNumber(value)) return NONE;
-  return `${value > 0 ? "+" : value < 0 ? "−" : ""}${fixed(digits).format(Math.abs(value) * 100)} %`;
+  return value > 0 ? `+${percent(value, digits)}` : percent(value, digits);
 }
 
-/** Return any figure with five significant digits. */
+/** Return any figure with five significant digits; a small one as 4.603e-6. */
 export function figure(value) {
-  return isNumber(value) ? String(Number(value.toPrecision(5))) : NONE;
+  if (isNumber(value) && value !== 0 && Math.abs(value) < 1e-3) return minus(value.toExponential(3));
+  return isNumber(value) ? minus(String(Number(value.toPrecision(5)))) : NONE;
 }
 
 /** Return seconds with the unit that suits: 250 µs, 12 ms, 1.5 s. */
 export function seconds(value) {
   if (!isNumber(value)) return NONE;
-  if (Math.abs(value) < 1e-3) return `${figure(value * 1e6)} µs`;
-  if (Math.abs(value) < 1) return `${figure(Number((value * 1e3).toPrecision(3)))} ms`;
-  return `${figure(Number(value.toPrecision(3)))} s`;
+  const size = Math.abs(value);
+  const [factor, unit] = size === 0 || size >= 1 ? [1, "s"] : size >= 1e-3 ? [1e3, "ms"] : [1e6, "µs"];
+  return minus(`${Number((value * factor).toPrecision(3))} ${unit}`);
 }

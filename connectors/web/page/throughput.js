@@ -41,7 +41,7 @@ export class ThroughputCard {
   traces() {
     const names = [...new Set(this.points.flatMap((point) => [...point.rates.keys()]))];
     return names.map((name, index) => ({
-      name, mode: "lines", line: { width: 2, color: colour(COLOURS[index % COLOURS.length]) },
+      name, mode: this.points.length < 3 ? "lines+markers" : "lines", line: { width: 2, color: colour(COLOURS[index % COLOURS.length]) },
       x: this.points.map((point) => point.atMs),
       y: this.points.map((point) => point.rates.get(name) ?? null),
       hovertemplate: "%{y:,.0f}/s",
