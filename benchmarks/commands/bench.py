@@ -12,6 +12,7 @@ BENCHMARKS = {
     "market": "benchmarks.commands.market",
     "risk": "benchmarks.market.risk",
     "crash": "benchmarks.commands.crash",
+    "feed": "benchmarks.web.gateway",
     "soak": "benchmarks.commands.soak",
     "week": "benchmarks.week",
 }

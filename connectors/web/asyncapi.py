@@ -47,8 +47,9 @@ _RECEIVED: dict[str, dict[str, Any]] = {
 
 
 def document() -> dict[str, Any]:
-    """Return the AsyncAPI document of the WebSocket at /ws: one channel, its messages, and what
-    can be subscribed to, with the fields to filter by and the policy.
+    """Return the AsyncAPI document of the WebSocket at /ws: one channel and its messages.
+
+    What can be subscribed to is under ``x-subscriptions``.
     """
     messages = {name: _message(name, fields) for name, fields in (_SENT | _RECEIVED).items()}
     for kind in ("snapshot", "delta"):

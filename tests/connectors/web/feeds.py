@@ -13,6 +13,7 @@ import ormsgpack
 from pydantic import SecretStr
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
+from websockets.typing import Subprotocol
 
 from connectors.redis.client import pool
 from connectors.redis.keys import Keys
@@ -74,19 +75,23 @@ def quote(symbol: str, number: int) -> dict[str, Any]:
 @asynccontextmanager
 async def served(redis_url: str, **feed: Any) -> AsyncIterator[str]:
     """Serve by ``headrace feed``'s own wiring; yields the address for WebSocket."""
-    redis = {"url": redis_url}
-    settings = Settings(redis=redis, feed={"port": 0, "heartbeat": "200ms", **feed})
+    parts = {"redis": {"url": redis_url}, "feed": {"port": 0, "heartbeat": "200ms", **feed}}
+    settings = Settings.model_validate(parts)
     listening: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     task = asyncio.create_task(gateway.serve(settings, listening.set_result))
-    done, _ = await asyncio.wait({task, listening}, return_when=asyncio.FIRST_COMPLETED)
-    if task in done:
-        task.result()
+    task.add_done_callback(lambda ended: _ended(ended, listening))
+    address = await listening
     try:
-        yield listening.result().replace("http", "ws", 1) + "/ws"
+        yield address.replace("http", "ws", 1) + "/ws"
     finally:
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
+
+
+def _ended(task: asyncio.Task[None], listening: asyncio.Future[str]) -> None:
+    if not listening.done():
+        listening.set_exception(task.exception() or RuntimeError("the feed ended"))
 
 
 def play(scene: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -112,7 +117,7 @@ class Client:
 
     async def message(self) -> dict[str, Any]:
         async with asyncio.timeout(SECONDS):
-            data = await self.connection.recv()
+            data = await self.connection.recv(decode=False)
         found: dict[str, Any] = ormsgpack.unpackb(data) if self.packed else orjson.loads(data)
         return found
 
@@ -147,7 +152,7 @@ class Client:
 async def connected(url: str, *, encoding: str = JSON, **options: Any) -> AsyncIterator[Client]:
     """Connect and take the greeting."""
     async with connect(
-        url, subprotocols=[encoding], compression=None, max_size=None, **options
+        url, subprotocols=[Subprotocol(encoding)], compression=None, max_size=None, **options
     ) as connection:
         client = Client(connection)
         await client.next("hello")

@@ -8,6 +8,7 @@ import ssl
 import subprocess
 import time
 from contextlib import asynccontextmanager
+from typing import Any
 
 import orjson
 import pytest
@@ -43,7 +44,7 @@ def refusals(reason: str) -> float:
     return REGISTRY.get_sample_value("headrace_feed_refused_total", {"reason": reason}) or 0.0
 
 
-def bearer(text: str) -> dict[str, dict[str, str]]:
+def bearer(text: str) -> dict[str, Any]:
     return {"additional_headers": {"Authorization": f"Bearer {text}"}}
 
 
@@ -203,7 +204,7 @@ def test_pages_of_others_are_refused(redis_url):
             "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
             "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode()
         )
-        answer = await reader.readline()
+        answer: bytes = await reader.readline()
         writer.close()
         return answer
 

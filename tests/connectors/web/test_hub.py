@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from typing import Any
 
 import pytest
 import redis
@@ -296,9 +297,12 @@ def test_the_python_client_resumes_over_a_feed_that_restarts(redis_url):
 def test_nothing_stays_of_clients_that_are_gone(redis_url, monkeypatch):
     hubs: list[hub.Hub] = []
     made = hub.Hub.__init__
-    monkeypatch.setattr(
-        hub.Hub, "__init__", lambda self, *args: (made(self, *args), hubs.append(self))[0]
-    )
+
+    def seen(self: hub.Hub, *args: Any) -> None:
+        made(self, *args)
+        hubs.append(self)
+
+    monkeypatch.setattr(hub.Hub, "__init__", seen)
 
     async def scene():
         async with served(redis_url) as url:

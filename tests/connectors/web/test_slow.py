@@ -24,12 +24,13 @@ def count(name: str) -> float:
 async def stuck(url: str):
     """A client with a small socket that reads only when it is told to."""
     made = socket.socket()
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
     made.setblocking(False)
     port = int(url.rpartition(":")[2].partition("/")[0])
     await asyncio.get_running_loop().sock_connect(made, ("127.0.0.1", port))
     async with connected(url, sock=made, max_queue=1, ping_interval=None) as client:
         yield client
+        client.connection.transport.abort()  # a proper goodbye would have to read everything
 
 
 async def read_all(client: Client, last: int) -> list[int]:
