@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
@@ -10,6 +11,7 @@ from pathlib import Path
 import anyio
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -25,7 +27,6 @@ from connectors.web.rest.pages import routes as page_routes
 from connectors.web.rest.parts import Parts
 from connectors.web.rest.problems import Problem, answer
 from connectors.web.tokens import ANYONE, Access
-from state.clock import NS
 
 BODY_TIMEOUT_S = 10.0
 """How long a client may take to send its body."""
@@ -74,7 +75,14 @@ def make_app(parts: Parts, page: Path = PAGE) -> Starlette:
     return Starlette(
         routes=[*served, *page_routes(page)],
         middleware=[
-            Middleware(Guard, origins=parts.origins, authenticated=parts.tokens is not None)
+            Middleware(Guard, origins=parts.origins, authenticated=parts.tokens is not None),
+            Middleware(
+                CORSMiddleware,
+                allow_origins=parts.origins,
+                allow_methods=["GET", "POST"],
+                allow_headers=["Authorization", "Content-Type", "If-None-Match"],
+                expose_headers=["ETag", "Retry-After"],
+            ),
         ],
         exception_handlers={Exception: answer, Problem: answer, **dict.fromkeys(ERRORS, answer)},
     )
@@ -99,7 +107,11 @@ async def _serve(operation: Operation, request: Request, parts: Parts) -> Respon
     what = f"{request.method} {operation.path}"
     subject = ""
     try:
-        access = ANYONE if operation.open else _admitted(request, parts, address)
+        if operation.open:
+            access = ANYONE
+            _count(parts, f"{address} open")
+        else:
+            access = _admitted(request, parts, address)
         subject = access.subject
         given = parse(operation, request)
         body = await _body(request, parts.limits.message_bytes)
@@ -118,18 +130,17 @@ def _admitted(request: Request, parts: Parts, address: str) -> Access:
 
     A client is an address and a subject; what comes with wrong tokens counts by its address.
     """
-    now_s = parts.now_ns() / NS
     try:
         access = access_of(request, parts)
     except Problem:
-        _count(parts, address, now_s)
+        _count(parts, address)
         raise
-    _count(parts, f"{address} {access.subject}", now_s)
+    _count(parts, f"{address} {access.subject}")
     return access
 
 
-def _count(parts: Parts, client: str, now_s: float) -> None:
-    if not parts.buckets.take(client, now_s):
+def _count(parts: Parts, client: str) -> None:
+    if not parts.buckets.take(client, time.monotonic()):
         raise Problem(429, "too many requests", headers={"Retry-After": "1"})
 
 

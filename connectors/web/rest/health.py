@@ -48,13 +48,11 @@ class Workers:
                 self._at_s = time.monotonic()
             return self._told
 
-    async def sources(self) -> dict[str, Any]:
-        """Return for each server whether it answers, and in how many milliseconds."""
+    async def answers(self, source: str) -> bool:
+        """Return whether one of the servers answers."""
         found: dict[str, Any] = {}
-        async with anyio.create_task_group() as tasks:
-            for name in self._checks:
-                tasks.start_soon(self._check, name, found)
-        return {name: found[name] for name in self._checks}
+        await self._check(source, found)
+        return bool(found[source]["ok"])
 
     async def _ask(self) -> dict[str, Any]:
         workers: dict[str, Any] = {}

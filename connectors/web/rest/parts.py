@@ -47,7 +47,7 @@ class Parts:
     tokens: Tokens | None
     """None: no authentication."""
     origins: tuple[str, ...]
-    """Origins of other pages that may write."""
+    """Origins of other pages that may read and write."""
     limits: Limits
     buckets: Buckets
     """Requests, by address and subject."""

@@ -58,7 +58,7 @@ async def get_live(_: Call) -> Response:
 
 async def get_ready(call: Call) -> Response:
     """Answer whether Redis can be read, without which nothing is live."""
-    if not (await call.parts.workers.sources())["redis"]["ok"]:
+    if not await call.parts.workers.answers("redis"):
         raise Problem(503, "Redis cannot be used now", headers={"Retry-After": "1"})
     return answers.json({"ready": True})
 

@@ -146,7 +146,14 @@ def test_pages_of_other_origins_may_not_write(anyone):
 def test_a_page_that_the_settings_name_may_write():
     with serving(settings(origins=("https://desk.example",))) as client:
         headers = {"Origin": "https://desk.example"}
-        problem(client.post("/api/v1/trading/kill", json={}, headers=headers), 400, "account")
+        answer = client.post("/api/v1/trading/kill", json={}, headers=headers)
+        problem(answer, 400, "account")
+        assert answer.headers["access-control-allow-origin"] == "https://desk.example"
+        asked = {"Access-Control-Request-Method": "POST"}
+        before = client.options("/api/v1/trading/kill", headers=headers | asked)
+        assert before.status_code == 200
+        other = {"Origin": "https://other.example"}
+        assert "access-control-allow-origin" not in client.get("/live", headers=other).headers
 
 
 def test_without_authentication_only_loopback_names_are_served(anyone, guarded, issuer):
