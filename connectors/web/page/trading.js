@@ -35,6 +35,7 @@ export class TradingCard {
     });
     const killAll = el("button", { type: "button", class: "danger", click: () => this.kill(ALL) }, "Kill all trading");
     this.node = card("Trading", { tools: [killAll] }, this.table.node, this.answer);
+    this.node.classList.add("never-dim"); // it says itself what is not known any more
     feed.subscribe("trading.state", {
       snapshot: (rows) => {
         for (const row of rows) this.heardMs.set(row.account, Math.min(Date.now(), this.localMs(row)));
@@ -73,7 +74,7 @@ export class TradingCard {
   }
 
   stateOf(row) {
-    return this.silentMs(row) ? `Unknown (was ${row.state})` : row.state;
+    return this.silentMs(row) ? "UNKNOWN" : row.state;
   }
 
   toneOf(row) {
@@ -82,7 +83,7 @@ export class TradingCard {
 
   why(row) {
     const silent = this.silentMs(row);
-    if (silent) return `silent for ${span(silent)}: treat as HALTED`;
+    if (silent) return `was ${row.state}, silent for ${span(silent)}: treat as HALTED`;
     const cause = row.cause ? CAUSES[row.cause] : "";
     return [cause, row.reason].filter(Boolean).join(": ") || NONE;
   }
