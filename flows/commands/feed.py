@@ -23,6 +23,6 @@ def run(args: argparse.Namespace) -> int:
     logs.set_up(sys.stderr, config.secrets(settings), debug=args.debug, who="feed ")
     # uvicorn ends by these signals and then raises them again, for whoever had them before.
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)
+        signal.signal(number, lambda *_: sys.exit(0))
     asyncio.run(gateway.serve(settings, lambda url: print(f"feed: {url}", flush=True)))
     return 0
