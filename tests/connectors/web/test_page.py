@@ -129,7 +129,7 @@ def test_health_tells_of_workers_and_dead_letters_are_sent_again(opened, picture
     def some() -> bool:
         seen.page.get_by_role("button", name="Refresh").click()
         seen.page.wait_for_timeout(500)
-        return letters.count() > 0
+        return bool(letters.count())
 
     eventually(some, 60)
     first = letters.first
