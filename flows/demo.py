@@ -1,4 +1,4 @@
-"""The demo's world: three servers and two flows, all children of this process."""
+"""The demo's world: three servers, the flows and the gateway, all children of this process."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,8 +39,12 @@ SETTINGS = {
     "MARKET__RISK__INTERVAL": "1s",
     "MARKET__RISK__MIN_OBSERVATIONS": "5",
     "MARKET__RISK__BREACH_CONFIDENCE": "0.95",
+    "MARKET__SIGNALS__KINDS": '["order-flow-imbalance", "micro-price", "realised-variance"]',
 }
-"""Risk from bars of a second, and a low bar for signals: there is soon something to see."""
+"""Risk from bars of a second, a low bar for signals, some features: there is soon a lot to see."""
+
+PAGE_PORT = 9700
+"""Where the page is, unless somebody else is there."""
 
 Portfolios = dict[str, dict[str, float]]
 
@@ -171,6 +175,20 @@ class World:
         log = self.directory / f"{words[0]}-{Path(words[1]).stem}.log"
         name = " ".join(words[:2])
         return Child(name, list(words), self._environment(port), log, port)
+
+    def gateway(self, flows: Iterable[Child], more: Mapping[str, str] | None = None) -> Child:
+        """Return the gateway of the page, which shows the health of these flows.
+
+        ``more`` are variables of the environment, such as keys for tokens.
+        """
+        port = free_port(PAGE_PORT)
+        workers = [f"http://127.0.0.1:{flow.http_port}" for flow in flows]
+        settings = {
+            "HEADRACE_FEED__PORT": str(port),
+            "HEADRACE_FEED__WORKERS": orjson.dumps(workers).decode(),
+        }
+        environment = self._environment(port) | settings | dict(more or {})
+        return Child("feed", ["feed"], environment, self.directory / f"feed-{port}.log", port)
 
     def cluster(self) -> Cluster:
         """Return how to reach Kafka."""

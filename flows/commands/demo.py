@@ -1,11 +1,14 @@
-"""``headrace demo``: everything on one machine, seen in the terminal."""
+"""``headrace demo``: everything on one machine, seen in the terminal and on the page."""
 
 from __future__ import annotations
 
 import argparse
+import os
 import signal
+import sys
 import threading
 import time
+import webbrowser
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -22,6 +25,8 @@ from state.errors import Misuse
 DIRECTORY = Path(".headrace/demo")
 REFRESH_S = 0.25
 LINE_S = 1.0
+FLOWS = ("market", "trading", "history")
+"""In the order in which they end."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,19 +61,30 @@ def _run(args: argparse.Namespace, stop: threading.Event) -> int:
     print("starting the servers", flush=True)
     with world(DIRECTORY, ticks) as made, ExitStack() as stack:
         print(f"{made}; starting the flows", flush=True)
-        flows = [stack.enter_context(made.child("run", name)) for name in ("market", "history")]
+        flows = [stack.enter_context(made.child("run", name)) for name in FLOWS]
         flows[0].wait_until_ready(stop)
+        gateway = stack.enter_context(made.gateway(flows))
+        gateway.wait_until_ready(stop)
+        address = f"http://127.0.0.1:{gateway.http_port}/"
+        print(f"the page: {address}", flush=True)
+        if sys.stdout.isatty() and _has_display():
+            webbrowser.open(address)
         with _fed(args, made) as check_feed:
             watch = Watch(flows[0].http_port, made.valkey.url, latency=args.recording is None)
-            figures = _show(args, stop, made, watch, [check_feed, *(flow.check for flow in flows)])
-        # Market first: what it says last is then still written into history.
-        drained = [flow.end() for flow in flows]
+            checks = [check_feed, *(child.check for child in (*flows, gateway))]
+            figures = _show(args, stop, f"{made}; {address}", watch, checks)
+        # The page first, which only reads. What the market says last is still written into history.
+        drained = [child.end() for child in (gateway, *flows)]
         rows = made.history_rows()
     print(
         f"{figures.ticks:,} ticks, {figures.signals:,} signals in Redis, {rows:,} bars in "
         f"PostgreSQL; {'all drained' if all(drained) else 'not all drained'}; logs in {DIRECTORY}"
     )
     return 0 if all(drained) else 1
+
+
+def _has_display() -> bool:
+    return sys.platform == "darwin" or any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY")))
 
 
 @contextmanager
@@ -90,7 +106,7 @@ def _fed(args: argparse.Namespace, made: World) -> Iterator[Callable[[], None]]:
 def _show(
     args: argparse.Namespace,
     stop: threading.Event,
-    made: World,
+    title: str,
     watch: Watch,
     checks: list[Callable[[], None]],
 ) -> Figures:
@@ -108,7 +124,7 @@ def _show(
             for check in checks:
                 check()
             if isinstance(view, Live):
-                view.update(render(figures, str(made)), refresh=True)
+                view.update(render(figures, title), refresh=True)
             else:
                 print(figures.line(), flush=True)
             if args.seconds is not None and seconds >= args.seconds:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import signal
 import sys
 
 from flows import config, gateway, logs
@@ -20,5 +21,8 @@ def run(args: argparse.Namespace) -> int:
     """Serve; SIGTERM and SIGINT say goodbye to the clients and end it."""
     settings = load_settings(args.config)
     logs.set_up(sys.stderr, config.secrets(settings), debug=args.debug, who="feed ")
+    # uvicorn ends by these signals and then raises them again, for whoever had them before.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(0))
     asyncio.run(gateway.serve(settings, lambda url: print(f"feed: {url}", flush=True)))
     return 0

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
+import urllib.request
 
 import psutil  # type: ignore[import-untyped]  # it ships no types
 import pytest
@@ -119,7 +121,10 @@ def test_the_demo_shows_figures_and_leaves_no_process_behind(tmp_path):
     try:
         eventually(lambda: " VaR broad " in log.read_text() or demo.poll() is not None, 90)
         below = psutil.Process(demo.pid).children(recursive=True)
-        assert len(below) >= 7, [child.cmdline() for child in below]
+        assert len(below) >= 9, [child.cmdline() for child in below]
+        (address,) = re.findall(r"(?m)^the page: (http://127\.0\.0\.1:\d+/)$", log.read_text())
+        with urllib.request.urlopen(address, timeout=10) as page:
+            assert b"<title>Headrace</title>" in page.read()
         demo.send_signal(signal.SIGINT)
         assert demo.wait(60) == 0, log.read_text()
     finally:

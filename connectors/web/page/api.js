@@ -1,0 +1,49 @@
+// REST: the same token, and errors as the server words them (RFC 9457).
+
+const PREFIX = "/api/v1";
+const PATIENCE_MS = 10_000;
+
+/** An answer that is not the one asked for; `message` is fit to be shown. */
+export class Refused extends Error {
+  constructor(status, message) {
+    super(message);
+    this.status = status;
+  }
+}
+
+export class Api {
+  constructor(token) {
+    this.token = token;
+  }
+
+  /** Return the JSON at a path below /api/v1; `query` may hold undefined values. */
+  get(path, query = {}) {
+    const given = Object.entries(query).filter(([, value]) => value !== undefined);
+    const text = new URLSearchParams(given).toString();
+    return this.request("GET", text ? `${path}?${text}` : path);
+  }
+
+  post(path, body = {}) {
+    return this.request("POST", path, body);
+  }
+
+  async request(method, path, body) {
+    const headers = { Accept: "application/json" };
+    if (this.token) headers.Authorization = `Bearer ${this.token}`;
+    if (body !== undefined) headers["Content-Type"] = "application/json";
+    let response;
+    try {
+      response = await fetch(PREFIX + path, {
+        method, headers, body: body === undefined ? undefined : JSON.stringify(body),
+        cache: "no-cache", signal: AbortSignal.timeout(PATIENCE_MS),
+      });
+    } catch {
+      throw new Refused(0, "The server does not answer.");
+    }
+    const answer = await response.json().catch(() => ({}));
+    if (!response.ok) {
+      throw new Refused(response.status, answer.detail ?? answer.title ?? `HTTP ${response.status}`);
+    }
+    return answer;
+  }
+}

@@ -1,0 +1,42 @@
+// Which risk figure is shown: every number carries its method, so one of them is always chosen.
+
+import { select, setOptions } from "./dom.js";
+
+const keyOf = (risk) => [risk.method, risk.interval, risk.confidence, risk.horizon].join("|");
+
+/** Return a figure's name, such as "ewma-normal, 99 %, 1 × 1s". */
+export function figureName(risk) {
+  return `${risk.method}, ${Number((risk.confidence * 100).toFixed(3))} %, ${risk.horizon} × ${risk.interval}`;
+}
+
+/** A choice among the figures of one scope; `changed()` is called when another is chosen. */
+export class FigureChoice {
+  constructor(label, changed) {
+    this.known = new Map();
+    const { field, node } = select(label, changed);
+    this.field = field;
+    this.node = node;
+    this.field.hidden = true;
+  }
+
+  /** Get to know the figures among these records; return those of the chosen one. */
+  add(records) {
+    for (const risk of records) {
+      if (!this.known.has(keyOf(risk))) this.known.set(keyOf(risk), risk);
+    }
+    const sorted = [...this.known].sort(([a], [b]) => (a < b ? -1 : 1));
+    setOptions(this.node, sorted.map(([key, risk]) => [key, figureName(risk)]));
+    this.field.hidden = this.known.size < 2;
+    return records.filter((risk) => this.shows(risk));
+  }
+
+  shows(risk) {
+    return keyOf(risk) === this.node.value;
+  }
+
+  clear() {
+    this.known.clear();
+    setOptions(this.node, []);
+    this.field.hidden = true;
+  }
+}

@@ -1,0 +1,100 @@
+// The market system's tab.
+
+import { select, setOptions, el, setText } from "./dom.js";
+import { FeatureList, SignalList } from "./lists.js";
+import { PortfolioCards } from "./portfolio.js";
+import { PriceCard } from "./price.js";
+import { TradingCard } from "./trading.js";
+import { intervalMs } from "./times.js";
+
+const EMPTY_WAIT_MS = 2000;
+const LOOK_AGAIN_MS = 60_000;
+const UNAUTHENTICATED = 401;
+const CHOSEN = "headrace-market";
+
+export class Market {
+  constructor(panel, context) {
+    this.api = context.api;
+    this.chosen = JSON.parse(sessionStorage.getItem(CHOSEN) ?? "{}");
+    this.interval = null;
+    const symbol = select("Symbol", (name) => this.showSymbol(name));
+    const portfolio = select("Portfolio", (name) => this.showPortfolio(name));
+    [this.symbols, this.portfolios] = [symbol.node, portfolio.node];
+    this.price = new PriceCard(context, symbol.field);
+    this.portfolio = new PortfolioCards(context, portfolio.field);
+    this.features = new FeatureList(context);
+    this.signals = new SignalList(context);
+    this.trading = new TradingCard(context);
+    this.note = el("p", { class: "note", role: "status" }, "Looking for symbols …");
+    panel.append(this.note, el("div", { class: "grid" },
+      this.price.node,
+      el("div", { class: "stack" }, this.trading.node, this.features.node),
+      this.portfolio.node, this.portfolio.targetNode,
+      this.signals.node));
+    this.look();
+  }
+
+  /** Charts that were hidden have no size: they are drawn when they are seen. */
+  shown(whether) {
+    if (!whether) return;
+    this.price.changed();
+    this.portfolio.changed();
+  }
+
+  renewed() {
+    this.look();
+  }
+
+  /** Find out which symbols and portfolios there are, and again from time to time. */
+  async look() {
+    clearTimeout(this.timer);
+    let wait = EMPTY_WAIT_MS;
+    try {
+      const { records } = await this.api.get("/latest/market/risk");
+      if (this.found(records)) wait = LOOK_AGAIN_MS;
+      setText(this.note, wait === LOOK_AGAIN_MS ? "" : "No risk figure yet: the market flow has closed no bar.");
+    } catch (error) {
+      setText(this.note, `Symbols are not known: ${error.message}`);
+      if (error.status === UNAUTHENTICATED) return; // until there is another token
+    }
+    this.timer = setTimeout(() => this.look(), wait);
+  }
+
+  found(records) {
+    const names = (kind) => [...new Set(records
+      .filter((row) => row.scope.startsWith(kind)).map((row) => row.scope.slice(kind.length)))].sort();
+    const symbols = names("symbol:");
+    const intervals = [...new Set(records.map((row) => row.interval))].filter((text) => intervalMs(text) !== null);
+    intervals.sort((a, b) => intervalMs(a) - intervalMs(b));
+    this.interval ??= intervals[0] ?? null;
+    this.offer(this.symbols, symbols, "symbol", (name) => this.showSymbol(name));
+    this.offer(this.portfolios, names("portfolio:"), "portfolio", (name) => this.showPortfolio(name));
+    return symbols.length > 0;
+  }
+
+  /** Fill a choice; show what was chosen before or, the first time, the first. */
+  offer(node, names, what, show) {
+    if (names.length === 0) return;
+    const first = node.options.length === 0;
+    setOptions(node, names.map((name) => [name, name]));
+    if (!first) return;
+    if (names.includes(this.chosen[what])) node.value = this.chosen[what];
+    show(node.value);
+  }
+
+  showSymbol(name) {
+    this.remember("symbol", name);
+    this.price.show(name, this.interval);
+    this.features.show(name);
+  }
+
+  showPortfolio(name) {
+    this.remember("portfolio", name);
+    this.portfolio.show(name);
+  }
+
+  remember(what, name) {
+    this.chosen[what] = name;
+    sessionStorage.setItem(CHOSEN, JSON.stringify(this.chosen));
+  }
+}

@@ -1,0 +1,131 @@
+"""Debian's Chromium on the page, over a whole demo: servers, flows, gateway and ticks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+
+from flows.demo import Child, World, simulated, world
+from flows.demo_ticks import SYMBOLS, Feed
+from tests.flows.runs import eventually
+
+CHROMIUM = Path("/usr/bin/chromium")
+ARGUMENTS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+PATIENCE_MS = 30_000
+
+
+@dataclass
+class Site:
+    """A running demo: its servers, and the gateway that serves the page."""
+
+    world: World
+    flows: list[Child]
+    gateway: Child
+
+    @property
+    def address(self) -> str:
+        """Where the page is."""
+        return f"http://127.0.0.1:{self.gateway.http_port}/"
+
+
+@dataclass
+class Visit:
+    """One open page, and all that went wrong in it."""
+
+    page: Page
+    faults: list[str] = field(default_factory=list)
+
+    def watch(self, host: str) -> None:
+        """Note errors of the page and requests to any host but ``host``."""
+
+        def heard(message: ConsoleMessage) -> None:
+            if message.type in ("error", "warning"):
+                self.faults.append(f"{message.type}: {message.text} ({message.location})")
+
+        def asked(request: Request) -> None:
+            where = urlsplit(request.url)
+            if where.scheme not in ("data", "blob") and where.netloc != host:
+                self.faults.append(f"a request to {request.url}")
+
+        self.page.on("console", heard)
+        self.page.on("pageerror", lambda error: self.faults.append(f"uncaught: {error}"))
+        self.page.on("request", asked)
+        self.page.on("websocket", lambda socket: self._socket(socket.url, host))
+
+    def _socket(self, url: str, host: str) -> None:
+        if urlsplit(url).netloc != host:
+            self.faults.append(f"a socket to {url}")
+
+    def figure(self, name: str) -> str:
+        """Return the figure under a name."""
+        return self.page.locator("dt", has_text=name).first.locator("xpath=../dd").inner_text()
+
+    def until(self, script: str, seconds: float = PATIENCE_MS / 1000) -> None:
+        """Wait until an expression of JavaScript is true."""
+        # Not wait_for_function: the page's policy forbids what evaluates texts inside of it.
+        eventually(lambda: self.page.evaluate(script), seconds)
+
+
+def require_chromium() -> None:
+    """Skip where there is no Chromium, or fail where there has to be one."""
+    if CHROMIUM.exists():
+        return
+    reason = f"{CHROMIUM} is missing: apt-get install chromium"
+    if os.environ.get("HEADRACE_REQUIRE_BROWSER") == "1":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """Start a browser without a profile."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def site(directory: Path) -> Iterator[Site]:
+    """Start everything, with simulated ticks that go on until the end."""
+    stop = Event()
+    with world(directory, simulated(SYMBOLS)) as made, ExitStack() as stack:
+        names = ("market", "trading", "history")
+        flows = [stack.enter_context(made.child("run", name)) for name in names]
+        for flow in flows:
+            flow.wait_until_ready(stop)
+        gateway = stack.enter_context(made.gateway(flows))
+        gateway.wait_until_ready(stop)
+        ticks = Feed(made.cluster(), made.ticks.topic, made.ticks.partitions)
+        ticks.start()
+        stack.callback(ticks.stop)
+        yield Site(made, flows, gateway)
+
+
+@contextmanager
+def visit(browser: Browser, address: str, **context: object) -> Iterator[Visit]:
+    """Open the page in a context of its own."""
+    options = {"viewport": {"width": 1440, "height": 1000}} | context
+    opened = browser.new_context(**options)  # type: ignore[arg-type]  # options of its own
+    opened.set_default_timeout(PATIENCE_MS)
+    made = Visit(opened.new_page())
+    made.watch(urlsplit(address).netloc)
+    made.page.goto(address)
+    yield made
+    opened.close()

@@ -1,0 +1,292 @@
+"""The page in a browser, over a running demo."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from threading import Event
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.connectors.web.browsing import Site, Visit, chromium, require_chromium, site, visit
+from tests.connectors.web.keys import ED, jwks, token
+from tests.flows.runs import eventually
+
+LIVE = "document.documentElement.dataset.feed === 'live'"
+CHARTED = "document.querySelectorAll('.panel:not([hidden]) .chart .main-svg').length >= 2"
+CONTRAST = Path(__file__).with_name("contrast.js").read_text()
+Open = Callable[..., Visit]
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """The demo, for all tests of the module."""
+    require_chromium()
+    with site(tmp_path_factory.mktemp("site")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """One Chromium; each test has a context of its own."""
+    require_chromium()
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture
+def opened(shown: Site, browser: Browser) -> Iterator[Open]:
+    """``opened(**context)`` opens the page with its values live; at the end, nothing went wrong."""
+    visits = []
+    with ExitStack() as stack:
+
+        def make(**context: object) -> Visit:
+            made = stack.enter_context(visit(browser, shown.address, **context))
+            visits.append(made)
+            made.until(f"{LIVE} && {CHARTED}", 60)
+            return made
+
+        yield make
+        assert [fault for each in visits for fault in each.faults] == []
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Callable[[Visit, str], None]:
+    """``picture(visit, name)`` leaves a screenshot where HEADRACE_SCREENSHOTS says."""
+    directory = Path(os.environ.get("HEADRACE_SCREENSHOTS", tmp_path))
+
+    def take(seen: Visit, name: str) -> None:
+        seen.page.screenshot(path=directory / f"{name}.png", full_page=True)
+
+    return take
+
+
+def test_values_change_while_one_looks(opened, picture):
+    seen = opened()
+    seen.until("document.querySelectorAll('section table tbody tr').length > 5")
+    before = seen.figure("Last")
+    assert re.fullmatch(r"[\d,]+\.\d+", before)
+    eventually(lambda: seen.figure("Last") != before)
+    eventually(lambda: seen.figure("VaR of the next bar").endswith("%"))
+    for name in ("Portfolio", "Symbol"):
+        assert seen.page.get_by_label(name, exact=True).locator("option").count() >= 3
+    seen.page.wait_for_timeout(1500)
+    picture(seen, "market-light")
+
+
+def test_another_symbol_has_another_price(opened):
+    seen = opened()
+    eventually(lambda: "." in seen.figure("Last"))
+    seen.page.get_by_label("Symbol", exact=True).select_option("SIM0005")
+    eventually(lambda: seen.page.evaluate(f"{CHARTED}"))
+    bars = seen.page.get_by_role("group").filter(has_text="Bars as a table").first
+    bars.locator("summary").click()
+    eventually(lambda: bars.locator("tbody tr").count() > 1)
+    seen.page.get_by_label("Portfolio", exact=True).select_option("leaders")
+    names = seen.page.get_by_role("region", name="component VaR").locator("tbody th")
+    eventually(lambda: sorted(names.all_inner_texts()) == ["SIM0000", "SIM0001", "SIM0002"])
+
+
+def test_the_kill_switch_halts_and_resume_takes_it_back(opened, picture):
+    seen = opened()
+    everyone = seen.page.get_by_role("row").filter(has_text="All accounts")
+    expect(everyone).to_contain_text("ACTIVE")
+    seen.page.get_by_role("button", name="Kill all trading").click()
+    dialog = seen.page.get_by_role("dialog")
+    expect(dialog).to_contain_text("Halt all accounts?")
+    picture(seen, "kill")
+    dialog.get_by_role("button", name="Cancel").click()
+    expect(dialog).to_be_hidden()
+    expect(everyone).to_contain_text("ACTIVE")
+    seen.page.get_by_role("button", name="Kill all trading").click()
+    dialog.get_by_label("Reason").fill("a test of the switch")
+    dialog.get_by_role("button", name="Kill").click()
+    expect(everyone).to_contain_text("HALTED")
+    expect(everyone).to_contain_text("a test of the switch")
+    picture(seen, "halted")
+    everyone.get_by_role("button", name="Resume").click()
+    dialog.get_by_role("button", name="Resume").click()
+    expect(everyone).to_contain_text("ACTIVE")
+
+
+def test_health_tells_of_workers_and_dead_letters_are_sent_again(opened, picture):
+    seen = opened()
+    seen.page.get_by_role("tab", name="Health").click()
+    eventually(lambda: seen.figure("Workers ready") == "3 of 3")
+    eventually(lambda: seen.figure("Throughput").endswith("/s"))
+    workers = seen.page.get_by_role("region", name="Workers").locator("tbody tr")
+    expect(workers).to_have_count(3)
+    expect(workers.filter(has_text="market.ticks")).to_contain_text("Ready")
+    latency = "Latency histogram of the last minute"
+    seen.page.get_by_text("Histogram as a table").click()
+    eventually(lambda: seen.page.get_by_role("region", name=latency).locator("tr").count() > 3)
+    letters = seen.page.get_by_role("region", name="Dead letters").locator("tbody tr")
+
+    def some() -> bool:
+        seen.page.get_by_role("button", name="Refresh").click()
+        seen.page.wait_for_timeout(500)
+        return bool(letters.count())
+
+    eventually(some, 60)
+    first = letters.first
+    assert first.locator("td").nth(2).inner_text(), "the reason"
+    first.get_by_role("button").click()
+    expect(first.get_by_role("button")).to_have_text("Sent")
+    seen.page.wait_for_timeout(4000)
+    picture(seen, "health-light")
+
+
+def test_all_is_reached_by_the_keyboard(opened):
+    seen = opened()
+    page = seen.page
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
+    expect(page.get_by_role("link", name="Skip to content")).to_be_in_viewport()
+    page.keyboard.press("Tab")
+    market, health = (page.get_by_role("tab", name=name) for name in ("Market", "Health"))
+    expect(market).to_be_focused()
+    page.keyboard.press("ArrowRight")
+    expect(health).to_be_focused()
+    expect(health).to_have_attribute("aria-selected", "true")
+    expect(page.locator("#panel-market")).to_be_hidden()
+    expect(page.locator("#panel-health")).to_be_visible()
+    page.keyboard.press("Home")
+    expect(market).to_be_focused()
+    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    # One tab only is in the order: the next stop is inside of the panel.
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.closest('#panel-market') !== null")
+    kill = page.get_by_role("button", name="Kill all trading")
+    kill.focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    assert page.evaluate("document.activeElement.closest('dialog') !== null")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    expect(kill).to_be_focused()
+
+
+@pytest.mark.parametrize("tab", ["market", "health"])
+def test_a_phone_scrolls_down_only(opened, picture, tab):
+    seen = opened(viewport={"width": 360, "height": 740}, device_scale_factor=2)
+    seen.page.get_by_role("tab", name=tab.capitalize()).click()
+    seen.page.wait_for_timeout(3000)
+    seen.until(CHARTED)
+    picture(seen, f"{tab}-phone")
+    assert seen.page.evaluate("document.scrollingElement.scrollWidth") <= 360
+    wide = """[...document.querySelectorAll('.panel:not([hidden]) *')].filter((each) =>
+        each.getBoundingClientRect().right > 361 && !each.closest('.scroll, svg, .js-plotly-plot'))
+        .map((each) => each.outerHTML.slice(0, 80))"""
+    assert seen.page.evaluate(wide) == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_stands_out_in_both_schemes(opened, picture, scheme):
+    seen = opened(color_scheme=scheme)
+    page = "getComputedStyle(document.body).backgroundColor"
+    red = int(re.findall(r"\d+", seen.page.evaluate(page))[0])
+    assert red < 40 if scheme == "dark" else red > 220
+    for tab in ("Market", "Health"):
+        seen.page.get_by_role("tab", name=tab).click()
+        seen.page.wait_for_timeout(2500)
+        seen.until(CHARTED)
+        measured = seen.page.evaluate(CONTRAST)
+        assert measured["texts"] > 50
+        assert measured["faint"] == []
+        picture(seen, f"{tab.lower()}-{scheme}")
+
+
+def test_memory_is_bounded_and_times_keep_every_digit(opened):
+    seen = opened()
+    held = """async () => {
+      const { Ring, Latest } = await import("/static/ring.js");
+      const ring = new Ring(100, "ts_ns");
+      const latest = new Latest(10, (row) => row.id);
+      for (let i = 0; i < 5000; i += 1) {
+        const digits = String((i * 7919) % 10007).padStart(5, "0");
+        const row = { id: `r${i}`, ts_ns: `17000000000000${digits}` };
+        ring.add([row, row]);
+        latest.add([row]);
+      }
+      const times = ring.records.map((row) => BigInt(row.ts_ns));
+      return [ring.records.length, ring.ids.size, latest.byKey.size,
+              times.every((time, at) => at === 0 || times[at - 1] <= time)];
+    }"""
+    assert seen.page.evaluate(held) == [100, 100, 10, True]
+    order = """async () => {
+      const { compareNs, toMs, clock } = await import("/static/times.js");
+      const [a, b] = ["1700000000123456788", "1700000000123456789"];
+      return [compareNs(a, b), compareNs(b, a), compareNs(a, a), Number(a) === Number(b),
+              clock(toMs(b), { millis: true })];
+    }"""
+    assert seen.page.evaluate(order) == [-1, 1, 0, True, "22:13:20.123"]
+
+
+def test_a_token_is_asked_for_and_kept_for_the_tab_only(shown, browser, tmp_path, picture):
+    keys = {"HEADRACE_FEED__JWKS": str(jwks(tmp_path / "keys.json", ED))}
+    with (
+        shown.world.gateway(shown.flows, keys) as guarded,
+        ExitStack() as stack,
+    ):
+        guarded.wait_until_ready(Event())
+        seen = stack.enter_context(visit(browser, f"http://127.0.0.1:{guarded.http_port}/"))
+        dialog = seen.page.get_by_role("dialog")
+        expect(dialog).to_contain_text("The feed asks for a token.")
+        picture(seen, "token")
+        seen.page.keyboard.press("Escape")
+        seen.page.get_by_role("button", name="Enter a token").click()
+        dialog.get_by_label("Token").fill("no token at all")
+        dialog.get_by_role("button", name="Connect").click()
+        expect(dialog.get_by_label("Token")).to_have_value("")
+        expect(dialog).to_be_visible()
+        good = token(scope="read:market.*")
+        dialog.get_by_label("Token").fill(good)
+        dialog.get_by_role("button", name="Connect").click()
+        seen.until(f"{LIVE} && {CHARTED}", 60)
+        eventually(lambda: "." in seen.figure("Last"))
+        kept = "[Object.values(sessionStorage), Object.values(localStorage), document.cookie]"
+        session, local, cookie = seen.page.evaluate(kept)
+        assert good in session
+        assert (local, cookie) == ([], "")
+        # What the token does not allow is said, and a kill is refused with the reason.
+        seen.page.get_by_role("button", name="Kill all trading").click()
+        dialog.get_by_role("button", name="Kill").click()
+        expect(seen.page.locator("p[data-tone=bad]")).to_contain_text("kill failed")
+        picture(seen, "forbidden")
+    assert not [fault for fault in seen.faults if not re.search(r"40[13]", fault)]
+
+
+def test_a_cut_feed_is_said_and_comes_back(shown, opened, picture):
+    """The last test: first Redis goes and comes back, then the gateway."""
+    seen = opened()
+    banner = seen.page.locator("#banner")
+    expect(banner).to_be_hidden()
+    shown.world.valkey.stop()
+    expect(banner).to_contain_text("Values are old", timeout=30_000)
+    expect(banner).to_contain_text(re.compile(r"since \d\d:\d\d:\d\d UTC"))
+    expect(seen.page.locator("#status-text")).to_contain_text("Stale for")
+    seen.until("getComputedStyle(document.querySelector('dd.value')).opacity < 0.6")
+    everyone = seen.page.get_by_role("row").filter(has_text="All accounts")
+    expect(everyone).to_contain_text("treat as HALTED")
+    picture(seen, "stale")
+    shown.world.valkey.start()
+    seen.until(LIVE, 60)
+    expect(banner).to_be_hidden()
+    before = seen.figure("Last")
+    eventually(lambda: seen.figure("Last") != before, 60)
+    expect(everyone).to_contain_text("ACTIVE")
+    assert shown.gateway.end()
+    expect(banner).to_contain_text("Disconnected: trying again.")
+    expect(seen.page.locator("#status-text")).to_contain_text("Disconnected for")
+    picture(seen, "cut")
+    with shown.gateway:
+        seen.until(LIVE, 60)
+        expect(banner).to_be_hidden()
+        before = seen.figure("Last")
+        eventually(lambda: seen.figure("Last") != before, 60)
+    # What the browser says of servers that are gone is no fault of the page.
+    seen.faults[:] = [each for each in seen.faults if not re.search(r"503|net::ERR", each)]
