@@ -44,5 +44,3 @@ class Feed(Part):
     """The directory whose recordings are listed."""
     workers: tuple[str, ...] = ("http://127.0.0.1:9600",)
     """Where the flows' workers answer /metrics and /ready (run.http_port): the health tab."""
-    webhooks: Path | None = None
-    """The TOML file of endpoints that are notified; see docs/feed.md."""
