@@ -275,10 +275,6 @@ class Session:
         elif now_s - self._blocked_s > STALLED_S:
             self._too_slow(f"nothing was taken for {STALLED_S:.0f} s")
 
-    def expire(self) -> None:
-        """Disconnect: the token is no longer valid."""
-        self._refuse("stay", "expired", "the token has expired", EXPIRED)
-
     def unauthenticated(self) -> None:
         """Disconnect: nobody has said who this is."""
         self._refuse("auth", "unauthenticated", "no token came in time", UNAUTHENTICATED)
