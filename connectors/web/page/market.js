@@ -8,6 +8,7 @@ import { TradingCard } from "./trading.js";
 import { intervalMs } from "./times.js";
 
 const EMPTY_WAIT_MS = 2000;
+const NO_PORTFOLIO_WAIT_MS = 10_000;
 const LOOK_AGAIN_MS = 60_000;
 const UNAUTHENTICATED = 401;
 const CHOSEN = "headrace-market";
@@ -51,8 +52,9 @@ export class Market {
     let wait = EMPTY_WAIT_MS;
     try {
       const { records } = await this.api.get("/latest/market/risk");
-      if (this.found(records)) wait = LOOK_AGAIN_MS;
-      setText(this.note, wait === LOOK_AGAIN_MS ? "" : "No risk figure yet: the market flow has closed no bar.");
+      const { symbols, portfolios } = this.found(records);
+      if (symbols > 0) wait = portfolios > 0 ? LOOK_AGAIN_MS : NO_PORTFOLIO_WAIT_MS;
+      setText(this.note, symbols > 0 ? "" : "No risk figure yet: the market flow has closed no bar.");
     } catch (error) {
       setText(this.note, `Symbols are not known: ${error.message}`);
       if (error.status === UNAUTHENTICATED) return; // until there is another token
@@ -68,8 +70,9 @@ export class Market {
     intervals.sort((a, b) => intervalMs(a) - intervalMs(b));
     this.interval ??= intervals[0] ?? null;
     this.offer(this.symbols, symbols, "symbol", (name) => this.showSymbol(name));
-    this.offer(this.portfolios, names("portfolio:"), "portfolio", (name) => this.showPortfolio(name));
-    return symbols.length > 0;
+    const portfolios = names("portfolio:");
+    this.offer(this.portfolios, portfolios, "portfolio", (name) => this.showPortfolio(name));
+    return { symbols: symbols.length, portfolios: portfolios.length };
   }
 
   /** Fill a choice; show what was chosen before or, the first time, the first. */

@@ -17,7 +17,8 @@ from tests.connectors.web.keys import ED, jwks, token
 from tests.flows.runs import eventually
 
 LIVE = "document.documentElement.dataset.feed === 'live'"
-CHARTED = "document.querySelectorAll('.panel:not([hidden]) .chart .main-svg').length >= 2"
+CHARTS = "document.querySelectorAll('.panel:not([hidden]) .chart:has(.main-svg)')"
+CHARTED = f"{CHARTS}.length >= 2"
 CONTRAST = Path(__file__).with_name("contrast.js").read_text()
 Open = Callable[..., Visit]
 
