@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import signal
 import sys
 
@@ -21,6 +22,8 @@ def run(args: argparse.Namespace) -> int:
     """Serve; SIGTERM and SIGINT say goodbye to the clients and end it."""
     settings = load_settings(args.config)
     logs.set_up(sys.stderr, config.secrets(settings), debug=args.debug, who="feed ")
+    # It says each request at INFO, and the workers' metrics are asked for every second.
+    logging.getLogger("httpx2").setLevel(logging.WARNING)
     # uvicorn ends by these signals and then raises them again, for whoever had them before.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
