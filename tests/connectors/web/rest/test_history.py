@@ -93,7 +93,6 @@ def test_what_cannot_be_asked_names_the_field(feed):
         problem(feed.get(PATH, params={field: value}), 400, field)
     problem(feed.get(PATH, params={"symbol": "a\0b"}), 400)
     problem(feed.get("/api/v1/history/market/nothing"), 404, "output")
-    problem(feed.get("/api/v1/history/market/pnl"), 404, "output")
 
 
 def test_a_page_has_an_entity_tag(feed):
