@@ -7,8 +7,8 @@ import tomllib
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
 
+import httpx2
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from standardwebhooks.webhooks import Webhook
 
@@ -148,13 +148,12 @@ def _signer(name: str, secret: str) -> Webhook:
 
 def _safe(url: str) -> bool:
     try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
-    except ValueError:
+        parts = httpx2.URL(url)
+    except httpx2.InvalidURL:
         return False
-    if not host or "@" in parts.netloc:
+    if not parts.host or parts.userinfo:
         return False
-    return parts.scheme == "https" or (parts.scheme == "http" and _loopback(host))
+    return parts.scheme == "https" or (parts.scheme == "http" and _loopback(parts.host))
 
 
 def _loopback(host: str) -> bool:

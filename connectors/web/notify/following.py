@@ -90,6 +90,7 @@ class Following:
             before, self._place = self._place, entry.place
             record = orjson.loads(entry.value)
             if record["id"] in self._seen:
+                self._seen.discard(record["id"])
                 continue
             if self._endpoint.channel.takes(source.values(record)):
                 age_s = max(unix_s - entry.place[0] / 1000, 0.0)

@@ -272,6 +272,29 @@ def test_a_new_generation_sends_only_what_is_new(redis_url, tmp_path):
     assert sorted(receiver.ids) == sorted(sent_ids(1, 11, 21, 31))
 
 
+def test_what_redis_no_longer_holds_is_told_and_the_rest_arrives(redis_url, tmp_path, caplog):
+    receiver = Receiver()
+
+    async def whole():
+        writer = Writer(redis_url, stream_length=300)
+        async with listening(receiver) as port:
+            made = file(tmp_path, port)
+            async with served(redis_url, webhooks=made):
+                await begun(redis_url)
+                writer.bars(0, 10)
+                await done(redis_url)
+            for first in range(10, 2010, 500):
+                writer.bars(first, 500)
+            async with served(redis_url, webhooks=made):
+                await done(redis_url)
+
+    play(whole)
+    assert "endpoint desk: Redis no longer holds all that it has to get" in caplog.text
+    numbers = sorted(int(found.rpartition("|")[2]) for found in receiver.ids[1:])
+    assert numbers == list(range(numbers[0], 2010, 10))
+    assert 1000 < numbers[0] <= 1711
+
+
 @pytest.mark.parametrize(
     ("table", "said"),
     [
