@@ -31,18 +31,22 @@ class Receiver:
     def __init__(self, *answers: int | None) -> None:
         self.answers = list(answers)
         self.got: list[tuple[dict[str, str], str]] = []
+        self.paths: set[str] = set()
         self.port = 0
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")[1:-2]
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")[:-2]
+        self.paths.add(head.pop(0).split()[1])
         headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in head)}
-        body = (await reader.readexactly(int(headers["content-length"]))).decode()
+        body = (await reader.readexactly(int(headers.get("content-length", 0)))).decode()
         self.got.append((headers, body))
         answer = self.answers.pop(0) if self.answers else 200
         if answer is None:
             await reader.read()  # until the sender gives up
         else:
-            there = f"location: http://127.0.0.1:{self.port}/other\r\n" if answer == 302 else ""
+            there = (
+                f"location: http://127.0.0.1:{self.port}/other\r\n" if answer in {302, 307} else ""
+            )
             writer.write(
                 f"HTTP/1.1 {answer} X\r\n{there}content-length: 0\r\nconnection: close\r\n\r\n"
                 .encode()
@@ -112,7 +116,7 @@ def run(redis_url: str, path: Path, receiver: Receiver, scene: Any, **how: Any) 
     play(whole)
 
 
-@pytest.mark.parametrize("answers", [[], [500, 503, 429], [None, 404], [302]], ids=str)
+@pytest.mark.parametrize("answers", [[], [500, 503, 429], [None, 404], [302, 307]], ids=str)
 def test_a_record_arrives_after_failures_and_only_there(redis_url, tmp_path, answers):
     receiver = Receiver(*answers)
 
@@ -121,6 +125,7 @@ def test_a_record_arrives_after_failures_and_only_there(redis_url, tmp_path, ans
         await done(redis_url)
 
     run(redis_url, tmp_path, receiver, scene)
+    assert receiver.paths == {"/hook"}
     assert receiver.ids == sent_ids(1) * (len(answers) + 1)
     assert json.loads(receiver.got[-1][1])["start_ns"] == "1"
     assert not (tmp_path / "dead.jsonl").exists()
