@@ -17,7 +17,7 @@ COUNT = 50
 def dsn(postgres):
     made = partition(postgres.dsn)
     made.write_batch([bars(0, COUNT)])
-    made.write_batch([block("risk", [ONE_OF_EACH["risk"]])])
+    made.write_batch([block("risk", [ONE_OF_EACH["market.risk"]])])
     minutes = [bar(n, start_ns=n * 60 * 10**9, interval="1m") | {"symbol": "M"} for n in range(180)]
     made.write_batch([block("bars", [m | {"id": f"M|1m|{m['start_ns']}"} for m in minutes])])
     made.snapshot()
