@@ -10,6 +10,7 @@ from contextlib import suppress
 from connectors.web.connection import Gate
 from connectors.web.hub import Hub
 from connectors.web.limits import Limits
+from connectors.web.notify.sender import Notifiers
 from connectors.web.rest.app import make_app
 from connectors.web.server import listen, server
 from connectors.web.tail import Tail
@@ -44,6 +45,7 @@ async def serve(settings: Settings, ready: Callable[[str], None] = LOG.info) -> 
     feed = settings.feed
     tokens = Tokens(feed.jwks, feed.audience, feed.issuer) if feed.jwks else None
     tail = Tail(settings.redis.url)
+    notifiers = Notifiers(feed.webhooks, tail)
     hub = Hub(tail, feed.heartbeat / NS)
     bounds = limits(settings)
     gate = Gate(hub, tokens, bounds, feed.origins)
@@ -53,6 +55,7 @@ async def serve(settings: Settings, ready: Callable[[str], None] = LOG.info) -> 
     following = asyncio.create_task(hub.run())
     # A hub that fails is a fault of ours: then nothing is served that would never change.
     following.add_done_callback(lambda _: setattr(made, "should_exit", True))
+    notifiers.start()
     ready(f"{'https' if feed.tls_key else 'http'}://{feed.host}:{sock.getsockname()[1]}")
     try:
         await made.serve(sockets=[sock])
@@ -61,6 +64,7 @@ async def serve(settings: Settings, ready: Callable[[str], None] = LOG.info) -> 
         raise
     finally:
         hub.stop()
+        await notifiers.stop()
         following.cancel()
         with suppress(asyncio.CancelledError):
             await following

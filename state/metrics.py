@@ -64,3 +64,13 @@ FEED_CONFLATED = Counter("headrace_feed_conflated", "Records left out for a newe
 FEED_SLOW = Counter("headrace_feed_disconnected_slow", "Clients disconnected as too slow")
 FEED_REFUSED = Counter("headrace_feed_refused", "Requests refused", ["reason"])
 FEED_SOURCE = Gauge("headrace_feed_source_ok", "1 while the source answers", ["source"])
+FEED_NOTIFIED = Counter("headrace_feed_notified", "Notifications delivered", ["endpoint"])
+FEED_NOTIFY_FAILED = Counter(
+    "headrace_feed_notify_failed", "Attempts to notify that failed", ["endpoint", "reason"]
+)
+FEED_NOTIFY_DEAD = Counter("headrace_feed_notify_dead", "Notifications given up", ["endpoint"])
+FEED_BREAKER = Gauge(
+    "headrace_feed_breaker",
+    "Breaker of an endpoint: 0 closed, 1 half-open, 2 open, 3 gone for good",
+    ["endpoint"],
+)

@@ -14,6 +14,11 @@ def generation_key(system: str) -> str:
     return f"headrace:{{{system}}}:generation"
 
 
+def notified_key(system: str) -> str:
+    """Return the hash ``<endpoint>/<output>`` -> position up to which it was notified."""
+    return f"headrace:{{{system}}}:notified"
+
+
 def mark_field(output: str, origin: str) -> str:
     """Return the field of the marks hash for one output from one origin."""
     return f"{output}/{origin}"

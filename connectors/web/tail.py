@@ -11,10 +11,11 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from connectors.redis.client import TIMEOUT_SECONDS, pool
-from connectors.redis.keys import Keys, generation_key
+from connectors.redis.keys import Keys, generation_key, notified_key
 from connectors.redis.reader import FIRST_GENERATION
-from connectors.web.frames import Place
+from connectors.web.frames import Place, Position, parse_position, position
 from connectors.web.mirror import NEWEST, Entry, Loaded
+from state.outputs import Output
 
 PAGE = 1_000
 """Entries of one read of one stream."""
@@ -108,6 +109,17 @@ class Tail:
         arguments: list[str | int] = [f"{place[0]}-{place[1]}", PAGE]
         found = await self._after(keys=[keys.stream(output)], args=arguments)
         return None if found is None else [_entry(*entry) for entry in found]
+
+    async def notified(self, output: Output, endpoint: str) -> Position | None:
+        """Return the position up to which an endpoint was notified, None for a new one."""
+        field = f"{endpoint}/{output.name}"
+        found = await self._redis.hget(notified_key(output.system), field)
+        return None if found is None else parse_position(found.decode())
+
+    async def keep_notified(self, output: Output, endpoint: str, at: Position) -> None:
+        """Remember the position up to which an endpoint was notified."""
+        field = f"{endpoint}/{output.name}"
+        await self._redis.hset(notified_key(output.system), field, position(*at))
 
     async def close(self) -> None:
         """Close the connections."""

@@ -44,3 +44,5 @@ class Feed(Part):
     """The directory whose recordings are listed."""
     workers: tuple[str, ...] = ("http://127.0.0.1:9600",)
     """Where the flows' workers answer /metrics and /ready (run.http_port): the health tab."""
+    webhooks: Path | None = None
+    """A TOML file of the endpoints that are notified (docs/feed.md)."""
