@@ -6,9 +6,10 @@ import orjson
 import pytest
 from jsonschema import Draft202012Validator
 
+from benchmarks.web.writer import Writer
 from connectors.web import asyncapi
 from connectors.web.channels import SOURCES
-from tests.connectors.web.feeds import Writer, connected, play, served
+from tests.connectors.web.feeds import connected, play, served
 from tests.flows.runs import ROOT
 
 FILE = ROOT / "docs" / "asyncapi.json"
