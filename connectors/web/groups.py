@@ -32,7 +32,7 @@ class Group:
     def routes(self) -> list[str | None]:
         """Return the values of the source's first field that it asks for, or None for any."""
         wanted = dict(self.channel.filters).get(self.channel.source.fields[0])
-        return [None] if wanted is None else list[str | None](sorted(wanted))
+        return [None] if wanted is None else [*sorted(wanted)]
 
     @property
     def position(self) -> str:
