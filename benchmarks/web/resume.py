@@ -61,12 +61,16 @@ class Plan:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What both clients saw: the numbers of the bars, in order; resets are those of the second."""
+    """What both clients saw: the numbers of the bars, in order; resets are those of the second.
+
+    ``seconds`` are what the writer took.
+    """
 
     uninterrupted: list[int]
     killed: list[int]
     resumed: int
     resets: int
+    seconds: float
 
     def same(self, plan: Plan) -> bool:
         """Return whether both saw every update once and in order, the second without a reset."""
@@ -86,6 +90,7 @@ def run(rig: Rig, plan: Plan, report: Report) -> bool:
     by = {how: found.get(("headrace_feed_resumed_total", how), 0.0) for how in ("memory", "redis")}
     equal = outcome.killed == outcome.uninterrupted
     report.figure(PART, "updates sent", "", [plan.total])
+    report.figure(PART, "a second", "updates/s", [plan.total / outcome.seconds])
     report.figure(PART, "updates seen without a kill", "", [len(outcome.uninterrupted)])
     report.figure(PART, "kills done, and resumed", "", [outcome.resumed])
     report.figure(PART, "resumed from memory", "", [by["memory"]])
@@ -105,8 +110,8 @@ async def watch(url: str, write: Callable[[int, int], object], plan: Plan) -> Ou
     victim = asyncio.create_task(_killed(url, plan, ready))
     await ready.wait()
     writer = asyncio.create_task(asyncio.to_thread(pace, write, plan.rate, plan.seconds))
-    straight, (broken, resumed, resets), _ = await asyncio.gather(reader, victim, writer)
-    return Outcome(straight, broken, resumed, resets)
+    straight, (broken, resumed, resets), took = await asyncio.gather(reader, victim, writer)
+    return Outcome(straight, broken, resumed, resets, took)
 
 
 async def _uninterrupted(url: str, last: int, ready: asyncio.Barrier) -> list[int]:

@@ -109,15 +109,15 @@ def rig(cores: Cores) -> Iterator[Rig]:
         yield Rig(valkey, cores)
 
 
-def pace(write: Callable[[int, int], object], rate: int, seconds: float) -> int:
-    """Call ``write(first, count)`` at ``rate`` a second; return how many that made."""
-    total, sent, began = int(rate * seconds), 0, time.monotonic()
+def pace(write: Callable[[int, int], object], rate: int, seconds: int) -> float:
+    """Call ``write(first, count)`` at ``rate`` a second; return the seconds that it took."""
+    total, sent, began = rate * seconds, 0, time.monotonic()
     while sent < total:
         if due := min(int((time.monotonic() - began) * rate), total) - sent:
             write(sent, due)
             sent += due
         time.sleep(TICK_S)
-    return sent
+    return time.monotonic() - began
 
 
 def metrics(port: int) -> dict[tuple[str, ...], float]:

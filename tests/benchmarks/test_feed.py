@@ -74,5 +74,5 @@ def test_a_killed_client_is_resumed_from_memory_and_from_redis(servers):
 )
 def test_what_differs_is_a_failure(killed, resumed, resets):
     plan = Plan(seconds=1, rate=4, kills=1, seed=1)
-    assert Outcome([0, 1, 2, 3], [0, 1, 2, 3], 1, 0).same(plan)
-    assert not Outcome([0, 1, 2, 3], killed, resumed, resets).same(plan)
+    assert Outcome([0, 1, 2, 3], [0, 1, 2, 3], 1, 0, 1.0).same(plan)
+    assert not Outcome([0, 1, 2, 3], killed, resumed, resets, 1.0).same(plan)
