@@ -63,6 +63,11 @@ FEED_SENT = Counter("headrace_feed_messages_sent", "Messages written to clients"
 FEED_CONFLATED = Counter("headrace_feed_conflated", "Records left out for a newer one of their key")
 FEED_SLOW = Counter("headrace_feed_disconnected_slow", "Clients disconnected as too slow")
 FEED_REFUSED = Counter("headrace_feed_refused", "Requests refused", ["reason"])
+FEED_RESUMED = Counter(
+    "headrace_feed_resumed",
+    "Subscriptions that went on: from memory, from redis, or reset",
+    ["how"],
+)
 FEED_SOURCE = Gauge("headrace_feed_source_ok", "1 while the source answers", ["source"])
 FEED_NOTIFIED = Counter("headrace_feed_notified", "Notifications delivered", ["endpoint"])
 FEED_NOTIFY_FAILED = Counter(

@@ -13,7 +13,7 @@ BENCHMARKS = {
     "risk": "benchmarks.market.risk",
     "history": "benchmarks.history",
     "crash": "benchmarks.commands.crash",
-    "feed": "benchmarks.web.gateway",
+    "feed": "benchmarks.commands.feed",
     "soak": "benchmarks.commands.soak",
     "week": "benchmarks.week",
 }

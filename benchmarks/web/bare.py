@@ -23,6 +23,14 @@ async def _serve(connection: ServerConnection) -> None:
         await connection.send('{"type":"subscribed","channel":""}')
 
 
+def delta(place: str, value: bytes) -> tuple[str, str]:
+    """Return the symbol of a record, and the message that the feed makes of it."""
+    symbol: str = orjson.loads(value)["symbol"]
+    channel = f"market.nbbo?symbol={symbol}"
+    head = orjson.dumps({"type": "delta", "channel": channel, "position": f"1:{place}"})
+    return symbol, (b'%b,"records":[%b]}' % (head[:-1], as_json(value))).decode()
+
+
 async def run(redis_url: str, stream: str) -> None:
     """Serve, and broadcast each entry of a stream to those who asked for its symbol."""
     redis: Any = Redis.from_url(redis_url, protocol=2)
@@ -33,17 +41,8 @@ async def run(redis_url: str, stream: str) -> None:
             for _, entries in await redis.xread({stream: after}, count=1000, block=1000):
                 for stream_id, fields in entries:
                     after = stream_id
-                    value: bytes = fields[b"v"]
-                    symbol: str = orjson.loads(value)["symbol"]
-                    head = orjson.dumps(
-                        {
-                            "type": "delta",
-                            "channel": f"market.nbbo?symbol={symbol}",
-                            "position": f"1:{stream_id.decode()}",
-                        }
-                    )
-                    text = b'%b,"records":[%b]}' % (head[:-1], as_json(value))
-                    broadcast(MEMBERS[symbol], text.decode())
+                    symbol, text = delta(stream_id.decode(), fields[b"v"])
+                    broadcast(MEMBERS[symbol], text)
 
 
 if __name__ == "__main__":

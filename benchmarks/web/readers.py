@@ -48,7 +48,7 @@ class Reader(asyncio.Protocol):
             self._transport.write(Frame(Opcode.TEXT, orjson.dumps(message)).serialize(mask=True))
 
     def data_received(self, data: bytes) -> None:
-        """Count the deltas, and see how old the last of them is."""
+        """Count the deltas, and see how old the first of them is."""
         if not self._open:
             self._open = True
             self._subscribe()
@@ -56,9 +56,10 @@ class Reader(asyncio.Protocol):
         self.count += data.count(TOKEN)
         self.subscribed += data.count(SUBSCRIBED)
         self._rest = data[-len(TOKEN) + 1 :]
-        at = data.rfind(TIME)
-        found = data[at + len(TIME) : data.find(b'"', at + len(TIME))] if at >= 0 else b""
-        if len(found) == 19 and TOKEN in data:
+        delta = data.find(TOKEN)
+        at = data.find(TIME, delta) + len(TIME)
+        found = data[at : data.find(b'"', at)]
+        if delta >= 0 and len(found) == 19:
             self._delays_ns.append(time.time_ns() - int(found))
 
 

@@ -44,6 +44,8 @@ _RECEIVED: dict[str, dict[str, Any]] = {
     },
     "error": {"channel?": _TEXT, "code": _CODES, "reason": _TEXT},
 }
+VERSIONS = {"market.risk": 2}
+"""Schemas that are not the first of their output."""
 
 
 def document() -> dict[str, Any]:
@@ -79,13 +81,18 @@ def document() -> dict[str, Any]:
     }
 
 
+def schema(source: Source) -> str:
+    """Return the path of the newest schema of a source's records, within docs."""
+    version = VERSIONS.get(source.name, 1)
+    return f"schemas/{source.output.system}/{source.output.name}.v{version}.json"
+
+
 def _subscription(source: Source) -> dict[str, Any]:
-    schema = f"schemas/{source.output.system}/{source.output.name}.v1.json"
     return {
         "key": list(source.key),
         "filters": list(source.fields),
         "policy": source.policy,
-        "records": schema,
+        "records": schema(source),
     }
 
 

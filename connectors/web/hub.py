@@ -6,96 +6,27 @@ import asyncio
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from redis.exceptions import RedisError
 
 from connectors.redis.keys import Keys
 from connectors.web import frames
-from connectors.web.channels import SOURCES, Channel, Filters, allowed
+from connectors.web.channels import SOURCES, Channel
 from connectors.web.frames import SUBPROTOCOLS, Place, Record
+from connectors.web.groups import Group, System
 from connectors.web.mirror import Broken, Entry, Mirror
 from connectors.web.session import Session, Subscription
 from connectors.web.tail import Tail
-from state.metrics import FEED_SOURCE
+from state.metrics import FEED_RESUMED, FEED_SOURCE
 
 LOG = logging.getLogger("headrace.feed")
 LOOK_S = 1.0
 """How often it is seen whether a generation was switched or Redis has lost something."""
 RETRY_S = 0.25
-CHUNK = 500
-"""Records of one frame of a snapshot."""
 DOWN = (RedisError, OSError, TimeoutError)
 
 _Rows = tuple[tuple[str, frozenset[str]], ...]
-
-
-class Group:
-    """The clients that get the same bytes: one channel under the same row filters."""
-
-    def __init__(self, channel: Channel, rows: Filters, mirror: Mirror) -> None:
-        self.channel = channel
-        self.name = str(channel)
-        self.rows = rows
-        self.mirror = mirror
-        self.members: dict[str, set[Subscription]] = {name: set() for name in SUBPROTOCOLS}
-
-    def takes(self, record: Record) -> bool:
-        """Return whether a record is for these clients."""
-        return self.channel.takes(record.values) and allowed(self.rows, record.values)
-
-    @property
-    def position(self) -> str:
-        """Return the position of the newest record considered."""
-        return frames.position(self.mirror.generation, self.mirror.place)
-
-    def publish(self, found: Sequence[Record]) -> None:
-        """Give the members a delta."""
-        for encoding, members in self.members.items():
-            if members:
-                frame = frames.records(encoding, "delta", self.name, self.position, found)
-                for subscription in list(members):
-                    subscription.session.deliver(subscription, found, frame)
-
-    def snapshot(self, subscription: Subscription) -> None:
-        """Begin with the current values."""
-        found = [r for r in self.mirror.snapshot(self.channel) if allowed(self.rows, r.values)]
-        session, at = subscription.session, self.position
-        for start in range(0, max(len(found), 1), CHUNK):
-            part, last = found[start : start + CHUNK], start + CHUNK >= len(found)
-            session.write_asked(
-                frames.records(session.encoding, "snapshot", self.name, at, part, last=last)
-            )
-        subscription.pending.clear()
-        subscription.begun = True
-
-    def older(self, subscription: Subscription, found: Sequence[Record], place: Place) -> None:
-        """Give one member what it missed, up to ``place``."""
-        session, at = subscription.session, frames.position(self.mirror.generation, place)
-        wanted = [record for record in found if self.takes(record)]
-        if wanted:
-            session.write_asked(frames.records(session.encoding, "delta", self.name, at, wanted))
-
-    def late(self, subscription: Subscription) -> bytes:
-        """Return the frame of what was conflated for one member, oldest first."""
-        found = sorted(subscription.pending.values(), key=lambda record: record.place)
-        subscription.pending.clear()
-        encoding = subscription.session.encoding
-        return frames.records(encoding, "delta", self.name, self.position, found)
-
-
-class System:
-    """The mirrors of one system, and the groups of each by the value they ask for most."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.keys = Keys(name, 0)
-        self.lineage: str | None = None
-        self.mirrors = {
-            source.output.name: Mirror(source)
-            for source in SOURCES.values()
-            if source.output.system == name
-        }
 
 
 class Hub:
@@ -125,7 +56,7 @@ class Hub:
             output = channel.source.output
             mirror = self._systems[output.system].mirrors[output.name]
             made = self._groups[key] = Group(channel, rows, mirror)
-            for value in _route(made):
+            for value in made.routes():
                 self._routes[channel.source.name][value].append(made)
         return self._groups[key]
 
@@ -140,7 +71,7 @@ class Hub:
         """Go on after the position that the client names, or give it a snapshot."""
         group, after = subscription.group, subscription.after
         if after is None:
-            self._accept(subscription, resumed=False)
+            self._accept(subscription)
             group.snapshot(subscription)
         elif after[0] != group.mirror.generation:
             self._reset(subscription, "generation")
@@ -156,28 +87,32 @@ class Hub:
         if not any(group.members.values()):
             key = group.name, tuple(sorted(group.rows.items()))
             if self._groups.pop(key, None) is not None:
-                for value in _route(group):
+                for value in group.routes():
                     self._routes[group.channel.source.name][value].remove(group)
 
-    def _accept(self, subscription: Subscription, *, resumed: bool) -> None:
+    def _accept(self, subscription: Subscription, resumed: str = "") -> None:
+        """Tell that a subscription begins; ``resumed`` says by what it goes on."""
         group = subscription.group
         if subscription.accepted:
             return
         subscription.accepted = True
+        if resumed:
+            FEED_RESUMED.labels(resumed).inc()
         subscription.session.send(
             {
                 "type": "subscribed",
                 "channel": group.name,
                 "asked": subscription.asked,
                 "policy": group.channel.source.policy,
-                "resumed": resumed,
+                "resumed": bool(resumed),
             }
         )
 
     def _reset(self, subscription: Subscription, reason: str) -> None:
         """Tell that continuity is broken, and begin again."""
         group = subscription.group
-        self._accept(subscription, resumed=False)
+        FEED_RESUMED.labels("reset").inc()
+        self._accept(subscription)
         subscription.session.send({"type": "reset", "channel": group.name, "reason": reason})
         group.snapshot(subscription)
 
@@ -188,7 +123,7 @@ class Hub:
             task = asyncio.create_task(self._catch_up(subscription, place))
             self._catching_up[subscription] = task
             return
-        self._accept(subscription, resumed=True)
+        self._accept(subscription, resumed="memory")
         group.older(subscription, found, group.mirror.place)
         subscription.begun = True
 
@@ -206,7 +141,7 @@ class Hub:
             if page is None:
                 self._reset(subscription, "redis-lost" if place > mirror.place else "trimmed")
                 break
-            self._accept(subscription, resumed=True)
+            self._accept(subscription, resumed="redis")
             if not page:
                 await asyncio.sleep(RETRY_S / 10)  # Redis is ahead of what we have read
                 continue
@@ -216,7 +151,7 @@ class Hub:
             while session.blocked:
                 await asyncio.sleep(RETRY_S / 10)
         else:
-            self._accept(subscription, resumed=True)
+            self._accept(subscription, resumed="memory")
             group.older(subscription, found, mirror.place)
             subscription.begun = True
         self._catching_up.pop(subscription, None)
@@ -347,10 +282,3 @@ class Hub:
         for session in list(self.sessions):
             session.heartbeat(made[session.encoding], now_s, unix_ns / 1e9)
         self._flush()
-
-
-def _route(group: Group) -> Iterator[str | None]:
-    """Yield the values of the source's first field that a group asks for, or None for any."""
-    channel = group.channel
-    wanted = dict(channel.filters).get(channel.source.fields[0])
-    yield from [None] if wanted is None else sorted(wanted)

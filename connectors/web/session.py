@@ -14,7 +14,8 @@ from connectors.web.tokens import Access, Refused
 from state.metrics import FEED_CONFLATED, FEED_SENT, FEED_SLOW
 
 if TYPE_CHECKING:
-    from connectors.web.hub import Group, Hub
+    from connectors.web.groups import Group
+    from connectors.web.hub import Hub
 
 UNAUTHENTICATED = 4001
 FORBIDDEN = 4003

@@ -6,9 +6,10 @@ import orjson
 import pytest
 from jsonschema import Draft202012Validator
 
+from benchmarks.web.writer import Writer
 from connectors.web import asyncapi
 from connectors.web.channels import SOURCES
-from tests.connectors.web.feeds import Writer, connected, play, served
+from tests.connectors.web.feeds import connected, play, served
 from tests.flows.runs import ROOT
 
 FILE = ROOT / "docs" / "asyncapi.json"
@@ -20,7 +21,7 @@ def test_the_file_is_what_the_code_makes():
 
 @pytest.mark.parametrize("source", SOURCES.values(), ids=SOURCES)
 def test_filters_and_keys_are_fields_of_the_records(source):
-    path = ROOT / "docs" / "schemas" / source.output.system / f"{source.output.name}.v1.json"
+    path = ROOT / "docs" / asyncapi.schema(source)
     fields = set(orjson.loads(path.read_bytes())["properties"])
     made = {"portfolio", "symbol"} if "scope" in fields else set()
     assert set(source.fields) <= fields | made

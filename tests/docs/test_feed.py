@@ -6,7 +6,8 @@ import asyncio
 import os
 import sys
 
-from tests.connectors.web.feeds import SECONDS, Writer, bar, play, served
+from benchmarks.web.writer import Writer, bar
+from tests.connectors.web.feeds import SECONDS, play, served
 from tests.docs.pages import blocks
 from tests.flows.runs import ROOT
 

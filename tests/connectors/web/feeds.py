@@ -1,75 +1,23 @@
-"""A feed of the test's own, what writes to its Redis, and clients that speak by hand."""
+"""A feed of the test's own, and clients that speak by hand."""
 
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import orjson
 import ormsgpack
-from pydantic import SecretStr
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-from connectors.redis.client import pool
-from connectors.redis.keys import Keys
-from connectors.redis.sink import RedisPartition
 from connectors.web.frames import JSON, MSGPACK
 from flows import gateway
 from flows.settings import Settings
-from state.lifecycle import Lifecycle
-from state.outputs import to_json
-from state.records import OutputBatch
 
 SECONDS = 10.0
-
-
-class Writer:
-    """Writes records as a flow does."""
-
-    def __init__(self, url: str, generation: int = 1, stream_length: int = 100_000) -> None:
-        lineage = uuid.uuid4().hex
-        self._sink = RedisPartition(
-            pool(SecretStr(url)), Keys("market", generation), lineage, stream_length, Lifecycle()
-        )
-        self._written: dict[str, int] = {}
-
-    def write(self, output: str, records: list[dict[str, Any]], keys: list[str]) -> None:
-        first = self._written.get(output, 0) + 1
-        self._written[output] = first + len(records) - 1
-        values = [to_json(record) for record in records]
-        ids = [record["id"] for record in records]
-        times = [0] * len(records)
-        self._sink.write_batch([OutputBatch(output, "0", first, times, ids, keys, values)])
-        self._sink.snapshot()
-
-    def bars(self, first: int, count: int, symbols: int = 10) -> list[dict[str, Any]]:
-        """Write bars numbered from ``first``; the number is their start."""
-        made = [bar(f"S{number % symbols}", number) for number in range(first, first + count)]
-        self.write("bars", made, [f"{record['symbol']}|1s" for record in made])
-        return made
-
-    def quotes(self, first: int, count: int, symbols: int = 10) -> list[dict[str, Any]]:
-        """Write quotes numbered from ``first``; the number is their time and bid."""
-        made = [quote(f"S{number % symbols}", number) for number in range(first, first + count)]
-        self.write("nbbo", made, [record["symbol"] for record in made])
-        return made
-
-
-def bar(symbol: str, number: int) -> dict[str, Any]:
-    prices = dict.fromkeys(("open", "high", "low", "close", "vwap"), float(number))
-    identity = f"{symbol}|1s|{number}"
-    rest = {"id": identity, "symbol": symbol, "interval": "1s", "start_ns": number}
-    return {**prices, **rest, "volume": 1.0, "trades": 1}
-
-
-def quote(symbol: str, number: int) -> dict[str, Any]:
-    sides = {"bid": float(number), "bid_size": 1.0, "ask": number + 1.0, "ask_size": 1.0}
-    return {"id": f"{symbol}|{number}", "symbol": symbol, "ts_ns": number, **sides}
 
 
 @asynccontextmanager

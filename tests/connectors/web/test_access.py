@@ -16,9 +16,10 @@ from prometheus_client import REGISTRY
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
+from benchmarks.web.writer import Writer
 from connectors.web.tokens import LOOK_SECONDS
 from state.errors import Misuse
-from tests.connectors.web.feeds import Writer, connected, play, served, starts
+from tests.connectors.web.feeds import connected, play, served, starts
 from tests.connectors.web.keys import EC, ED, jwks, token
 
 

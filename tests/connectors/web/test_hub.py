@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from typing import Any
 
 import pytest
 import redis
 
+from benchmarks.web.resume import Plan, watch
+from benchmarks.web.writer import Writer
 from connectors.redis.reader import promote
 from connectors.web import hub
 from connectors.web.client import follow
 from connectors.web.frames import JSON, MSGPACK
-from tests.connectors.web.feeds import SECONDS, Client, Writer, connected, play, served, starts
+from tests.connectors.web.feeds import SECONDS, Client, connected, play, served, starts
 
 
 async def bars_until(client: Client, last: int) -> list[int]:
@@ -215,47 +216,15 @@ def test_a_feed_that_starts_before_redis_begins_when_it_is_there(own_valkey):
 
 def test_a_client_that_is_killed_again_and_again_sees_what_another_sees(redis_url):
     """20,000 updates/s for six seconds; ten kills at seeded points."""
-    total, rate, kills = 120_000, 20_000, 10
-    points = sorted(random.Random(7).sample(range(1_000, total - 1_000), kills))
-
-    async def write(writer: Writer) -> None:
-        loop = asyncio.get_running_loop()
-        began, step = loop.time(), 500
-        for first in range(0, total, step):
-            await asyncio.sleep(max(0.0, began + first / rate - loop.time()))
-            await asyncio.to_thread(writer.bars, first, step)
-
-    async def uninterrupted(url: str) -> list[int]:
-        async with connected(url, encoding=MSGPACK) as client:
-            await client.subscribe("market.bars")
-            await client.next("snapshot")
-            return await bars_until(client, total - 1)
-
-    async def interrupted(url: str) -> list[int]:
-        found: list[int] = []
-        position = None
-        for point in [*points, total - 1]:
-            async with connected(url, encoding=MSGPACK) as client:
-                said = await client.subscribe("market.bars", position)
-                assert said["resumed"] == (position is not None)
-                if position is None:
-                    position = (await client.next("snapshot"))["position"]
-                while not found or found[-1] < point:
-                    delta = await client.next("delta")
-                    found += starts([delta])
-                    position = delta["position"]
-                client.connection.transport.abort()
-        return found
+    plan = Plan(seconds=6, rate=20_000, kills=10, seed=7)
 
     async def scene():
         async with served(redis_url) as url:
-            readers = [asyncio.create_task(read(url)) for read in (uninterrupted, interrupted)]
-            await asyncio.sleep(0.5)
-            await write(Writer(redis_url))
-            async with asyncio.timeout(4 * SECONDS):
-                straight, broken = await asyncio.gather(*readers)
-        assert straight == list(range(total))
-        assert broken == straight
+            writer = Writer(redis_url)
+            outcome = await watch(url, writer.bars, plan)
+        assert outcome.uninterrupted == list(range(plan.total))
+        assert outcome.killed == outcome.uninterrupted
+        assert (outcome.resumed, outcome.resets) == (plan.kills, 0)
 
     play(scene)
 

@@ -15,11 +15,12 @@ import pytest
 import redis
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
+from benchmarks.web.writer import Writer
 from connectors.redis.keys import Keys, notified_key
 from connectors.redis.reader import promote
 from connectors.web.notify.endpoint import read_endpoints
 from state.errors import SettingsError
-from tests.connectors.web.feeds import Writer, play, served
+from tests.connectors.web.feeds import play, served
 
 SECRET = "whsec_" + "c2VjcmV0LW9mLXRoZS10ZXN0cy1vbmx5LTMyLWJ5dGVz"
 QUICK = "timeout_s = 0.3\nbackoff_s = 0.02\nmax_backoff_s = 0.05\nbreaker_s = 0.2\n"

@@ -9,9 +9,10 @@ from contextlib import asynccontextmanager
 import pytest
 from prometheus_client import REGISTRY
 
+from benchmarks.web.writer import Writer
 from connectors.web import session
 from connectors.web.frames import JSON
-from tests.connectors.web.feeds import Client, Writer, connected, play, served, starts
+from tests.connectors.web.feeds import Client, connected, play, served, starts
 
 QUEUE = 1 << 16
 

@@ -1,0 +1,88 @@
+"""Who gets the same bytes, and what the feed knows of one system."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from connectors.redis.keys import Keys
+from connectors.web import frames
+from connectors.web.channels import SOURCES, Channel, Filters, allowed
+from connectors.web.frames import SUBPROTOCOLS, Place, Record
+from connectors.web.mirror import Mirror
+from connectors.web.session import Subscription
+
+CHUNK = 500
+"""Records of one frame of a snapshot."""
+
+
+class Group:
+    """The clients that get the same bytes: one channel under the same row filters."""
+
+    def __init__(self, channel: Channel, rows: Filters, mirror: Mirror) -> None:
+        self.channel = channel
+        self.name = str(channel)
+        self.rows = rows
+        self.mirror = mirror
+        self.members: dict[str, set[Subscription]] = {name: set() for name in SUBPROTOCOLS}
+
+    def takes(self, record: Record) -> bool:
+        """Return whether a record is for these clients."""
+        return self.channel.takes(record.values) and allowed(self.rows, record.values)
+
+    def routes(self) -> list[str | None]:
+        """Return the values of the source's first field that it asks for, or None for any."""
+        wanted = dict(self.channel.filters).get(self.channel.source.fields[0])
+        return [None] if wanted is None else [*sorted(wanted)]
+
+    @property
+    def position(self) -> str:
+        """Return the position of the newest record considered."""
+        return frames.position(self.mirror.generation, self.mirror.place)
+
+    def publish(self, found: Sequence[Record]) -> None:
+        """Give the members a delta."""
+        for encoding, members in self.members.items():
+            if members:
+                frame = frames.records(encoding, "delta", self.name, self.position, found)
+                for subscription in list(members):
+                    subscription.session.deliver(subscription, found, frame)
+
+    def snapshot(self, subscription: Subscription) -> None:
+        """Begin with the current values."""
+        found = [r for r in self.mirror.snapshot(self.channel) if allowed(self.rows, r.values)]
+        session, at = subscription.session, self.position
+        for start in range(0, max(len(found), 1), CHUNK):
+            part, last = found[start : start + CHUNK], start + CHUNK >= len(found)
+            session.write_asked(
+                frames.records(session.encoding, "snapshot", self.name, at, part, last=last)
+            )
+        subscription.pending.clear()
+        subscription.begun = True
+
+    def older(self, subscription: Subscription, found: Sequence[Record], place: Place) -> None:
+        """Give one member what it missed, up to ``place``."""
+        session, at = subscription.session, frames.position(self.mirror.generation, place)
+        wanted = [record for record in found if self.takes(record)]
+        if wanted:
+            session.write_asked(frames.records(session.encoding, "delta", self.name, at, wanted))
+
+    def late(self, subscription: Subscription) -> bytes:
+        """Return the frame of what was conflated for one member, oldest first."""
+        found = sorted(subscription.pending.values(), key=lambda record: record.place)
+        subscription.pending.clear()
+        encoding = subscription.session.encoding
+        return frames.records(encoding, "delta", self.name, self.position, found)
+
+
+class System:
+    """The mirrors of one system, and the groups of each by the value they ask for most."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.keys = Keys(name, 0)
+        self.lineage: str | None = None
+        self.mirrors = {
+            source.output.name: Mirror(source)
+            for source in SOURCES.values()
+            if source.output.system == name
+        }
