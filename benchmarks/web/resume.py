@@ -84,7 +84,7 @@ def run(rig: Rig, plan: Plan, report: Report) -> bool:
         PART,
         f"{plan.kills} kills in {plan.seconds} s of {plan.rate:,} updates/s, seed {plan.seed}",
     )
-    with rig.server(FEED, 2) as (port, _):
+    with rig.server(FEED, plan.kills) as (port, _):
         outcome = asyncio.run(watch(f"ws://127.0.0.1:{port}/ws", rig.writer.bars, plan))
         found = metrics(port)
     by = {how: found.get(("headrace_feed_resumed_total", how), 0.0) for how in ("memory", "redis")}
