@@ -132,7 +132,12 @@ class Hub:
         group, session = subscription.group, subscription.session
         mirror = group.mirror
         keys = self._systems[mirror.source.output.system].keys
+        ahead = False
         while (found := mirror.since(place)) is None:
+            if ahead and place > mirror.place:
+                # Who went on reading here would stay ahead, and never join the others.
+                await asyncio.sleep(RETRY_S / 10)
+                continue
             try:
                 page = await self._tail.after(keys, mirror.source.output.name, place)
             except DOWN:
@@ -145,7 +150,7 @@ class Hub:
             if not page:
                 await asyncio.sleep(RETRY_S / 10)  # Redis is ahead of what we have read
                 continue
-            place = page[-1].place
+            place, ahead = page[-1].place, True
             group.older(subscription, [mirror.record(entry) for entry in page], place)
             session.flush()
             while session.blocked:
