@@ -12,7 +12,15 @@ from threading import Event
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.connectors.web.browsing import Site, Visit, chromium, require_chromium, site, visit
+from tests.connectors.web.browsing import (
+    PATIENCE_MS,
+    Site,
+    Visit,
+    chromium,
+    require_chromium,
+    site,
+    visit,
+)
 from tests.connectors.web.keys import ED, jwks, token
 from tests.flows.runs import eventually
 
@@ -136,7 +144,8 @@ def test_health_tells_of_workers_and_dead_letters_are_sent_again(opened, picture
     first = letters.first
     assert first.locator("td").nth(2).inner_text(), "the reason"
     first.get_by_role("button").click()
-    expect(first.get_by_role("button")).to_have_text("Sent")
+    # It reads the topic of dead letters and waits for the broker's acknowledgement.
+    expect(first.get_by_role("button")).to_have_text("Sent", timeout=PATIENCE_MS)
     seen.page.wait_for_timeout(4000)
     picture(seen, "health-light")
 

@@ -151,8 +151,11 @@ def test_what_waits_for_a_slow_client_is_bounded(redis_url, kind, monkeypatch):
             await slow.next("snapshot")
             await write(writer, kind, 0, 40_000)
 
+    before = count("headrace_feed_conflated_total")
     play(scene)
-    assert max(waiting) > QUEUE / 2
+    # Quotes may be conflated so early that hardly any wait: what was conflated proves the slow one.
+    conflated = count("headrace_feed_conflated_total") - before
+    assert max(waiting) > QUEUE / 2 or (kind == "quotes" and conflated > 0)
     # One frame, of a thousand records at the most, may come on top.
     assert max(waiting) < QUEUE + 250_000
 
