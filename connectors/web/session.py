@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from connectors.web import audit, frames
 from connectors.web.channels import LATEST, UnknownChannel, parse
 from connectors.web.frames import BadMessage, Position, Record
 from connectors.web.limits import MAX_SUBSCRIPTIONS, Bucket, Limits
+from connectors.web.outbox import Outbox, Outlet
 from connectors.web.tokens import Access, Refused
-from state.metrics import FEED_CONFLATED, FEED_SENT, FEED_SLOW
+from state.metrics import FEED_CONFLATED, FEED_SLOW
 
 if TYPE_CHECKING:
     from connectors.web.groups import Group
@@ -26,19 +27,6 @@ STALLED_S = 60.0
 """A client that takes nothing for longer is disconnected, whatever it is subscribed to."""
 
 Verify = Callable[[str], Access]
-
-
-class Outlet(Protocol):
-    """The way to the client."""
-
-    def write(self, data: bytes) -> None:
-        """Send bytes, or keep them until they can be sent."""
-
-    def waiting(self) -> int:
-        """Return how many bytes are kept."""
-
-    def close(self, code: int, reason: str) -> None:
-        """Say goodbye and hang up."""
 
 
 class Subscription:
@@ -72,10 +60,7 @@ class Session:
         self._limits = limits
         self._address = address
         self._outlet = outlet
-        self._frames: list[bytes] = []
-        self._size = 0
-        self._blocked_s: float | None = None
-        self._allowance = 0
+        self._outbox = Outbox(outlet, limits.queue_bytes, lambda: hub.dirty.add(self))
         self._behind = False
         rate = limits.requests_per_second
         self._bucket = Bucket(rate, 2 * rate, time.monotonic())
@@ -98,7 +83,7 @@ class Session:
         for subscription in self.subscriptions.values():
             self._hub.leave(subscription)
         self.subscriptions.clear()
-        self._frames.clear()
+        self._outbox.clear()
 
     def receive(self, data: bytes) -> None:
         """Do what a message asks for, or answer why not."""
@@ -205,57 +190,43 @@ class Session:
     def write(self, frame: bytes) -> None:
         """Put a frame behind what waits; `flush` sends it."""
         if not self.closed:
-            self._frames.append(frame)
-            self._size += len(frame)
-            self._hub.dirty.add(self)
+            self._outbox.write(frame)
 
     def write_asked(self, frame: bytes) -> None:
-        """Put a frame that the client asked for: it may be larger than its queue.
-
-        While it waits nothing more is read from the client, so it cannot ask again.
-        """
-        self._allowance += len(frame)
-        self.write(frame)
+        """Put a frame that the client asked for: it may be larger than its queue."""
+        if not self.closed:
+            self._outbox.write_asked(frame)
 
     def deliver(self, subscription: Subscription, found: Sequence[Record], frame: bytes) -> None:
         """Give records of a channel, for which ``frame`` was made, by the channel's policy."""
         if not subscription.begun:
             return
         if subscription.group.channel.source.policy == LATEST and (
-            self._behind or self.blocked or self._full()
+            self._behind or self.blocked or self._outbox.full()
         ):
             self._behind = True
             before = len(subscription.pending)
             subscription.pending.update((record.key, record) for record in found)
             FEED_CONFLATED.inc(len(found) - (len(subscription.pending) - before))
-        elif self._full():
+        elif self._outbox.full():
             self._too_slow("more than feed.queue_bytes wait")
         else:
             self.write(frame)
 
-    def _full(self) -> bool:
-        # Not counting what is to come: one frame of many records is no sign of a slow client.
-        limit = self._limits.queue_bytes + self._allowance
-        return self._outlet.waiting() + self._size > limit
-
     def flush(self) -> None:
         """Send what waits."""
-        if self._frames and not self.closed:
-            FEED_SENT.inc(len(self._frames))
-            self._outlet.write(b"".join(self._frames))
-            self._frames.clear()
-            self._size = 0
+        if not self.closed:
+            self._outbox.flush()
         if self._behind and not self.blocked:
             self.unblock()
 
     def block(self, now_s: float) -> None:
         """The way to the client is full."""
-        self._blocked_s = now_s
+        self._outbox.block(now_s)
 
     def unblock(self) -> None:
         """The way is free: what was conflated follows."""
-        self._blocked_s = None
-        self._allowance = 0
+        self._outbox.unblock()
         self._behind = False
         for subscription in self.subscriptions.values():
             if subscription.pending:
@@ -265,15 +236,15 @@ class Session:
     @property
     def blocked(self) -> bool:
         """Return whether nothing can be sent at the moment."""
-        return self._blocked_s is not None
+        return self._outbox.blocked_s is not None
 
     def heartbeat(self, frame: bytes, now_s: float, unix_s: float) -> None:
         """Tell that we are there; disconnect who cannot be told, or may no longer be."""
         if self.access is not None and (self.access.expires_s or unix_s) < unix_s:
             self._refuse("stay", "expired", "the token has expired", EXPIRED)
-        elif self._blocked_s is None:
+        elif (since_s := self._outbox.blocked_s) is None:
             self.write(frame)
-        elif now_s - self._blocked_s > STALLED_S:
+        elif now_s - since_s > STALLED_S:
             self._too_slow(f"nothing was taken for {STALLED_S:.0f} s")
 
     def unauthenticated(self) -> None:

@@ -60,6 +60,7 @@ export class DeadLetters {
     try {
       await this.api.post(`/dead/${system}/${coordinates.split("/").map(encodeURIComponent).join("/")}/retry`);
       setText(node, "Sent");
+      node.setAttribute("aria-label", `Sent ${coordinates}`);
       this.announce(`${coordinates} was sent again.`);
     } catch (error) {
       node.disabled = false;

@@ -12,6 +12,7 @@ from prometheus_client import REGISTRY
 from benchmarks.web.writer import Writer
 from connectors.web import session
 from connectors.web.frames import JSON
+from connectors.web.outbox import Outbox
 from tests.connectors.web.feeds import Client, connected, play, served, starts
 
 QUEUE = 1 << 16
@@ -135,13 +136,13 @@ def test_a_client_that_takes_nothing_at_all_is_disconnected_in_the_end(redis_url
 @pytest.mark.parametrize("kind", ["bars", "quotes"])
 def test_what_waits_for_a_slow_client_is_bounded(redis_url, kind, monkeypatch):
     waiting: list[int] = []
-    flush = session.Session.flush
+    flush = Outbox.flush
 
-    def measured(self: session.Session) -> None:
+    def measured(self: Outbox) -> None:
         flush(self)
-        waiting.append(self._outlet.waiting() + self._size)
+        waiting.append(self.waiting())
 
-    monkeypatch.setattr(session.Session, "flush", measured)
+    monkeypatch.setattr(Outbox, "flush", measured)
 
     async def scene():
         writer = Writer(redis_url)
