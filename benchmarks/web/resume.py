@@ -61,7 +61,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What both clients saw: the numbers of the bars, in order; resets are those of the second.
+    """What both clients saw: the numbers of the bars, in order; why the second was reset.
 
     ``seconds`` are what the writer took.
     """
@@ -69,13 +69,13 @@ class Outcome:
     uninterrupted: list[int]
     killed: list[int]
     resumed: int
-    resets: int
+    resets: list[str]
     seconds: float
 
     def same(self, plan: Plan) -> bool:
         """Return whether both saw every update once and in order, the second without a reset."""
         everything = self.killed == self.uninterrupted == list(range(plan.total))
-        return everything and (self.resumed, self.resets) == (plan.kills, 0)
+        return everything and (self.resumed, self.resets) == (plan.kills, [])
 
 
 def run(rig: Rig, plan: Plan, report: Report) -> bool:
@@ -95,7 +95,7 @@ def run(rig: Rig, plan: Plan, report: Report) -> bool:
     report.figure(PART, "kills done, and resumed", "", [outcome.resumed])
     report.figure(PART, "resumed from memory", "", [by["memory"]])
     report.figure(PART, "resumed from Redis", "", [by["redis"]])
-    report.figure(PART, "resets", "", [outcome.resets])
+    report.figure(PART, f"resets {' '.join(outcome.resets)}".strip(), "", [len(outcome.resets)])
     report.note(PART, f"both sequences: {'equal' if equal else 'DIFFER'}")
     return outcome.same(plan)
 
@@ -125,16 +125,18 @@ async def _uninterrupted(url: str, last: int, ready: asyncio.Barrier) -> list[in
     return found
 
 
-async def _killed(url: str, plan: Plan, ready: asyncio.Barrier) -> tuple[list[int], int, int]:
-    """Return the numbers of the bars, how often it was resumed, and how often it was not."""
+async def _killed(url: str, plan: Plan, ready: asyncio.Barrier) -> tuple[list[int], int, list[str]]:
+    """Return the numbers of the bars, how often it was resumed, and why it was not."""
     found: list[int] = []
-    position, resumed, resets = None, 0, 0
+    position, resumed = None, 0
+    resets: list[str] = []
     for point, away_s in [*plan.points(), (plan.total - 1, 0.0)]:
         async with _subscribed(url, position) as connection:
             resumed += (await _next(connection, "subscribed"))["resumed"]
             while not found or found[-1] < point:
                 message = await _next(connection)
-                resets += message["type"] == "reset"
+                if message["type"] == "reset":
+                    resets.append(message["reason"])
                 if message["type"] == "snapshot" and position is None:
                     await ready.wait()
                 found += _numbers(message)

@@ -143,6 +143,8 @@ class Hub:
             except DOWN:
                 await asyncio.sleep(RETRY_S)
                 continue
+            if self._catching_up.get(subscription) is not asyncio.current_task():
+                return  # nobody waits for it; the library swallows a cancellation at times
             if page is None:
                 self._reset(subscription, "redis-lost" if place > mirror.place else "trimmed")
                 break
@@ -178,7 +180,7 @@ class Hub:
                 task.cancel()
 
     def stop(self) -> None:
-        """Let `run` end, within LOOK_S: to cancel is not enough, the library may swallow it."""
+        """Let `run` end, within LOOK_S: to cancel is not enough, as in `_catch_up`."""
         self._stopping = True
 
     async def _step(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -10,11 +11,15 @@ import redis
 
 from benchmarks.web.resume import Plan, watch
 from benchmarks.web.writer import Writer
+from connectors.redis.keys import Keys
 from connectors.redis.reader import promote
 from connectors.web import hub
 from connectors.web.client import follow
 from connectors.web.frames import JSON, MSGPACK
+from connectors.web.tail import Tail
 from tests.connectors.web.feeds import SECONDS, Client, connected, play, served, starts
+
+STREAM = Keys("market", 1).stream("bars")
 
 
 async def bars_until(client: Client, last: int) -> list[int]:
@@ -224,7 +229,7 @@ def test_a_client_that_is_killed_again_and_again_sees_what_another_sees(redis_ur
             outcome = await watch(url, writer.bars, plan)
         assert outcome.uninterrupted == list(range(plan.total))
         assert outcome.killed == outcome.uninterrupted
-        assert (outcome.resumed, outcome.resets) == (plan.kills, 0)
+        assert (outcome.resumed, outcome.resets) == (plan.kills, [])
 
     play(scene)
 
@@ -283,5 +288,36 @@ def test_nothing_stays_of_clients_that_are_gone(redis_url, monkeypatch):
             assert not only.sessions
             assert not only._groups
             assert not only._catching_up
+
+    play(scene)
+
+
+def test_who_is_gone_is_read_for_no_more_though_the_library_swallows_a_cancellation(
+    redis_url, monkeypatch
+):
+    under_way: list[bool] = []
+    after = Tail.after
+
+    async def stubborn(self: Tail, *args: Any) -> Any:
+        under_way.append(True)
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(0.2)
+        return await after(self, *args)
+
+    monkeypatch.setattr(Tail, "after", stubborn)
+
+    async def scene():
+        Writer(redis_url).bars(0, 20_000)
+        plain: Any = redis.from_url(redis_url)
+        ((first, _),) = await asyncio.to_thread(plain.xrange, STREAM, count=1)
+        async with served(redis_url) as url:
+            async with connected(url) as client:
+                # Older than what the feed read at its start: twenty pages follow.
+                after_first = f"1:{first.decode()}"
+                await client.send(type="subscribe", channel="market.bars", after=after_first)
+                while not under_way:
+                    await asyncio.sleep(0.01)
+            await asyncio.sleep(1.5)
+            assert len(under_way) == 1
 
     play(scene)
