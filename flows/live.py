@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bytewax.dataflow import Dataflow
@@ -91,34 +91,9 @@ def connect(
     start: Start, settings: Settings, lifecycle: Lifecycle, index: int = 0, workers: int = 1
 ) -> Context:
     """Return the context of worker ``index`` of ``workers``; no server is asked anything yet."""
-    cluster = cluster_of(settings.kafka)
     shards = shard_names(settings.kafka.shards)
     local = tuple(name for name in shards if worker_of(name, workers) == index)
-    group = group_name(settings, start.system, start.generation)
-
-    def first_offsets(topic: str) -> dict[int, int]:
-        offsets = start.offsets.get(topic)
-        if offsets is None:
-            raise SnapshotRefused("list of topics", ", ".join(start.offsets) or "empty", topic)
-        return offsets
-
-    def source(
-        topic: str, decode: Callable[[Messages], BlockT]
-    ) -> FixedPartitionedSource[tuple[str, BlockT], Any]:
-        offsets = first_offsets(topic)
-        subscription = Subscription(topic, group, shards, local, offsets, settings.kafka.batch)
-        pacing = Pacing(len(offsets), settings.market.max_skew)
-        return KafkaSource(cluster, subscription, decode, lifecycle, pacing)
-
-    def sequencer(topics: Sequence[str], into: str) -> tuple[SequencerSource, SequencerSink]:
-        offsets = {topic: first_offsets(topic) for topic in topics}
-        plan = Sequencing(into, group, shards, local, offsets, settings.kafka.batch)
-        return (
-            SequencerSource(cluster, plan, lifecycle, now_ns),
-            SequencerSink(cluster, plan, lifecycle),
-        )
-
-    delivery = Delivery(cluster, lifecycle)
+    inputs = _Inputs(start, settings, lifecycle, shards, local)
     return Context(
         system=start.system,
         generation=start.generation,
@@ -126,29 +101,76 @@ def connect(
         settings=settings,
         lifecycle=lifecycle,
         local=local,
-        source=source,
-        sequencer=sequencer,
+        source=inputs.source,
+        sequencer=inputs.sequencer,
         has=lambda topic: topic in start.offsets,
-        sinks=Sinks(
-            redis=RedisSink(
-                settings.redis.url,
-                Keys(start.system, start.generation),
-                start.lineage,
-                settings.redis.stream_length,
-                shards,
-                local,
-                lifecycle,
-            ),
-            outputs=KafkaSink(
-                delivery, _OutputTopics(start.system), shards, local, start.generation, KEY_FIELDS
-            ),
-            dead=DeadLetterSink(
-                delivery,
-                output_topic(start.system, DEAD),
-                shards,
-                local,
-                settings.run.max_dead_bytes,
-            ),
+        sinks=_sinks(start, settings, lifecycle, shards, local),
+    )
+
+
+@dataclass(frozen=True)
+class _Inputs:
+    """Makes the sources of a flow's topics, from where its first start decided."""
+
+    start: Start
+    settings: Settings
+    lifecycle: Lifecycle
+    shards: Sequence[str]
+    local: Sequence[str]
+
+    def source(
+        self, topic: str, decode: Callable[[Messages], BlockT]
+    ) -> FixedPartitionedSource[tuple[str, BlockT], Any]:
+        offsets, kafka = self._offsets(topic), self.settings.kafka
+        subscription = Subscription(
+            topic, self._group(), self.shards, self.local, offsets, kafka.batch
+        )
+        pacing = Pacing(len(offsets), self.settings.market.max_skew)
+        return KafkaSource(cluster_of(kafka), subscription, decode, self.lifecycle, pacing)
+
+    def sequencer(self, topics: Sequence[str], into: str) -> tuple[SequencerSource, SequencerSink]:
+        offsets, kafka = {topic: self._offsets(topic) for topic in topics}, self.settings.kafka
+        plan = Sequencing(into, self._group(), self.shards, self.local, offsets, kafka.batch)
+        cluster = cluster_of(kafka)
+        return (
+            SequencerSource(cluster, plan, self.lifecycle, now_ns),
+            SequencerSink(cluster, plan, self.lifecycle),
+        )
+
+    def _offsets(self, topic: str) -> dict[int, int]:
+        offsets = self.start.offsets.get(topic)
+        if offsets is None:
+            listed = ", ".join(self.start.offsets) or "empty"
+            raise SnapshotRefused("list of topics", listed, topic)
+        return offsets
+
+    def _group(self) -> str:
+        return group_name(self.settings, self.start.system, self.start.generation)
+
+
+def _sinks(
+    start: Start,
+    settings: Settings,
+    lifecycle: Lifecycle,
+    shards: Sequence[str],
+    local: Sequence[str],
+) -> Sinks:
+    delivery = Delivery(cluster_of(settings.kafka), lifecycle)
+    keys = Keys(start.system, start.generation)
+    topics = _OutputTopics(start.system)
+    return Sinks(
+        redis=RedisSink(
+            settings.redis.url,
+            keys,
+            start.lineage,
+            settings.redis.stream_length,
+            shards,
+            local,
+            lifecycle,
+        ),
+        outputs=KafkaSink(delivery, topics, shards, local, start.generation, KEY_FIELDS),
+        dead=DeadLetterSink(
+            delivery, output_topic(start.system, DEAD), shards, local, settings.run.max_dead_bytes
         ),
     )
 
