@@ -170,6 +170,15 @@ def test_a_historical_scenario_repeats_its_sessions_once_they_have_been_seen():
     assert found[-1]["return"] == pytest.approx(moved)
 
 
+def test_a_historical_scenario_whose_sessions_were_never_seen_says_nothing():
+    from datetime import date
+
+    made = replace(
+        SMALL, scenarios={"then": Shock(since=date(2008, 9, 15), until=date(2008, 11, 20))}
+    )
+    assert "stress" not in run([portfolio("P", {"A": 1.0}), *closes(1, 4)], made)
+
+
 TARGETS = DailySettings(
     methods=("historical", "garch-normal"),
     window=30,
