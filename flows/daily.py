@@ -40,7 +40,7 @@ DAILY_ORIGIN = f"{ORIGIN}-daily"
 """The origin of the engine's outputs: it counts by itself, as the merge of bars does."""
 
 _EVENT, _CLOSE = 0, 1
-"""At one time, events come before closes."""
+"""The order of items at one time; which of them counts first, the engine says."""
 
 
 def daily_settings(market: Market) -> DailySettings:
