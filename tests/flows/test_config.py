@@ -46,6 +46,18 @@ def test_every_setting_says_where_it_came_from(file):
     assert found["run.epoch"] == ("1s", "default")
 
 
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+@pytest.mark.parametrize(
+    "table",
+    ["market.portfolios.p", "market.risk.scenarios.s.shocks", "market.risk.scenarios.s.gamma"],
+)
+def test_a_number_that_is_none_is_refused(tmp_path, table, value):
+    path = tmp_path / "headrace.toml"
+    path.write_text(f"[market.risk.scenarios.s]\nother = -0.1\n[{table}]\nA = {value}\n")
+    with pytest.raises(SettingsError, match="finite number"):
+        load(path, {})
+
+
 def test_without_any_source_the_defaults_hold():
     defaults = {name: info.default for name, info in Settings.model_fields.items()}
     assert dict(load(None, {}).settings) == defaults
