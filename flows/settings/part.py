@@ -31,9 +31,9 @@ Duration = Annotated[int, BeforeValidator(duration_ns), Field(ge=0)]
 
 
 class Part(BaseModel):
-    """A table of the settings file: frozen, unknown names refused."""
+    """A table of the settings file: frozen; unknown names, NaN and infinities are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 def settings_hash(system: Part, shards: int) -> str:
