@@ -214,7 +214,7 @@ class Daily:
                 book.forecasts.set_garch(**answer["output"])
             what = {"model": answer["id"], "status": answer["status"], "reason": answer["reason"]}
         else:
-            record = self._weights(time_ns, name, request, answer)
+            record = self._weights(time_ns, book, request, answer)
             takes_over = self._settings.targets[name].apply and book.holdings.kind != "positions"
             if takes_over and not record["stale"]:
                 book.holdings.set_weights(record["weights"], self._assets)
@@ -224,12 +224,16 @@ class Daily:
         entry = self._audit.append(time_ns, what)
         yield "audit", entry["ts_ns"], entry["id"], "", entry
 
-    def _weights(self, time_ns: int, name: str, request: Request, answer: Answer) -> dict[str, Any]:
+    def _weights(
+        self, time_ns: int, book: Book, request: Request, answer: Answer
+    ) -> dict[str, Any]:
         """Return the ``weights`` record: the answer's, or the last good ones, stale."""
-        good = answer["status"] == "ok"
+        good, reason = answer["status"] == "ok", answer["reason"]
+        if good and request["input"]["symbols"] != book.holdings.symbols:
+            good, reason = False, "the portfolio holds other assets by now"
         if good:
-            self._planner.targets[name] = answer["output"]["weights"]
-        weights = self._planner.targets.get(name, request["input"]["current"])
+            self._planner.targets[book.name] = answer["output"]["weights"]
+        weights = self._planner.targets.get(book.name, request["input"]["current"])
         return {
             "id": f"{request['scope']}|{time_ns}",
             "ts_ns": time_ns,
@@ -237,7 +241,7 @@ class Daily:
             "objective": request["input"]["objective"],
             "weights": dict(weights),
             "stale": not good,
-            "reason": answer["reason"],
+            "reason": reason,
             "solver": answer["output"].get("solver", ""),
             "model": answer["id"],
         }

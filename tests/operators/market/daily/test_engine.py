@@ -266,6 +266,24 @@ def test_weights_that_are_taken_over_are_judged_by_figures_of_their_own():
     ]
 
 
+def test_weights_of_other_assets_than_are_held_by_now_are_not_taken_over():
+    given_closes = closes(3, 60, ["A", "B", "C", "D"])
+    start = portfolio("P", {"A": 0.5, "B": 0.5})
+    change = {"type": "portfolio", "portfolio": "P", "weights": {"C": 0.5, "D": 0.5}}
+    asked = run([start, *given_closes], TARGETS, compute=answer)["requests"]
+    first = next(r for r in asked if r["model"] == "weights")
+    found = run(
+        [start, *given_closes, change | {"ts_ns": first["counts_from_ns"] - 1}],
+        replace(TARGETS, models_every=21, targets={"P": replace(TARGETS.targets["P"], every=40)}),
+        compute=answer,
+    )
+    (record,) = found["weights"]
+    assert (record["stale"], record["weights"]) == (True, {"A": 0.5, "B": 0.5})
+    assert record["reason"] == "the portfolio holds other assets by now"
+    moves = [given_closes[32]["prices"][s] / given_closes[31]["prices"][s] - 1 for s in "CD"]
+    assert found["pnl"][31]["return"] == pytest.approx(sum(moves) / 2)
+
+
 def test_an_answer_that_counts_from_a_close_counts_after_it():
     found = run(EVENTS, replace(TARGETS, models_delay_ns=DAY_NS), compute=answer)
     assert found["weights"][0]["ts_ns"] == close_ns(31)
