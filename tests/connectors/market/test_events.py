@@ -10,8 +10,13 @@ import pytest
 from connectors.market.events import AnswerDecoder
 from tests.connectors.market.batches import messages
 
-GARCH = {"mu": 0.0, "omega": 1e-4, "alpha": 0.1, "beta": 0.8}
-WEIGHTS = {"weights": {"A": 0.25, "B": 0.75}, "solver": "clarabel", "shrinkage": None, "notes": []}
+GARCH: dict[str, Any] = {"mu": 0.0, "omega": 1e-4, "alpha": 0.1, "beta": 0.8}
+WEIGHTS: dict[str, Any] = {
+    "weights": {"A": 0.25, "B": 0.75},
+    "solver": "clarabel",
+    "shrinkage": None,
+    "notes": [],
+}
 
 
 def said(model: str, output: dict[str, Any], **more: Any) -> dict[str, Any]:
