@@ -28,6 +28,8 @@ def duration_ns(value: object) -> object:
 
 Duration = Annotated[int, BeforeValidator(duration_ns), Field(ge=0)]
 """Nanoseconds; in files and variables, text such as ``5s``."""
+Interval = Annotated[int, BeforeValidator(duration_ns), Field(gt=0)]
+"""A duration that is not 0."""
 
 
 class Part(BaseModel):

@@ -58,6 +58,38 @@ def test_a_number_that_is_none_is_refused(tmp_path, table, value):
         load(path, {})
 
 
+@pytest.mark.parametrize(
+    "table",
+    [
+        'market]\nintervals = ["0s"]\n[market.risk]\ninterval = "0s"',
+        'market]\nintervals = ["0s", "1m"]',
+        'market.signals]\nkinds = ["realised-variance"]\ngrid = "0s"',
+        'market.signals]\nkinds = ["hawkes"]\ninterval = "0s"',
+    ],
+)
+def test_an_interval_of_nothing_is_refused(tmp_path, table):
+    path = tmp_path / "headrace.toml"
+    path.write_text(f"[{table}\n")
+    with pytest.raises(SettingsError, match="greater than 0"):
+        load(path, {})
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'market]\nintervals = ["1s", "1m", "60s"]',
+        "market.risk]\nconfidences = [0.95, 0.99, 0.95]",
+        "market.risk]\nhorizons = [1, 1]",
+        'market.risk]\nmethods = ["monte-carlo-normal", "monte-carlo-normal"]',
+    ],
+)
+def test_what_would_make_records_twice_is_refused(tmp_path, line):
+    path = tmp_path / "headrace.toml"
+    path.write_text(f"[{line}\n")
+    with pytest.raises(SettingsError, match="one is named twice"):
+        load(path, {})
+
+
 def test_without_any_source_the_defaults_hold():
     defaults = {name: info.default for name, info in Settings.model_fields.items()}
     assert dict(load(None, {}).settings) == defaults
