@@ -121,7 +121,8 @@ class Daily:
         for request, answer in answers:
             if request["counts_from_ns"] < time_ns:
                 yield from self._use(time_ns, request, answer)
-                yield from self._renew(request["counts_from_ns"])
+                # Without a delay it counts from just behind the close, whose figures have its time.
+                yield from self._renew(max(request["counts_from_ns"], request["ts_ns"] + 1))
         if prices:
             yield from self._judge(time_ns, prices)
         for request, answer in answers:

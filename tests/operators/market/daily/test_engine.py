@@ -266,6 +266,11 @@ def test_weights_that_are_taken_over_are_judged_by_figures_of_their_own():
     ]
 
 
+def test_without_a_delay_figures_have_still_one_time_each():
+    found = run(EVENTS, replace(TARGETS, models_delay_ns=0), compute=answer)
+    assert len({r["id"] for r in found["risk"]}) == len(found["risk"])
+
+
 def test_weights_of_other_assets_than_are_held_by_now_are_not_taken_over():
     given_closes = closes(3, 60, ["A", "B", "C", "D"])
     start = portfolio("P", {"A": 0.5, "B": 0.5})
