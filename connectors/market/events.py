@@ -12,7 +12,7 @@ from connectors.market.json_ticks import parse_json
 from connectors.market.kernels import MAX_TIME_NS
 from state.errors import BadRecord, FromTheFuture, OutOfRange, WrongType
 from state.events import Event, EventBlock
-from state.records import SEQUENCE_HEADER, DeadLetter, Messages
+from state.records import RETRY_HEADER, SEQUENCE_HEADER, DeadLetter, Messages
 from state.ticks import MAX_SYMBOL
 
 MAX_NAME = 64
@@ -171,7 +171,8 @@ class EventDecoder:
         body = event_of(parse_json(value))
         if body["ts_ns"] > latest_ns:
             raise FromTheFuture("ts_ns is too far ahead of the Kafka timestamp")
-        return Event(body["ts_ns"], messages.coordinates(row), body)
+        retried = any(name == RETRY_HEADER for name, _ in messages.headers.get(row, ()))
+        return Event(body["ts_ns"], messages.coordinates(row), body, retried)
 
 
 class AnswerDecoder:
