@@ -112,7 +112,7 @@ class _Garch(BaseModel):
 class _Weights(BaseModel):
     model_config = ConfigDict(strict=True, extra="ignore")
 
-    weights: dict[Symbol, Finite] = Field(min_length=1)
+    weights: dict[str, Finite] = Field(min_length=1)
     solver: str = ""
 
 

@@ -32,6 +32,7 @@ def said(model: str, output: dict[str, Any], **more: Any) -> dict[str, Any]:
         said("garch", GARCH),
         said("weights", WEIGHTS),
         said("weights", {"weights": {f"S{i}": 1 / 4000 for i in range(9000)}}),
+        said("weights", {"weights": {"a name of the settings, however long it is": 1.0}}),
         said("garch", {}, status="failed", reason="too few"),
     ],
 )
