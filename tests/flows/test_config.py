@@ -59,34 +59,22 @@ def test_a_number_that_is_none_is_refused(tmp_path, table, value):
 
 
 @pytest.mark.parametrize(
-    "table",
+    ("lines", "reason"),
     [
-        'market]\nintervals = ["0s"]\n[market.risk]\ninterval = "0s"',
-        'market]\nintervals = ["0s", "1m"]',
-        'market.signals]\nkinds = ["realised-variance"]\ngrid = "0s"',
-        'market.signals]\nkinds = ["hawkes"]\ninterval = "0s"',
+        ('market]\nintervals = ["0s"]\n[market.risk]\ninterval = "0s"', "greater than 0"),
+        ('market]\nintervals = ["0s", "1m"]', "greater than 0"),
+        ('market.signals]\nkinds = ["realised-variance"]\ngrid = "0s"', "greater than 0"),
+        ('market.signals]\nkinds = ["hawkes"]\ninterval = "0s"', "greater than 0"),
+        ('market]\nintervals = ["1s", "1m", "60s"]', "named twice"),
+        ("market.risk]\nconfidences = [0.95, 0.99, 0.95]", "named twice"),
+        ("market.risk]\nhorizons = [1, 1]", "named twice"),
+        ('market.risk]\nmethods = ["monte-carlo-t", "monte-carlo-t"]', "named twice"),
     ],
 )
-def test_an_interval_of_nothing_is_refused(tmp_path, table):
+def test_an_interval_of_nothing_or_records_twice_are_refused(tmp_path, lines, reason):
     path = tmp_path / "headrace.toml"
-    path.write_text(f"[{table}\n")
-    with pytest.raises(SettingsError, match="greater than 0"):
-        load(path, {})
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        'market]\nintervals = ["1s", "1m", "60s"]',
-        "market.risk]\nconfidences = [0.95, 0.99, 0.95]",
-        "market.risk]\nhorizons = [1, 1]",
-        'market.risk]\nmethods = ["monte-carlo-normal", "monte-carlo-normal"]',
-    ],
-)
-def test_what_would_make_records_twice_is_refused(tmp_path, line):
-    path = tmp_path / "headrace.toml"
-    path.write_text(f"[{line}\n")
-    with pytest.raises(SettingsError, match="one is named twice"):
+    path.write_text(f"[{lines}\n")
+    with pytest.raises(SettingsError, match=reason):
         load(path, {})
 
 
