@@ -29,7 +29,7 @@ from operators.market.merge import Item, Merge
 from operators.market.models import answer as compute
 from state.events import EventBlock
 from state.metrics import DAILY_WAITING, MODEL_VALID, SNAPSHOT_BYTES, UNANSWERED
-from state.records import OutputBatch
+from state.records import Coordinates, OutputBatch
 from state.shards import shard_name
 from state.snapshots import pack, unpack
 
@@ -40,7 +40,7 @@ DAILY_ORIGIN = f"{ORIGIN}-daily"
 """The origin of the engine's outputs: it counts by itself, as the merge of bars does."""
 
 _EVENT, _CLOSE = 0, 1
-"""At one time, events come before closes."""
+"""The order of items at one time; which of them counts first, the engine says."""
 
 
 def daily_settings(market: Market) -> DailySettings:
@@ -145,10 +145,13 @@ class MergeLogic(StatefulBatchLogic[EventBlock, Moment, bytes]):
 
     def __init__(self, topics: list[str], settings_hash: str, resume: bytes | None) -> None:
         self._merge = Merge(topics)
+        self._retried: set[Coordinates] = set()
         self._hash = settings_hash
         if resume is not None:
             packed = pickle.loads(resume)  # noqa: S301  # our own recovery store
-            self._merge.restore(unpack(packed, settings_hash))
+            parts = unpack(packed, settings_hash)
+            self._merge.restore(parts)
+            self._retried = {Coordinates(*at) for at in parts.get("retried", ())}
 
     def on_batch(self, values: list[EventBlock]) -> tuple[list[Moment], bool]:
         """Take what came; emit the times that are complete."""
@@ -158,10 +161,15 @@ class MergeLogic(StatefulBatchLogic[EventBlock, Moment, bytes]):
 
     def snapshot(self) -> bytes:
         """Return the state, versioned."""
-        return pickle.dumps(pack(self._hash, self._merge.snapshot()), protocol=5)
+        parts = self._merge.snapshot() | {"retried": sorted(map(tuple, self._retried))}
+        return pickle.dumps(pack(self._hash, parts), protocol=5)
 
     def _take(self, block: EventBlock) -> None:
         for event in block.events:
+            if event.retried:
+                if event.coordinates in self._retried:
+                    continue
+                self._retried.add(event.coordinates)
             topic, partition, offset, sequence = event.coordinates
             # What comes after something later counts from then: its partition has told that time.
             before_ns = self._merge.passed(topic, partition)

@@ -12,12 +12,14 @@ class Event(NamedTuple):
     """One event: its event time (ns since 1970 UTC), where it came from, and its fields.
 
     ``body`` holds plain values, checked by the decoder; it has ``type``, or is empty for a
-    heartbeat, which only tells the time.
+    heartbeat, which only tells the time. ``retried``: it was a dead letter, which may be sent
+    again more than once.
     """
 
     ts_ns: int
     coordinates: Coordinates
     body: dict[str, Any]
+    retried: bool = False
 
 
 @dataclass(slots=True)

@@ -9,6 +9,10 @@ from state.errors import Malformed
 
 _LEAST_BYTES = {"null": 0, "float": 4, "double": 8}
 """Of one value of a primitive type; of the others, 1."""
+_NO_BRANCH = "no such branch"
+"""No name can be this, so fastavro finds no schema of it."""
+_NAMED = "__named_schemas"
+"""Where fastavro keeps the schemas that a parsed one names."""
 
 
 def without_logical_types(schema: Any, kept: Collection[str]) -> Any:
@@ -31,6 +35,31 @@ def _plain(schema: Any) -> Any:
     if isinstance(schema, dict):
         return {name: _plain(part) for name, part in schema.items() if name != "logicalType"}
     return schema
+
+
+def counted_from_the_front(schema: Any) -> Any:
+    """Return a parsed schema by which fastavro refuses a negative place of a symbol or a branch.
+
+    It takes a place for an index of Python's, so that -1 is the last. Symbols are therefore looked
+    up by number, and behind the branches of a union stand as many that nothing is read by. (Only
+    where n branches are counted from -n-1 to -2n does that meet a branch: to refuse these too,
+    each message would have to be read twice.)
+    """
+    if isinstance(schema, list):
+        return [*map(counted_from_the_front, schema), *[_NO_BRANCH] * len(schema)]
+    if not isinstance(schema, dict):
+        return schema
+    made = dict(schema)
+    for part in ("type", "items", "values"):
+        if part in made:
+            made[part] = counted_from_the_front(made[part])
+    if "fields" in made:
+        made["fields"] = [counted_from_the_front(field) for field in made["fields"]]
+    if "symbols" in made:
+        made["symbols"] = dict(enumerate(made["symbols"]))
+    if _NAMED in made:
+        made[_NAMED] = {name: counted_from_the_front(of) for name, of in made[_NAMED].items()}
+    return made
 
 
 def check_finite(schema: Any, named: dict[str, Any], identity: int) -> None:

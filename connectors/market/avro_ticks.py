@@ -18,7 +18,11 @@ import orjson
 from fastavro import parse_schema, schemaless_reader, schemaless_writer
 from fastavro.schema import SchemaParseException
 
-from connectors.market.avro_schema import check_finite, without_logical_types
+from connectors.market.avro_schema import (
+    check_finite,
+    counted_from_the_front,
+    without_logical_types,
+)
 from connectors.market.kernels import MAX_JSON
 from connectors.market.schemas import Schemas
 from connectors.market.tick_columns import TickColumns
@@ -123,7 +127,7 @@ def writer_of(texts: list[str], identity: int) -> Writer:
         for alias in field.get("aliases", ())
         if alias in _OURS - taken
     }
-    return Writer(schema, names)
+    return Writer(counted_from_the_front(schema), names)
 
 
 def encode_avro(ticks: TickColumns, identity: int) -> list[bytes]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from connectors.kafka.sequencer import SOURCE_HEADER
+from connectors.kafka.sequencer import MAX_BYTES, SOURCE_HEADER
 from connectors.kafka.sink import COUNTER_HEADER, GENERATION_HEADER, LENGTH_HEADER
 from connectors.market.json_ticks import parse_json
 from state.errors import BadRecord, Malformed
@@ -69,7 +69,8 @@ class SequencedDecoder:
                 run, counter = _counter(headers)
                 if LENGTH_HEADER in headers:
                     raise Malformed("the message is too large to be sequenced")
-                body = parse_json(value)
+                # As many as the sequencer appends: a record of risk has three figures a position.
+                body = parse_json(value, MAX_BYTES)
             except BadRecord as error:
                 block.dead.append(_letter(at, timestamp_ns, messages.keys[index], value, error))
                 continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
@@ -11,7 +12,7 @@ from connectors.market.json_ticks import parse_json
 from connectors.market.kernels import MAX_TIME_NS
 from state.errors import BadRecord, FromTheFuture, OutOfRange, WrongType
 from state.events import Event, EventBlock
-from state.records import SEQUENCE_HEADER, DeadLetter, Messages
+from state.records import RETRY_HEADER, SEQUENCE_HEADER, DeadLetter, Messages
 from state.ticks import MAX_SYMBOL
 
 MAX_NAME = 64
@@ -22,6 +23,7 @@ Symbol = Annotated[str, Field(min_length=1, max_length=MAX_SYMBOL, pattern=r"^[^
 Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME, pattern=r"^[^\x00-\x1f\x7f|]+$")]
 Price = Annotated[float, Field(ge=1e-15, le=1e15, allow_inf_nan=False)]
 Weight = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
 Quantity = Annotated[float, Field(ge=-1e18, le=1e18, allow_inf_nan=False)]
 
 
@@ -98,6 +100,26 @@ _EVENT: TypeAdapter[_Message] = TypeAdapter(
 )
 
 
+class _Garch(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    mu: Finite
+    omega: Finite
+    alpha: Finite
+    beta: Finite
+
+
+class _Weights(BaseModel):
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+    weights: dict[str, Finite] = Field(min_length=1)
+    solver: str = ""
+
+
+_OUTPUTS: dict[str, type[BaseModel]] = {"garch": _Garch, "weights": _Weights}
+"""What an answer to each model says."""
+
+
 class _Answer(_Message):
     id: str
     model: str
@@ -105,6 +127,14 @@ class _Answer(_Message):
     status: Literal["ok", "failed"]
     reason: str
     output: dict[str, Any]
+
+    @model_validator(mode="after")
+    def _says_what_was_asked(self) -> _Answer:
+        if self.model not in _OUTPUTS or not self.id.startswith(f"{self.model}|"):
+            raise ValueError("the model is unknown, or not that of the id")
+        if self.status == "ok":
+            _OUTPUTS[self.model].model_validate(self.output)
+        return self
 
 
 _ANSWER: TypeAdapter[_Answer] = TypeAdapter(_Answer)
@@ -141,7 +171,8 @@ class EventDecoder:
         body = event_of(parse_json(value))
         if body["ts_ns"] > latest_ns:
             raise FromTheFuture("ts_ns is too far ahead of the Kafka timestamp")
-        return Event(body["ts_ns"], messages.coordinates(row), body)
+        retried = any(name == RETRY_HEADER for name, _ in messages.headers.get(row, ()))
+        return Event(body["ts_ns"], messages.coordinates(row), body, retried)
 
 
 class AnswerDecoder:
@@ -155,7 +186,8 @@ class AnswerDecoder:
             if not value:
                 continue
             try:
-                body = parse_json(value)
+                # Weights of many assets are long, and whoever waits for them waits for good.
+                body = parse_json(value, sys.maxsize)
                 _ANSWER.validate_python(body)
             except ValidationError:
                 block.dead.append(_letter(messages, row, WrongType("no answer to a request")))

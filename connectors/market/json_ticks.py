@@ -18,14 +18,14 @@ from state.errors import Malformed
 from state.ticks import NO_SEQ, SIDES, TRADE
 
 
-def parse_json(value: bytes) -> dict[str, Any]:
-    """Return the fields of a JSON message.
+def parse_json(value: bytes, most: int = MAX_JSON) -> dict[str, Any]:
+    """Return the fields of a JSON message of at most ``most`` bytes.
 
     Raises Malformed where the bytes are no JSON object or too many. RFC 8259; of fields
     with the same name the last one counts.
     """
-    if len(value) > MAX_JSON:
-        raise Malformed(f"a message of {len(value)} bytes; JSON has at most {MAX_JSON}")
+    if len(value) > most:
+        raise Malformed(f"a message of {len(value)} bytes; JSON has at most {most}")
     try:
         fields = orjson.loads(value)
     except orjson.JSONDecodeError as error:

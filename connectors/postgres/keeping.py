@@ -1,16 +1,16 @@
 """How long rows stay: native partitions, and retention in both layouts.
 
-Retention goes by event time: what is older than the newest row seen less the retention
-goes. So a recording of another year can be written and read, which a rule by the
-wall clock would drop at once; but a clock that ran ahead drops nothing either, for the
-newest time never counts beyond now.
+Retention goes by event time, for each table by its own: what is older than its newest row
+seen less the retention goes. So a recording of another year can be written and read, beside
+rows of today in other tables, which a rule by the wall clock would drop at once; but a clock
+that ran ahead drops nothing either, for the newest time never counts beyond now.
 """
 
 from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
@@ -19,7 +19,7 @@ from psycopg import sql
 
 from connectors.postgres.client import Connection
 from connectors.postgres.migrate import NATIVE
-from connectors.postgres.tables import TABLES, Table
+from connectors.postgres.tables import Table
 from state.clock import NS, now_ns
 
 LOG = logging.getLogger(__name__)
@@ -67,16 +67,19 @@ def create_partitions(connection: Connection, table: Table, starts: Collection[d
             )
 
 
-def drop_old(connection: Connection, layout: str, keeping: Keeping, newest_ns: int) -> list[str]:
+def drop_old(
+    connection: Connection, layout: str, keeping: Keeping, newest_ns: Mapping[Table, int]
+) -> list[str]:
     """Drop what ended before the retention; return the names of what was dropped.
 
-    Where a reader holds a table for more than a second, it is left for the next time.
+    ``newest_ns``: the newest time of each table to be looked at. Where a reader holds a table for
+    more than a second, it is left for the next time.
     """
-    cutoff_ns = max(0, min(newest_ns, now_ns()) - keeping.retention)
     dropped = []
-    for table in TABLES.values():
+    for table, table_ns in newest_ns.items():
         if table.kept:
             continue
+        cutoff_ns = max(0, min(table_ns, now_ns()) - keeping.retention)
         try:
             with connection.transaction():
                 connection.execute("SET LOCAL lock_timeout = '1s'")

@@ -49,7 +49,7 @@ class Writer:
         self._layout = stored_layout(connection)
         self._statements: dict[Table, _Statements] = {}
         self._partitions: set[tuple[str, date]] = set()
-        self._kept_day = 0
+        self._kept_day: dict[Table, int] = {}
         if self._layout == TIMESCALE:
             lift_limits(connection)
             set_policies(connection, _span(keeping.retention), _span(keeping.compress_after))
@@ -96,14 +96,16 @@ class Writer:
                 self._partitions.update((table.name, start) for start in new)
 
     def _drop_old(self, batch: Batch) -> None:
-        """Look for what is past its retention whenever a new day has begun."""
-        newest_ns = max(
-            row[self._statements[table].clock] for table, rows in batch.items() for row in rows
-        )
-        if newest_ns // DAY_NS > self._kept_day:
-            self._kept_day = newest_ns // DAY_NS
-            if drop_old(self._connection, self._layout, self._keeping, newest_ns):
-                self._partitions.clear()
+        """Look for what is past its retention in the tables in which a new day has begun."""
+        begun: dict[Table, int] = {}
+        for table, rows in batch.items():
+            clock = self._statements[table].clock
+            newest_ns = max(row[clock] for row in rows)
+            if newest_ns // DAY_NS > self._kept_day.get(table, 0):
+                self._kept_day[table] = newest_ns // DAY_NS
+                begun[table] = newest_ns
+        if drop_old(self._connection, self._layout, self._keeping, begun):
+            self._partitions.clear()
 
 
 def _span(duration_ns: int) -> timedelta:

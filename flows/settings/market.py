@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -17,7 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-from flows.settings.part import Duration, Part, duration_ns, settings_hash
+from flows.settings.part import Duration, Interval, Part, duration_ns, settings_hash
 from state.clock import NS
 
 CLOSES = "market.closes"
@@ -37,6 +38,16 @@ Method = Literal[
     "monte-carlo-normal",
     "monte-carlo-t",
 ]
+
+
+def once(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return the values; raises ValueError where one is named twice: its records would be, too."""
+    if len(set(values)) < len(values):
+        raise ValueError("one is named twice")
+    return values
+
+
+Once = AfterValidator(once)
 
 
 class Scenario(Part):
@@ -82,13 +93,15 @@ class Risk(Part):
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
-    interval: Duration = duration_ns("1m")  # type: ignore[assignment]  # as above
+    interval: Interval = duration_ns("1m")  # type: ignore[assignment]  # as above
     decay: float = Field(default=0.94, gt=0, lt=1, alias="lambda")
-    confidences: tuple[Confidence, ...] = Field(default=(0.99,), min_length=1)
-    horizons: tuple[Annotated[int, Field(ge=1)], ...] = Field(default=(1,), min_length=1)
+    confidences: Annotated[tuple[Confidence, ...], Once] = Field(default=(0.99,), min_length=1)
+    horizons: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Once] = Field(
+        default=(1,), min_length=1
+    )
     min_observations: int = Field(default=20, ge=2)
     breach_confidence: float = Field(default=0.99, gt=0.5, lt=1)
-    methods: tuple[Method, ...] = (
+    methods: Annotated[tuple[Method, ...], Once] = (
         "historical",
         "age-weighted",
         "filtered-historical",
@@ -188,10 +201,10 @@ class Signals(Part):
         ],
         ...,
     ] = ()
-    interval: Duration = duration_ns("1m")  # type: ignore[assignment]  # as above
+    interval: Interval = duration_ns("1m")  # type: ignore[assignment]  # as above
     tick_size: float = Field(default=0.01, gt=0)
     """micro-price: the smallest price step."""
-    grid: Duration = duration_ns("5s")  # type: ignore[assignment]  # as above
+    grid: Interval = duration_ns("5s")  # type: ignore[assignment]  # as above
     """realised-variance: the grid on which returns are taken."""
     kyle_trades: int = Field(default=200, ge=20)
     hawkes_mu: float = Field(default=0.1, ge=0)
@@ -229,7 +242,7 @@ class Market(Part):
     schemas_username: str = Field(default="", exclude=True)
     schemas_password: SecretStr = Field(default=SecretStr(""), exclude=True)
     """The registry's login, which changes nothing of what it says."""
-    intervals: tuple[Duration, ...] = (NS, 60 * NS)
+    intervals: Annotated[tuple[Interval, ...], Once] = (NS, 60 * NS)
     lateness: Duration = duration_ns("1s")  # type: ignore[assignment]  # as above
     max_ahead: Duration = duration_ns("5s")  # type: ignore[assignment]  # as above
     max_skew: Duration = duration_ns("10m")  # type: ignore[assignment]  # as above

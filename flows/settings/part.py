@@ -28,12 +28,14 @@ def duration_ns(value: object) -> object:
 
 Duration = Annotated[int, BeforeValidator(duration_ns), Field(ge=0)]
 """Nanoseconds; in files and variables, text such as ``5s``."""
+Interval = Annotated[int, BeforeValidator(duration_ns), Field(gt=0)]
+"""A duration that is not 0."""
 
 
 class Part(BaseModel):
-    """A table of the settings file: frozen, unknown names refused."""
+    """A table of the settings file: frozen; unknown names, NaN and infinities are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 def settings_hash(system: Part, shards: int) -> str:

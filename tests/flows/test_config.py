@@ -46,6 +46,38 @@ def test_every_setting_says_where_it_came_from(file):
     assert found["run.epoch"] == ("1s", "default")
 
 
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+@pytest.mark.parametrize(
+    "table",
+    ["market.portfolios.p", "market.risk.scenarios.s.shocks", "market.risk.scenarios.s.gamma"],
+)
+def test_a_number_that_is_none_is_refused(tmp_path, table, value):
+    path = tmp_path / "headrace.toml"
+    path.write_text(f"[market.risk.scenarios.s]\nother = -0.1\n[{table}]\nA = {value}\n")
+    with pytest.raises(SettingsError, match="finite number"):
+        load(path, {})
+
+
+@pytest.mark.parametrize(
+    ("lines", "reason"),
+    [
+        ('market]\nintervals = ["0s"]\n[market.risk]\ninterval = "0s"', "greater than 0"),
+        ('market]\nintervals = ["0s", "1m"]', "greater than 0"),
+        ('market.signals]\nkinds = ["realised-variance"]\ngrid = "0s"', "greater than 0"),
+        ('market.signals]\nkinds = ["hawkes"]\ninterval = "0s"', "greater than 0"),
+        ('market]\nintervals = ["1s", "1m", "60s"]', "named twice"),
+        ("market.risk]\nconfidences = [0.95, 0.99, 0.95]", "named twice"),
+        ("market.risk]\nhorizons = [1, 1]", "named twice"),
+        ('market.risk]\nmethods = ["monte-carlo-t", "monte-carlo-t"]', "named twice"),
+    ],
+)
+def test_an_interval_of_nothing_or_records_twice_are_refused(tmp_path, lines, reason):
+    path = tmp_path / "headrace.toml"
+    path.write_text(f"[{lines}\n")
+    with pytest.raises(SettingsError, match=reason):
+        load(path, {})
+
+
 def test_without_any_source_the_defaults_hold():
     defaults = {name: info.default for name, info in Settings.model_fields.items()}
     assert dict(load(None, {}).settings) == defaults

@@ -136,7 +136,7 @@ class Bands:
     def reached(self) -> str:
         if self.reference is None or self.lower is None or self.upper is None:
             return "open"
-        if self.bid is not None and self.bid >= self.upper:
+        if self.bid is not None and self.bid >= self.upper > 0:
             return "limit_up"
         return "limit_down" if self.ask is not None and self.ask <= self.lower else "open"
 

@@ -39,8 +39,10 @@ def name_of(body: Mapping[str, Any], name: str) -> str:
 
 
 def text_of(body: Mapping[str, Any], name: str) -> str:
-    """Return any text, cut to 200 characters; '' where the field is missing."""
-    value = body.get(name, "")
+    """Return any text, cut to 200 characters; '' where the field is missing or null."""
+    value = body.get(name)
+    if value is None:
+        return ""
     if not isinstance(value, str):
         raise WrongType(f"{name!r} must be text")
     return value[:200]

@@ -84,7 +84,7 @@ class Supervision:
 
     def risk(self, entry: Entry) -> list[Emitted]:
         """Judge a portfolio's VaR by a new figure, if it is the one that its limits name."""
-        if not fields.name_of(entry.body, "scope").startswith(PORTFOLIO):
+        if not _scope(entry).startswith(PORTFOLIO):
             return []
         name = _portfolio(entry)
         var, valid = fields.number_of(entry.body, "var"), fields.flag_of(entry.body, "valid")
@@ -147,8 +147,15 @@ def _account_or_all(entry: Entry) -> str:
     return orders.account_of(entry.body)
 
 
+def _scope(entry: Entry) -> str:
+    scope = fields.field(entry.body, "scope")
+    if not isinstance(scope, str):
+        raise WrongType("'scope' must be text")
+    return scope
+
+
 def _portfolio(entry: Entry) -> str:
-    scope = fields.name_of(entry.body, "scope")
+    scope = _scope(entry)
     if not scope.startswith(PORTFOLIO):
         raise WrongType("'scope' must be a portfolio's")
     return orders.account_of({"account": scope.removeprefix(PORTFOLIO)})

@@ -62,12 +62,20 @@ class Assets:
         column = self.column.get(symbol)
         return 0.0 if column is None else float(self._price[column])
 
-    def close(self, ts_ns: int, prices: Mapping[str, float]) -> dict[str, Action] | None:
+    def split_since(self, symbol: str, time_ns: int) -> float:
+        """Return how many shares one of the last price has become by splits up to ``time_ns``."""
+        ratio = 1.0
+        for action in sorted(self._actions):
+            if action.symbol == symbol and action.ex_ns <= time_ns:
+                ratio *= action.ratio
+        return ratio
+
+    def close(self, ts_ns: int, prices: Mapping[str, float]) -> dict[str, Action]:
         """Take the prices of a session; return what happened to shares since the last one.
 
         The return of an asset is (price * ratio + cash) / last price - 1, so neither a split nor
         a dividend is taken for a move; 0 for an asset without a price, which is counted as a gap.
-        None where there is nothing to compare with: the first session makes no row.
+        The first session makes no row, for there is nothing to compare it with.
         """
         happened = self._due(ts_ns, prices)
         is_first = not self._price.any()
@@ -81,10 +89,9 @@ class Assets:
                 row[column] = gross / last - 1.0
             self._price[column] = price
         self.gaps += int((self._price > 0.0).sum()) - len(prices)
-        if is_first:
-            return None
-        self._ring[self.sessions % self._retained] = row
-        self.sessions += 1
+        if not is_first:
+            self._ring[self.sessions % self._retained] = row
+            self.sessions += 1
         return happened
 
     def last(self) -> NDArray[np.float64]:

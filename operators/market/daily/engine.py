@@ -107,33 +107,52 @@ class Daily:
         return records
 
     def _step(self, time_ns: int, items: list[Item]) -> Iterator[Record]:
-        touched: set[str] = set()
-        for request, answer in self._requests.in_force(time_ns):
-            yield from self._use(time_ns, request, answer, touched)
+        """Yield what a time brings: a close is of what was held before it, changes come after."""
         prices: dict[str, float] = {}
-        for item in items:
-            body = item[-1]
+        changes = []
+        for body in (item[-1] for item in items):
             if body["type"] == "closes":
                 prices.update(body["prices"])
+            elif body["type"] in ("split", "dividend"):
+                self._announce(body)
             else:
-                touched |= self._apply(body)
+                changes.append(body)
+        answers = self._requests.in_force(time_ns)
+        for request, answer in answers:
+            if request["counts_from_ns"] < time_ns:
+                yield from self._use(time_ns, request, answer)
+                # Without a delay it counts from just behind the close, whose figures have its time.
+                yield from self._renew(max(request["counts_from_ns"], request["ts_ns"] + 1))
         if prices:
-            yield from self._close(time_ns, prices)
-        elif self._assets.sessions:
-            for name in sorted(touched & set(self._books)):
-                yield from self._books[name].forecast(time_ns, self._assets)
+            yield from self._judge(time_ns, prices)
+        for request, answer in answers:
+            if request["counts_from_ns"] == time_ns:
+                yield from self._use(time_ns, request, answer)
+        for body in changes:
+            self._apply(time_ns, body)
+        yield from self._look_ahead(time_ns) if prices else self._renew(time_ns)
 
-    def _close(self, time_ns: int, prices: dict[str, float]) -> Iterator[Record]:
+    def _judge(self, time_ns: int, prices: dict[str, float]) -> Iterator[Record]:
+        """Yield what a session brought."""
         happened = self._assets.close(time_ns, prices)
-        if happened is None:
+        if not self._assets.sessions:  # the first close: there is nothing to compare it with
             for book in self._books.values():
-                if book.holdings.kind == "positions":
-                    book.holdings.value_quantities(self._assets)
+                book.holdings.follow(happened, self._assets)
             return
         self._stress.observe(time_ns, self._assets)
         for name in sorted(self._books):
+            yield from self._books[name].judge(time_ns, happened, self._assets)
+
+    def _renew(self, time_ns: int) -> Iterator[Record]:
+        """Yield new figures of the portfolios whose holdings have changed."""
+        for name in sorted(self._books) if self._assets.sessions else ():
+            if self._books[name].holdings.changed:
+                yield from self._books[name].forecast(time_ns, self._assets)
+
+    def _look_ahead(self, time_ns: int) -> Iterator[Record]:
+        """Yield what a close says of the sessions to come, and what it asks for."""
+        for name in sorted(self._books) if self._assets.sessions else ():
             book = self._books[name]
-            yield from book.judge(time_ns, happened, self._assets)
             yield from book.forecast(time_ns, self._assets)
             yield from self._stress.losses(time_ns, book)
             views = self._views.get(name, {})
@@ -141,29 +160,26 @@ class Daily:
                 self._requests.ask(request)
                 yield "requests", time_ns, request["id"], "", request
 
-    def _apply(self, body: dict[str, Any]) -> set[str]:
-        """Apply an event; return the portfolios whose figures it changes."""
-        kind = body["type"]
-        if kind in ("split", "dividend"):
-            ex_ns = body["ex_ns"] or body["ts_ns"]
-            ratio, cash = body.get("ratio", 1.0), body.get("amount", 0.0)
-            self._assets.announce(Action(ex_ns, body["symbol"], ratio, cash))
-            return set()
-        name = body["portfolio"]
+    def _announce(self, body: dict[str, Any]) -> None:
+        ex_ns = body["ex_ns"] or body["ts_ns"]
+        ratio, cash = body.get("ratio", 1.0), body.get("amount", 0.0)
+        self._assets.announce(Action(ex_ns, body["symbol"], ratio, cash))
+
+    def _apply(self, time_ns: int, body: dict[str, Any]) -> None:
+        """Apply an event of a portfolio."""
+        kind, name = body["type"], body["portfolio"]
         if kind == "view":
             views = self._views.setdefault(name, {})
             views.pop(body["view"], None)
             if body["return"] is not None:
                 kept = ("assets", "return", "confidence")
                 views[body["view"]] = {field: body[field] for field in kept}
-            return set()
-        if kind == "position":
-            self._set_position(name, body["symbol"], body["quantity"])
+        elif kind == "position":
+            self._set_position(time_ns, name, body["symbol"], body["quantity"])
         elif body["weights"]:
             self._hold(name, body["weights"], body["rebalance"], body["value"])
         else:
             self._books.pop(name, None)
-        return {name}
 
     def _hold(self, name: str, weights: Any, kind: Any, value: float) -> None:
         book = self._books.get(name)
@@ -172,11 +188,13 @@ class Daily:
             book = self._book(name, holdings)
         book.holdings.set_weights(weights, self._assets)
 
-    def _set_position(self, name: str, symbol: str, quantity: float) -> None:
+    def _set_position(self, time_ns: int, name: str, symbol: str, quantity: float) -> None:
         book = self._books.get(name)
         if book is None or book.holdings.kind != "positions":
             book = self._book(name, Holdings("positions", 0.0))
-        book.holdings.set_quantity(symbol, quantity, self._assets)
+        # Told in today's shares, and kept in those of the last price: the next close splits them.
+        ratio = self._assets.split_since(symbol, time_ns)
+        book.holdings.set_quantity(symbol, quantity / ratio, self._assets)
 
     def _book(self, name: str, holdings: Holdings) -> Book:
         """Return the portfolio under other holdings; its past forecasts stay judged."""
@@ -186,10 +204,8 @@ class Daily:
         book.holdings = holdings
         return book
 
-    def _use(
-        self, time_ns: int, request: Request, answer: Answer, touched: set[str]
-    ) -> Iterator[Record]:
-        """Let an answer count from now on."""
+    def _use(self, time_ns: int, request: Request, answer: Answer) -> Iterator[Record]:
+        """Let an answer count from now on; quantities are told by events alone."""
         name = request["scope"].removeprefix("portfolio:")
         book = self._books.get(name)
         if book is None:
@@ -199,22 +215,26 @@ class Daily:
                 book.forecasts.set_garch(**answer["output"])
             what = {"model": answer["id"], "status": answer["status"], "reason": answer["reason"]}
         else:
-            record = self._weights(time_ns, name, request, answer)
-            if self._settings.targets[name].apply and not record["stale"]:
+            record = self._weights(time_ns, book, request, answer)
+            takes_over = self._settings.targets[name].apply and book.holdings.kind != "positions"
+            if takes_over and not record["stale"]:
                 book.holdings.set_weights(record["weights"], self._assets)
-                touched.add(name)
             yield "weights", time_ns, record["id"], record["scope"], record
             what = {k: record[k] for k in ("model", "weights", "stale", "reason")}
         what |= {"scope": request["scope"], "settings": self._hash, "data_ns": request["ts_ns"]}
         entry = self._audit.append(time_ns, what)
         yield "audit", entry["ts_ns"], entry["id"], "", entry
 
-    def _weights(self, time_ns: int, name: str, request: Request, answer: Answer) -> dict[str, Any]:
+    def _weights(
+        self, time_ns: int, book: Book, request: Request, answer: Answer
+    ) -> dict[str, Any]:
         """Return the ``weights`` record: the answer's, or the last good ones, stale."""
-        good = answer["status"] == "ok"
+        good, reason = answer["status"] == "ok", answer["reason"]
+        if good and request["input"]["symbols"] != book.holdings.symbols:
+            good, reason = False, "the portfolio holds other assets by now"
         if good:
-            self._planner.targets[name] = answer["output"]["weights"]
-        weights = self._planner.targets.get(name, request["input"]["current"])
+            self._planner.targets[book.name] = answer["output"]["weights"]
+        weights = self._planner.targets.get(book.name, request["input"]["current"])
         return {
             "id": f"{request['scope']}|{time_ns}",
             "ts_ns": time_ns,
@@ -222,7 +242,7 @@ class Daily:
             "objective": request["input"]["objective"],
             "weights": dict(weights),
             "stale": not good,
-            "reason": answer["reason"],
+            "reason": reason,
             "solver": answer["output"].get("solver", ""),
             "model": answer["id"],
         }

@@ -55,6 +55,15 @@ class Holdings:
         weights = {s: x / self.gross if self.gross else 0.0 for s, x in worth.items()}
         self.set_weights(weights, assets)
 
+    def follow(self, happened: Mapping[str, Action], assets: Assets) -> None:
+        """Let quantities, if it has any, follow splits, and value them at the last prices."""
+        if self.kind != "positions":
+            return
+        for symbol in self.symbols:
+            if symbol in happened:
+                self.quantities[symbol] *= happened[symbol].ratio
+        self.value_quantities(assets)
+
     def move(self, ret: float, happened: Mapping[str, Action], assets: Assets) -> float:
         """Let a session pass in which the portfolio returned ``ret``; return the profit, in money.
 
@@ -62,10 +71,7 @@ class Holdings:
         """
         if self.kind == "positions":
             profit = ret * self.gross
-            for symbol in self.symbols:
-                if symbol in happened:
-                    self.quantities[symbol] *= happened[symbol].ratio
-            self.value_quantities(assets)
+            self.follow(happened, assets)
             return profit
         profit = ret * self.value
         self.value += profit

@@ -41,7 +41,7 @@ class Stress:
     def losses(self, ts_ns: int, book: Book) -> Iterator[Record]:
         """Yield ``stress`` of a portfolio for each scenario."""
         for name, shock in self._scenarios.items():
-            if shock.since is not None and name not in self._ended:
+            if shock.since is not None and not (name in self._ended and name in self._growth):
                 continue
             pnl = sum(
                 weight * move + 0.5 * shock.gamma.get(symbol, 0.0) * move * move

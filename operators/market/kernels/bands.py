@@ -100,7 +100,7 @@ def _touched(prices):
     """Return which band the best bid or ask has reached, as a state."""
     if prices[REFERENCE] == 0.0:
         return OPEN
-    if prices[BID] >= prices[UPPER]:
+    if 0.0 < prices[UPPER] <= prices[BID]:
         return LIMIT_UP
     if 0.0 < prices[ASK] <= prices[LOWER]:
         return LIMIT_DOWN

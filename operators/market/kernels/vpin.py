@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import math
-
 from numba import njit
+
+MOST_BUCKETS = 2.0**62
+"""Where counting stops, within the whole numbers of 64 bits that records hold."""
 
 
 @njit("void(f8[:, ::1], i4, f8[:, ::1], f8, f8)", cache=True, nogil=True)
@@ -18,7 +19,7 @@ def _push(state, slot, ring, imbalance, times):
         if at == width:
             at = 0
     state[slot, 3] = at
-    state[slot, 2] += times
+    state[slot, 2] = min(state[slot, 2] + times, MOST_BUCKETS)
 
 
 @njit(
@@ -57,7 +58,7 @@ def vpin(trades, slot, sign, size, volume, state, ring, out_row, out_value, out_
         _push(state, s, ring, abs(2.0 * (state[s, 0] + share * room) - v), 1.0)
         rest = size[i] - room
         left = rest % v  # exact, unlike rest - whole * v
-        whole = math.floor((rest - left) / v + 0.5)
+        whole = min((rest - left) / v + 0.5, MOST_BUCKETS) // 1.0
         _push(state, s, ring, abs(2.0 * share - 1.0) * v, whole)
         state[s, 0] = share * left
         state[s, 1] = left

@@ -225,6 +225,20 @@ def test_a_branch_that_the_union_does_not_have_is_malformed(decode):
         assert only_dead(decode(damaged)).error == "Malformed"
 
 
+@pytest.mark.parametrize("index", [b"\1", b"\3", b"\x81\0"])
+def test_a_branch_or_symbol_is_not_counted_from_the_end(decode, write, index):
+    value = message(TRADE_FIELDS | {"side": "sell"})
+    assert decode(value).dead == []
+    side = value.index(b"\2\2", 5)  # the branch that is not null, and the second symbol
+    recv = value.index(b"\0", 5 + 1 + 4 + 8)
+    for at in (5, recv, side + 1):
+        assert only_dead(decode(value[:at] + index + value[at + 1 :])).error == "Malformed"
+    note = {"type": "array", "items": ["null", {"type": "record", "name": "N", "fields": []}]}
+    known = write(16, [*TRADE_SCHEMA, field("notes", note)], TRADE_FIELDS | {"notes": [None, {}]})
+    assert decode(known).dead == []
+    assert only_dead(decode(known[:-2] + index + known[-1:])).error == "Malformed"
+
+
 def test_an_id_without_a_schema_is_a_dead_letter_that_says_so(decode):
     letter = only_dead(decode(struct.pack(">xI", 404) + b"x"))
     assert letter.error == "UnknownSchema"

@@ -77,7 +77,8 @@ def test_heartbeats_are_passed_over():
         (b"{", [SOURCE], "no JSON"),
         (b"[1]", [SOURCE], "not an object"),
         (b'{"a":NaN}', [SOURCE], "no JSON"),
-        (b'{"a":"' + b"x" * 70_000 + b'"}', [SOURCE], "70008 bytes"),
+        (b'{"a":"' + b"x" * 70_000 + b'"}', [SOURCE], None),
+        (b'{"a":"' + b"x" * 300_000 + b'"}', [SOURCE], "300008 bytes"),
     ],
 )
 def test_what_cannot_be_used_is_a_dead_letter_and_the_rest_goes_on(value, headers, reason):

@@ -167,6 +167,19 @@ def test_what_is_past_the_retention_in_event_time_is_dropped(
     writer.close()
 
 
+def test_each_table_is_judged_by_its_own_newest_row(database: str, connection: Connection) -> None:
+    writer = partition(database, keeping=Keeping(3 * DAY_NS, DAY_NS))
+    today, pnl = [block("bars", [bar(0, time.time_ns())])], ONE_OF_EACH["market.pnl"]
+    writer.write_batch([*today, block("pnl", [pnl])])
+    writer.write_batch(today)
+    assert (count(connection), count(connection, "market_pnl")) == (1, 1)
+    for later in (-100 * DAY_NS, 2 * DAY_NS):
+        writer.write_batch([block("pnl", [pnl | {"ts_ns": T0 + later}])])
+    assert children(connection, "market_pnl") == ["market_pnl_p20131001"]
+    assert (count(connection), count(connection, "market_pnl")) == (1, 2)
+    writer.close()
+
+
 def test_audits_outlive_the_retention_and_verify(database: str, connection: Connection) -> None:
     writer = partition(database, keeping=Keeping(3 * DAY_NS, DAY_NS))
     chain = AuditChain("trading")

@@ -302,6 +302,11 @@ def test_a_doubled_band_below_nothing_is_never_reached() -> None:
     assert story(trade(0, 0.1), quote(1, 0.01, 0.02), rules=day) == [(0, "open", 0.0, 0.25)]
 
 
+def test_an_upper_band_that_is_rounded_to_nothing_is_never_reached() -> None:
+    ticks = [trade(0, 0.001), quote(1, 0.0009, 0.0011), beat(40)]
+    assert story(*ticks) == [(0, "open", 0.0, 0.0)]
+
+
 def test_it_keeps_the_contract() -> None:
     ttl_ns = contract.MARKET.symbol_ttl
     contract.check(lambda: operators_of(Rules(), ttl_ns))

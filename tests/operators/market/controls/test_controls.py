@@ -82,6 +82,11 @@ def test_the_kill_switch_stays_thrown_until_it_is_resumed() -> None:
     assert s.control("resume") == []
 
 
+def test_a_reason_that_is_null_is_none_and_does_not_hold_up_the_kill_switch() -> None:
+    s = quoted()
+    assert [r["state"] for r in s.control("kill", reason=None)] == ["HALTED"]
+
+
 def test_what_halts_all_is_told_to_each_whom_it_changes() -> None:
     s = quoted()
     s.order("1", account="C")
@@ -150,6 +155,14 @@ def test_the_var_breaker_goes_by_the_figure_that_the_limits_name() -> None:
     steps: list[tuple[float, list[str]]]
     steps = [(0.05, []), (0.0501, ["reduce"]), (0.06, []), (0.04, []), (0.0399, ["reset"])]
     assert [(v, [r["event"] for r in s.var(v)]) for v, _ in steps] == steps
+
+
+def test_the_breakers_of_a_portfolio_with_the_longest_name_work() -> None:
+    name = "P" * 64
+    s = Stage()
+    s.value(100.0, portfolio=name)
+    assert [r["account"] for r in s.value(50.0, portfolio=name)] == [name]
+    assert [r["cause"] for r in s.var(0.9, scope=f"portfolio:{name}")] == ["var"]
 
 
 def test_one_breaker_does_not_let_go_what_the_other_holds() -> None:

@@ -30,8 +30,8 @@ def stream(seed: int) -> list[dict]:
         portfolio("daily", {"A": 0.5, "B": 0.7, "C": -0.2}),
         portfolio("never", {"A": 0.6, "C": 0.4}, 3, rebalance="never"),
     ]
-    for session in rng.sample(range(1, 68), 12):
-        ts_ns = close_ns(session) + rng.randrange(1, DAY_NS - 1)
+    for session in rng.choices(range(-1, 68), k=24):
+        ts_ns = close_ns(session) + rng.choice([0, 1, 1, rng.randrange(DAY_NS)])
         symbol = rng.choice("ABC")
         kind = rng.choice(["split", "dividend", "position", "position"])
         more: dict = {"symbol": symbol}

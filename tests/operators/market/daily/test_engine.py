@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pickle
 from dataclasses import replace
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -21,16 +23,23 @@ from tests.daily_events import DAY_NS, START_NS, close_ns, closes, portfolio
 SMALL = DailySettings(methods=("historical", "ewma-normal"), window=20, confidences=(0.9,))
 
 
+DEFAULTS = {"ex_ns": None, "value": 1.0, "rebalance": "daily"}
+time_of = itemgetter("ts_ns")
+
+
 def run(
     events: list[dict], settings: DailySettings = SMALL, restart: int = 0, **more: Any
 ) -> dict[str, list[dict]]:
     """Return the records by output; ``restart``: after so many times, go on from a snapshot."""
     daily = Daily(settings, **more)
     found: dict[str, list[dict]] = {}
-    for number, event in enumerate(sorted(events, key=lambda e: e["ts_ns"])):
-        body = {"ex_ns": None, "value": 1.0, "rebalance": "daily"} | event
-        rank = int(event["type"] == "closes")
-        for output, _, _, _, record in daily.accept(event["ts_ns"], [(rank, number, body)]):
+    by_time = groupby(sorted(events, key=time_of), time_of)
+    for number, (ts_ns, together) in enumerate(by_time):
+        items = [
+            (int(event["type"] == "closes"), place, DEFAULTS | event)
+            for place, event in enumerate(together)
+        ]
+        for output, _, _, _, record in daily.accept(ts_ns, sorted(items)):
             found.setdefault(output, []).append(record)
         if restart and number % restart == 0:
             kept = pickle.loads(pickle.dumps(daily.snapshot()))
@@ -130,6 +139,46 @@ def test_positions_are_valued_at_the_close_and_follow_splits():
     assert [r["value"] for r in found] == pytest.approx([100.0, 120.0])
 
 
+def test_a_position_is_told_in_the_shares_of_its_time():
+    after = [
+        prices(0, A=100.0),
+        at(1, type="split", symbol="A", ratio=4.0),
+        at(1, type="position", portfolio="P", symbol="A", quantity=40.0),
+        prices(1, A=26.0),
+        prices(2, A=26.0),
+    ]
+    told = after[2] | {"quantity": 10.0, "ts_ns": after[1]["ts_ns"] - 1}
+    before = [told, *(event for event in after if event["type"] != "position")]
+    for events in (after, before):
+        found = run(events)["pnl"]
+        assert [r["pnl"] for r in found] == pytest.approx([40.0, 0.0])
+        assert [r["value"] for r in found] == [1040.0, 1040.0]
+
+
+def test_positions_follow_a_split_before_the_first_close():
+    events = [
+        at(0, type="position", portfolio="P", symbol="A", quantity=10.0),
+        at(0, type="split", symbol="A", ratio=2.0) | {"ts_ns": close_ns(0) - 1},
+        prices(0, A=50.0),
+        prices(1, A=51.0),
+    ]
+    (found,) = run(events)["pnl"]
+    assert (found["pnl"], found["value"]) == (pytest.approx(20.0), 1020.0)
+
+
+def test_a_change_at_the_close_itself_counts_after_it():
+    events = [portfolio("P", {"A": 1.0}), *closes(1, 40)]
+    at_close = {"type": "portfolio", "portfolio": "P", "weights": {"A": 2.0}, "ts_ns": close_ns(38)}
+    later = at_close | {"ts_ns": close_ns(38) + 1}
+    found, wanted = run([at_close, *events]), run([*events, later])
+    assert found["pnl"] == wanted["pnl"]
+    assert found["backtest"] == wanted["backtest"]
+    again = [r for r in wanted["risk"] if r["ts_ns"] == close_ns(38) + 1]
+    assert [r["var"] for r in found["risk"] if r["ts_ns"] == close_ns(38)] == [
+        r["var"] for r in again
+    ]
+
+
 def test_a_portfolio_without_weights_ends():
     events = [portfolio("P", {"A": 1.0}), *closes(1, 3), portfolio("P", {}, 3), *closes(1, 9)[3:]]
     assert len(run(events)["pnl"]) == 2
@@ -170,6 +219,15 @@ def test_a_historical_scenario_repeats_its_sessions_once_they_have_been_seen():
     assert found[-1]["return"] == pytest.approx(moved)
 
 
+def test_a_historical_scenario_whose_sessions_were_never_seen_says_nothing():
+    from datetime import date
+
+    made = replace(
+        SMALL, scenarios={"then": Shock(since=date(2008, 9, 15), until=date(2008, 11, 20))}
+    )
+    assert "stress" not in run([portfolio("P", {"A": 1.0}), *closes(1, 4)], made)
+
+
 TARGETS = DailySettings(
     methods=("historical", "garch-normal"),
     window=30,
@@ -191,6 +249,60 @@ def test_target_weights_count_from_their_time_and_are_taken_over():
     )
     weights = np.array([first["weights"][s] for s in "ABC"])
     assert found["pnl"][30]["return"] == pytest.approx(float(moved @ weights))
+
+
+def test_weights_that_are_taken_over_are_judged_by_figures_of_their_own():
+    asked = replace(TARGETS, methods=("historical",))
+    found = run(EVENTS, asked, compute=answer)
+    times = [r["counts_from_ns"] for r in found["requests"]]
+    told = [
+        {"type": "portfolio", "portfolio": "P", "ts_ns": ts_ns, "weights": record["weights"]}
+        for ts_ns, record in zip(times, found["weights"], strict=False)
+    ]
+    by_hand = run([*EVENTS, *told], replace(asked, targets={}))
+    assert len(told) == 5
+    assert [found[name] for name in ("pnl", "risk", "backtest")] == [
+        by_hand[name] for name in ("pnl", "risk", "backtest")
+    ]
+
+
+def test_without_a_delay_figures_have_still_one_time_each():
+    found = run(EVENTS, replace(TARGETS, models_delay_ns=0), compute=answer)
+    assert len({r["id"] for r in found["risk"]}) == len(found["risk"])
+
+
+def test_weights_of_other_assets_than_are_held_by_now_are_not_taken_over():
+    given_closes = closes(3, 60, ["A", "B", "C", "D"])
+    start = portfolio("P", {"A": 0.5, "B": 0.5})
+    change = {"type": "portfolio", "portfolio": "P", "weights": {"C": 0.5, "D": 0.5}}
+    asked = run([start, *given_closes], TARGETS, compute=answer)["requests"]
+    first = next(r for r in asked if r["model"] == "weights")
+    found = run(
+        [start, *given_closes, change | {"ts_ns": first["counts_from_ns"] - 1}],
+        replace(TARGETS, models_every=21, targets={"P": replace(TARGETS.targets["P"], every=40)}),
+        compute=answer,
+    )
+    (record,) = found["weights"]
+    assert (record["stale"], record["weights"]) == (True, {"A": 0.5, "B": 0.5})
+    assert record["reason"] == "the portfolio holds other assets by now"
+    moves = [given_closes[32]["prices"][s] / given_closes[31]["prices"][s] - 1 for s in "CD"]
+    assert found["pnl"][31]["return"] == pytest.approx(sum(moves) / 2)
+
+
+def test_an_answer_that_counts_from_a_close_counts_after_it():
+    found = run(EVENTS, replace(TARGETS, models_delay_ns=DAY_NS), compute=answer)
+    assert found["weights"][0]["ts_ns"] == close_ns(31)
+    unasked = run(EVENTS, replace(TARGETS, targets={}), compute=answer)
+    assert found["pnl"][:31] == unasked["pnl"][:31]
+    assert found["pnl"][31] != unasked["pnl"][31]
+
+
+def test_quantities_are_told_by_events_alone():
+    held = [at(0, type="position", portfolio="P", symbol=s, quantity=9.0) for s in "ABC"]
+    found = run([*held, *closes(3, 60)], TARGETS, compute=answer)
+    assert found["weights"]
+    unasked = run([*held, *closes(3, 60)], replace(TARGETS, targets={}), compute=answer)
+    assert found["pnl"] == unasked["pnl"]
 
 
 def test_nothing_that_an_answer_counts_for_is_said_before_it_comes():

@@ -65,3 +65,8 @@ def test_buckets_are_as_many_as_the_volume_allows(rng: np.random.Generator) -> N
 def test_a_giant_trade_is_found_once_and_quickly() -> None:
     found = figures(np.array([1, -1, 1]), np.array([5.0, 1e18, 1.0]), 10.0, 50)
     assert found[0] == (1, 1.0, 10**17)
+
+
+def test_buckets_beyond_what_a_record_can_hold_are_not_counted() -> None:
+    found = figures(np.array([1, -1, 1]), np.array([1e18, 1e18, 1e18]), 1e-6, 2)
+    assert [count for *_, count in found] == [2**62] * 3
