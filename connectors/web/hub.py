@@ -40,9 +40,7 @@ class Hub:
         names = dict.fromkeys(source.output.system for source in SOURCES.values())
         self._systems = {name: System(name) for name in names}
         self._groups: dict[tuple[str, _Rows], Group] = {}
-        self._routes: dict[str, dict[str | None, list[Group]]] = defaultdict(
-            lambda: defaultdict(list)
-        )
+        self._routes: dict[str, dict[str | None, set[Group]]] = defaultdict(dict)
         self._catching_up: dict[Subscription, asyncio.Task[None]] = {}
         self._ok = False
         self._stopping = False
@@ -57,7 +55,7 @@ class Hub:
             mirror = self._systems[output.system].mirrors[output.name]
             made = self._groups[key] = Group(channel, rows, mirror)
             for value in made.routes():
-                self._routes[channel.source.name][value].append(made)
+                self._routes[channel.source.name].setdefault(value, set()).add(made)
         return self._groups[key]
 
     def join(self, subscription: Subscription) -> None:
@@ -87,8 +85,11 @@ class Hub:
         if not any(group.members.values()):
             key = group.name, tuple(sorted(group.rows.items()))
             if self._groups.pop(key, None) is not None:
+                routes = self._routes[group.channel.source.name]
                 for value in group.routes():
-                    self._routes[group.channel.source.name][value].remove(group)
+                    routes[value].remove(group)
+                    if not routes[value]:
+                        del routes[value]
 
     def _accept(self, subscription: Subscription, resumed: str = "") -> None:
         """Tell that a subscription begins; ``resumed`` says by what it goes on."""

@@ -283,5 +283,6 @@ def test_nothing_stays_of_clients_that_are_gone(redis_url, monkeypatch):
             assert not only.sessions
             assert not only._groups
             assert not only._catching_up
+            assert not any(only._routes.values())
 
     play(scene)
