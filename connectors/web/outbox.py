@@ -54,7 +54,10 @@ class Outbox:
     def full(self) -> bool:
         """Return whether more waits than may."""
         # Not counting what is to come: one frame of many records is no sign of a slow client.
-        return self.waiting() > self._queue_bytes + self._allowance
+        waiting = self.waiting()
+        # What has been taken is room no more.
+        self._allowance = min(self._allowance, waiting)
+        return waiting > self._queue_bytes + self._allowance
 
     def waiting(self) -> int:
         """Return the bytes that wait, here and in the outlet."""
