@@ -242,9 +242,9 @@ class Session:
         """Tell that we are there; disconnect who cannot be told, or may no longer be."""
         if self.access is not None and (self.access.expires_s or unix_s) < unix_s:
             self._refuse("stay", "expired", "the token has expired", EXPIRED)
-        elif (since_s := self._outbox.blocked_s) is None:
+        elif not self.blocked:
             self.write(frame)
-        elif now_s - since_s > STALLED_S:
+        elif self._outbox.stalled_s(now_s) > STALLED_S:
             self._too_slow(f"nothing was taken for {STALLED_S:.0f} s")
 
     def unauthenticated(self) -> None:

@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager
 import pytest
 from prometheus_client import REGISTRY
 
-from benchmarks.web.writer import Writer
-from connectors.web import session
+from benchmarks.web.writer import Writer, bar
+from connectors.web import connection, session
 from connectors.web.frames import JSON
 from connectors.web.outbox import Outbox
 from tests.connectors.web.feeds import Client, connected, play, served, starts
@@ -166,5 +166,78 @@ def test_json_is_spoken_where_nothing_is_asked_for(redis_url):
         async with served(redis_url) as url, connected(url, encoding=JSON) as client:
             assert client.connection.subprotocol == JSON
             assert client.connection.protocol.extensions == []
+
+    play(scene)
+
+
+class Full:
+    """An outlet that keeps what it is given until it is emptied."""
+
+    def __init__(self) -> None:
+        self.kept = 0
+
+    def write(self, data: bytes) -> None:
+        self.kept += len(data)
+
+    def waiting(self) -> int:
+        return self.kept
+
+    def close(self, code: int, reason: str) -> None:
+        raise AssertionError
+
+
+def test_snapshots_that_were_taken_leave_no_room_behind():
+    outlet = Full()
+    outbox = Outbox(outlet, 100, lambda: None)
+    for _ in range(1000):
+        outbox.write_asked(b"x" * 1000)
+        outbox.flush()
+        assert not outbox.full()
+        outlet.kept = 0
+    while not outbox.full():
+        outbox.write(b"x")
+        outbox.flush()
+    assert outlet.kept == 101
+
+
+def large_table(writer: Writer) -> None:
+    """Write bars of 20 MB, which no socket holds."""
+    for first in range(0, 10_000, 500):
+        made = [bar(f"S{n}", n) | {"note": "x" * 2000} for n in range(first, first + 500)]
+        writer.write("bars", made, [record["symbol"] for record in made])
+
+
+def test_a_client_that_only_half_hangs_up_is_gone(redis_url, monkeypatch):
+    monkeypatch.setattr(connection, "CLOSE_S", 0.2)
+
+    async def scene():
+        large_table(Writer(redis_url))
+        # Not blocked: then it is not heard at all, and cut off as stalled.
+        async with served(redis_url, queue_bytes=1 << 26) as url, stuck(url) as slow:
+            await slow.send(type="subscribe", channel="market.bars")
+            await asyncio.sleep(0.5)
+            assert count("headrace_feed_clients") == 1
+            slow.connection.transport.get_extra_info("socket").shutdown(socket.SHUT_WR)
+            async with asyncio.timeout(3):
+                while count("headrace_feed_clients"):
+                    await asyncio.sleep(0.05)
+
+    play(scene)
+
+
+def test_who_reads_slowly_but_reads_is_not_stalled(redis_url, monkeypatch):
+    monkeypatch.setattr(session, "STALLED_S", 0.5)
+
+    async def scene():
+        large_table(Writer(redis_url))
+        async with served(redis_url, queue_bytes=1 << 12, heartbeat="100ms") as url:
+            async with stuck(url) as slow:
+                await slow.subscribe("market.bars")
+                parts = [await slow.next("snapshot")]
+                while not parts[-1]["last"]:
+                    await asyncio.sleep(0.1)
+                    parts.append(await slow.next("snapshot"))
+                assert sorted(starts(parts)) == list(range(10_000))
+                await slow.next("heartbeat")
 
     play(scene)
