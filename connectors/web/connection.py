@@ -117,8 +117,11 @@ class Connection(asyncio.Protocol):
         self._send()
 
     def eof_received(self) -> None:
-        """The client hung up: the transport closes itself."""
+        """The client hung up: the transport closes itself, once what waits is taken."""
         self._protocol.receive_eof()
+        if self._session is not None:
+            self._session.end()
+        self._later(CLOSE_S, self._transport.abort)
 
     def pause_writing(self) -> None:
         """The transport is full: nothing more is read, so that no snapshot can be asked for."""
