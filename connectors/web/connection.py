@@ -59,7 +59,10 @@ class Gate:
         """
         if origin in self.origins:
             return True
-        local = urlsplit(f"//{host}").hostname in LOOPBACK
+        try:
+            local = urlsplit(f"//{host}").hostname in LOOPBACK
+        except ValueError:
+            return False
         return origin == f"{scheme}://{host}" and (local or self.tokens is not None)
 
 
