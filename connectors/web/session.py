@@ -85,11 +85,15 @@ class Session:
         self.subscriptions.clear()
         self._outbox.clear()
 
+    def spend(self) -> bool:
+        """Return whether one more frame may come now; disconnect where not."""
+        if self._bucket.take(time.monotonic()):
+            return True
+        self._refuse("message", "rate", "too many messages a second", RATE)
+        return False
+
     def receive(self, data: bytes) -> None:
         """Do what a message asks for, or answer why not."""
-        if not self._bucket.take(time.monotonic()):
-            self._refuse("message", "rate", "too many messages a second", RATE)
-            return
         try:
             self._obey(frames.parse(data, self.encoding))
         except BadMessage as error:
