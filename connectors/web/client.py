@@ -68,7 +68,7 @@ class _Followed:
             self.back_off_s = FIRST_BACK_OFF_S
         elif kind == "heartbeat":
             self.stale = not all(source["ok"] for source in message["sources"].values())
-        elif kind == "error":
+        elif kind == "error" and message["code"] != "expired":
             raise FeedRefused(message["reason"])
         elif kind in ("snapshot", "delta", "reset"):
             return self._update(kind, message)
