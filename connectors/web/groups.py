@@ -49,7 +49,7 @@ class Group:
 
     def snapshot(self, subscription: Subscription) -> None:
         """Begin with the current values."""
-        found = [r for r in self.mirror.snapshot(self.channel) if allowed(self.rows, r.values)]
+        found = self.mirror.snapshot(self.channel, self.takes)
         session, at = subscription.session, self.position
         for start in range(0, max(len(found), 1), CHUNK):
             part, last = found[start : start + CHUNK], start + CHUNK >= len(found)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 import orjson
@@ -95,17 +96,21 @@ class Mirror:
             return None
         return self._ring[at + 1 :]
 
-    def snapshot(self, channel: Channel) -> list[Record]:
-        """Return the current values of a channel: the last of each key, by key, or the newest."""
+    def snapshot(self, channel: Channel, takes: Callable[[Record], bool]) -> list[Record]:
+        """Return the current values of a channel: the last of each key, by key, or the newest.
+
+        ``takes`` says which are of the channel and may be seen.
+        """
         if not self.source.key:
-            return [record for record in self._ring if channel.takes(record.values)][-NEWEST:]
+            newest = (r for r in reversed(self._ring) if takes(r))
+            return list(islice(newest, NEWEST))[::-1]
         first = dict(channel.filters).get(self.source.fields[0])
         parts: Iterable[dict[str, Record]] = (
             self._latest.values()
             if first is None
             else (self._latest.get(value, {}) for value in sorted(first))
         )
-        found = [r for part in parts for r in part.values() if channel.takes(r.values)]
+        found = [r for part in parts for r in part.values() if takes(r)]
         return sorted(found, key=_key)
 
     def record(self, entry: Entry) -> Record:
