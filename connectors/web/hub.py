@@ -62,7 +62,7 @@ class Hub:
         """Let a subscription begin: at once, or as soon as Redis has been heard."""
         group = subscription.group
         group.members[subscription.session.encoding].add(subscription)
-        if group.mirror.loaded:
+        if not group.mirror.lost:
             self._begin(subscription)
 
     def _begin(self, subscription: Subscription) -> None:
@@ -202,24 +202,27 @@ class Hub:
 
     async def _look(self, system: System) -> None:
         """Load what is new to us: at the start, after a switch, or where Redis lost something."""
-        if not system.keys.generation:
-            system.keys = Keys(system.name, await self._tail.generation(system.name))
-        look = await self._tail.look(system.keys, list(system.mirrors))
-        reason = ""
-        if look.generation != system.keys.generation:
-            reason = "generation"
-            system.keys = Keys(system.name, look.generation)
-            look = await self._tail.look(system.keys, list(system.mirrors))
+        keys, reason = system.keys, ""
+        if not keys.generation:
+            keys = Keys(system.name, await self._tail.generation(system.name))
+        look = await self._tail.look(keys, list(system.mirrors))
+        if look.generation != keys.generation:
+            keys, reason = Keys(system.name, look.generation), "generation"
+            look = await self._tail.look(keys, list(system.mirrors))
         elif system.lineage is not None and look.lineage != system.lineage:
             reason = "redis-lost"
-        system.lineage = look.lineage
+        system.keys, system.lineage = keys, look.lineage
+        # All are marked before the first is loaded, for Redis may fail in between.
         for output, mirror in system.mirrors.items():
-            lost = look.last[output] < mirror.place and mirror.loaded
-            if reason or lost or not mirror.loaded:
-                await self._load(system, mirror, reason or "redis-lost")
+            if not mirror.lost:
+                mirror.lost = reason or ("redis-lost" if look.last[output] < mirror.place else "")
+        for mirror in system.mirrors.values():
+            if mirror.lost:
+                await self._load(system, mirror)
 
-    async def _load(self, system: System, mirror: Mirror, reason: str) -> None:
+    async def _load(self, system: System, mirror: Mirror) -> None:
         loaded = await self._tail.load(system.keys, mirror.source.output.name)
+        reason = mirror.lost
         mirror.load(system.keys.generation, loaded)
         for group in self._groups_of(mirror):
             for subscription in [s for members in group.members.values() for s in members]:
@@ -244,11 +247,11 @@ class Hub:
                         if group.takes(record):
                             found.setdefault(group, []).append(record)
         except Broken as error:
-            system = self._systems[mirror.source.output.system]
-            await self._load(system, mirror, str(error))
-            return
+            mirror.lost = str(error)
         for group, records in found.items():
             group.publish(records)
+        if mirror.lost:
+            await self._load(self._systems[mirror.source.output.system], mirror)
 
     def _groups_of(self, mirror: Mirror) -> list[Group]:
         return [group for group in self._groups.values() if group.mirror is mirror]

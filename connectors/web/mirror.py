@@ -46,12 +46,15 @@ class Broken(Exception):
 
 
 class Mirror:
-    """One output in memory. Nothing is sent from here."""
+    """One output in memory. Nothing is sent from here.
+
+    ``lost`` is why it has to be loaded, '' where it need not be.
+    """
 
     def __init__(self, source: Source) -> None:
         self.source = source
         self.generation = 0
-        self.loaded = False
+        self.lost = "redis-lost"
         self.place = START
         self._complete = False
         self._ring: list[Record] = []
@@ -70,7 +73,7 @@ class Mirror:
         for record in self._ring:
             self._keep(record)
         self._counters = dict(loaded.counters)
-        self.loaded = True
+        self.lost = ""
 
     def add(self, entry: Entry) -> Record:
         """Take in the next entry and return its record. Raises Broken where one is missing."""
