@@ -24,6 +24,8 @@ LOG = logging.getLogger("headrace.feed")
 LOOK_S = 1.0
 """How often it is seen whether a generation was switched or Redis has lost something."""
 RETRY_S = 0.25
+READERS = 4
+"""Pages of older records that are read at once: each takes the loop some milliseconds."""
 DOWN = (RedisError, OSError, TimeoutError)
 
 _Rows = tuple[tuple[str, frozenset[str]], ...]
@@ -42,6 +44,7 @@ class Hub:
         self._groups: dict[tuple[str, _Rows], Group] = {}
         self._routes: dict[str, dict[str | None, set[Group]]] = defaultdict(dict)
         self._catching_up: dict[Subscription, asyncio.Task[None]] = {}
+        self._reading = asyncio.Semaphore(READERS)
         self._ok = False
         self._stopping = False
         self._heard_s = time.monotonic()
@@ -140,7 +143,9 @@ class Hub:
                 await asyncio.sleep(RETRY_S / 10)
                 continue
             try:
-                page = await self._tail.after(keys, mirror.source.output.name, place)
+                # One page of a client at a time: who resumes many channels waits, not the others.
+                async with session.reading, self._reading:
+                    page = await self._tail.after(keys, mirror.source.output.name, place)
             except DOWN:
                 await asyncio.sleep(RETRY_S)
                 continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -55,6 +56,7 @@ class Session:
         self.access: Access | None = None
         self.subscriptions: dict[str, Subscription] = {}
         self.closed = False
+        self.reading = asyncio.Lock()
         self._hub = hub
         self._verify = verify
         self._limits = limits

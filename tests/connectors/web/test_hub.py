@@ -10,10 +10,12 @@ import redis
 
 from benchmarks.web.resume import Plan, watch
 from benchmarks.web.writer import Writer
+from connectors.redis.keys import Keys
 from connectors.redis.reader import promote
 from connectors.web import hub
 from connectors.web.client import follow
 from connectors.web.frames import JSON, MSGPACK
+from connectors.web.tail import Tail
 from tests.connectors.web.feeds import SECONDS, Client, connected, play, served, starts
 
 
@@ -284,5 +286,119 @@ def test_nothing_stays_of_clients_that_are_gone(redis_url, monkeypatch):
             assert not only._groups
             assert not only._catching_up
             assert not any(only._routes.values())
+
+    play(scene)
+
+
+def test_a_switch_that_redis_interrupts_is_done_in_the_end(redis_url, monkeypatch):
+    """Each output is loaded by a read of its own, and any of them can fail."""
+    load, failing = Tail.load, [0]
+
+    async def fails_once(self: Tail, keys: Keys, output: str) -> Any:
+        if keys.generation == 2 and output == "nbbo":
+            failing[0] += 1
+            if failing[0] == 1:
+                raise ConnectionError
+        return await load(self, keys, output)
+
+    monkeypatch.setattr(Tail, "load", fails_once)
+
+    async def scene():
+        Writer(redis_url).quotes(0, 10)
+        async with served(redis_url) as url, connected(url) as client:
+            await client.subscribe("market.nbbo?symbol=S1")
+            await client.next("snapshot")
+            Writer(redis_url, generation=2).quotes(100, 10)
+            with redis.Redis.from_url(redis_url) as connection:
+                promote(connection, "market", 2)
+            assert (await client.next("reset"))["reason"] == "generation"
+            snapshot = await client.next("snapshot")
+            assert [record["ts_ns"] for record in snapshot["records"]] == ["101"]
+            assert snapshot["position"][:2] == "2:"
+
+    play(scene)
+    assert failing[0] == 2
+
+
+def test_a_switch_that_is_lost_between_two_looks_is_done_in_the_end(redis_url, monkeypatch):
+    look, failing = Tail.look, [0]
+
+    async def fails_once(self: Tail, keys: Keys, outputs: Any) -> Any:
+        if keys.generation == 2 and not failing[0]:
+            failing[0] = 1
+            raise ConnectionError
+        return await look(self, keys, outputs)
+
+    monkeypatch.setattr(Tail, "look", fails_once)
+
+    async def scene():
+        Writer(redis_url).quotes(0, 10)
+        async with served(redis_url) as url, connected(url) as client:
+            await client.subscribe("market.nbbo?symbol=S1")
+            await client.next("snapshot")
+            Writer(redis_url, generation=2).quotes(100, 10)
+            with redis.Redis.from_url(redis_url) as connection:
+                promote(connection, "market", 2)
+            assert (await client.next("reset"))["reason"] == "generation"
+            assert (await client.next("snapshot"))["position"][:2] == "2:"
+
+    play(scene)
+    assert failing[0]
+
+
+def test_a_stream_that_was_emptied_is_not_lost_again_and_again(redis_url):
+    async def scene():
+        writer = Writer(redis_url)
+        writer.bars(0, 10)
+        async with served(redis_url) as url, connected(url) as client:
+            await client.subscribe("market.bars?symbol=S1")
+            await client.next("snapshot")
+            with redis.Redis.from_url(redis_url) as connection:
+                connection.xtrim(Keys("market", 1).stream("bars"), maxlen=0, approximate=False)
+            await asyncio.sleep(2 * hub.LOOK_S)
+            writer.bars(10, 10)
+            assert await bars_until(client, 11) == [11]
+
+    play(scene)
+
+
+@pytest.mark.parametrize("clients", [1, 10])
+def test_only_a_few_pages_are_read_from_redis_at_once(redis_url, clients, monkeypatch):
+    monkeypatch.setattr("connectors.web.mirror.RING", 200)
+    after, reading, most = Tail.after, [0], [0]
+
+    async def counted(self: Tail, *args: Any) -> Any:
+        reading[0] += 1
+        most[0] = max(most[0], reading[0])
+        try:
+            return await after(self, *args)
+        finally:
+            reading[0] -= 1
+
+    monkeypatch.setattr(Tail, "after", counted)
+
+    async def catch_up(url: str, position: str) -> None:
+        async with connected(url) as client:
+            names = [f"market.bars?symbol=S1,X{n}" for n in range(40)]
+            for name in names:
+                await client.send(type="subscribe", channel=name, after=position)
+            seen: dict[str, list[int]] = {}
+            while sum(map(len, seen.values())) < 40 * 300:
+                message = await client.next("subscribed", "delta")
+                if message["type"] == "delta":
+                    seen.setdefault(message["channel"], []).extend(starts([message]))
+            assert list(seen.values()) == [list(range(11, 3010, 10))] * 40
+
+    async def scene():
+        writer = Writer(redis_url)
+        writer.bars(0, 10)
+        async with served(redis_url) as url:
+            async with connected(url) as client:
+                await client.subscribe("market.bars")
+                position = (await client.next("snapshot"))["position"]
+                writer.bars(10, 3000)
+                await bars_until(client, 3009)
+            await asyncio.gather(*(catch_up(url, position) for _ in range(clients)))
+        assert 0 < most[0] <= (1 if clients == 1 else hub.READERS)
 
     play(scene)
