@@ -74,13 +74,15 @@ class _Followed:
             return self._update(kind, message)
         return None
 
-    def _update(self, kind: Literal["snapshot", "delta", "reset"], message: Any) -> Update:
+    def _update(self, kind: Literal["snapshot", "delta", "reset"], message: Any) -> Update | None:
         channel = self.asked[message["channel"]]
         if kind == "reset":
             self.positions[channel] = ""
             return Update(channel, kind, [], message["reason"], self.stale)
         if message.get("last", True):
             self.positions[channel] = message["position"]
+        if kind == "delta" and not message["records"]:
+            return None
         return Update(channel, kind, message["records"], stale=self.stale)
 
 

@@ -23,6 +23,7 @@ class Group:
         self.name = str(channel)
         self.rows = rows
         self.mirror = mirror
+        self.told = mirror.place
         self.members: dict[str, set[Subscription]] = {name: set() for name in SUBPROTOCOLS}
 
     def takes(self, record: Record) -> bool:
@@ -40,7 +41,8 @@ class Group:
         return frames.position(self.mirror.generation, self.mirror.place)
 
     def publish(self, found: Sequence[Record]) -> None:
-        """Give the members a delta."""
+        """Give the members a delta; one without records tells them how far the channel is."""
+        self.told = self.mirror.place
         for encoding, members in self.members.items():
             if members:
                 frame = frames.records(encoding, "delta", self.name, self.position, found)
@@ -63,8 +65,7 @@ class Group:
         """Give one member what it missed, up to ``place``."""
         session, at = subscription.session, frames.position(self.mirror.generation, place)
         wanted = [record for record in found if self.takes(record)]
-        if wanted:
-            session.write_asked(frames.records(session.encoding, "delta", self.name, at, wanted))
+        session.write_asked(frames.records(session.encoding, "delta", self.name, at, wanted))
 
     def late(self, subscription: Subscription) -> bytes:
         """Return the frame of what was conflated for one member, oldest first."""

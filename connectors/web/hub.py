@@ -24,6 +24,8 @@ LOG = logging.getLogger("headrace.feed")
 LOOK_S = 1.0
 """How often it is seen whether a generation was switched or Redis has lost something."""
 RETRY_S = 0.25
+TOLD = 256
+"""Channels that are told their position without a pause."""
 READERS = 4
 """Pages of older records that are read at once: each takes the loop some milliseconds."""
 DOWN = (RedisError, OSError, TimeoutError)
@@ -282,6 +284,17 @@ class Hub:
         while True:
             await asyncio.sleep(self._heartbeat_s)
             self._tell()
+            await self._tell_positions()
+
+    async def _tell_positions(self) -> None:
+        """Tell who has heard nothing how far its channel is: its last position may be trimmed."""
+        for number, group in enumerate(list(self._groups.values()), 1):
+            if group.told != group.mirror.place:
+                group.publish(())
+            if number % TOLD == 0:
+                self._flush()
+                await asyncio.sleep(0)
+        self._flush()
 
     def _tell(self) -> None:
         """Send everybody a heartbeat."""
