@@ -24,11 +24,25 @@ class Group:
         self.rows = rows
         self.mirror = mirror
         self.told = mirror.place
+        self._keyed = channel.keyed()
+        self._sheds = bool(channel.source.key) and self._keyed != channel
         self.members: dict[str, set[Subscription]] = {name: set() for name in SUBPROTOCOLS}
 
-    def takes(self, record: Record) -> bool:
-        """Return whether a record is for these clients."""
+    def holds(self, record: Record) -> bool:
+        """Return whether a record is of the channel and may be seen."""
         return self.channel.takes(record.values) and allowed(self.rows, record.values)
+
+    def takes(self, record: Record) -> bool:
+        """Return whether a record is for these clients: held, or the first that no longer is."""
+        if self.channel.takes(record.values):
+            return allowed(self.rows, record.values)
+        return self._sheds and self._leaves(record)
+
+    def _leaves(self, record: Record) -> bool:
+        # What was before an older record may be unknown: then it is told rather too often.
+        before = record.before
+        was = self._keyed.takes(record.values) if before is None else self.channel.takes(before)
+        return was and allowed(self.rows, record.values)
 
     def routes(self) -> list[str | None]:
         """Return the values of the source's first field that it asks for, or None for any."""
@@ -51,7 +65,7 @@ class Group:
 
     def snapshot(self, subscription: Subscription) -> None:
         """Begin with the current values."""
-        found = self.mirror.snapshot(self.channel, self.takes)
+        found = self.mirror.snapshot(self.channel, self.holds)
         session, at = subscription.session, self.position
         for start in range(0, max(len(found), 1), CHUNK):
             part, last = found[start : start + CHUNK], start + CHUNK >= len(found)

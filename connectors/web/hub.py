@@ -139,6 +139,7 @@ class Hub:
         mirror = group.mirror
         keys = self._systems[mirror.source.output.system].keys
         ahead = False
+        known: dict[str, Mapping[str, str]] = {}
         while (found := mirror.since(place)) is None:
             if ahead and place > mirror.place:
                 # Who went on reading here would stay ahead, and never join the others.
@@ -159,7 +160,7 @@ class Hub:
                 await asyncio.sleep(RETRY_S / 10)  # Redis is ahead of what we have read
                 continue
             place, ahead = page[-1].place, True
-            group.older(subscription, [mirror.record(entry) for entry in page], place)
+            group.older(subscription, mirror.older(page, known), place)
             session.flush()
             while session.blocked:
                 await asyncio.sleep(RETRY_S / 10)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -66,7 +66,7 @@ class Mirror:
         self.generation = generation
         self.place = loaded.last
         self._complete = loaded.complete
-        self._ring = [self._record(entry.place, entry.value) for entry in loaded.newest]
+        self._ring = self.older(loaded.newest, {})
         self._latest = {}
         for value in loaded.latest:
             self._keep(self._record(loaded.last, value))
@@ -83,7 +83,8 @@ class Mirror:
         self._counters[entry.origin] = entry.counter
         self.place = entry.place
         record = self._record(entry.place, entry.value)
-        self._keep(record)
+        before = self._keep(record)
+        record.before = before.values if before else {}
         self._ring.append(record)
         if len(self._ring) >= 2 * RING:
             del self._ring[:RING]
@@ -116,18 +117,28 @@ class Mirror:
         found = [r for part in parts for r in part.values() if takes(r)]
         return sorted(found, key=_key)
 
-    def record(self, entry: Entry) -> Record:
-        """Return the record of an older entry."""
-        return self._record(entry.place, entry.value)
+    def older(self, entries: Sequence[Entry], known: dict[str, Mapping[str, str]]) -> list[Record]:
+        """Return the records of older entries; ``known`` is what each key was filtered by last."""
+        found = []
+        for entry in entries:
+            record = self._record(entry.place, entry.value)
+            record.before = known.get(record.key)
+            known[record.key] = record.values
+            found.append(record)
+        return found
 
     def _record(self, place: Place, value: bytes) -> Record:
         found = orjson.loads(value)
         return Record(place, self.source.table_key(found), self.source.values(found), value)
 
-    def _keep(self, record: Record) -> None:
-        if self.source.key:
-            first = record.values.get(self.source.fields[0], "")
-            self._latest.setdefault(first, {})[record.key] = record
+    def _keep(self, record: Record) -> Record | None:
+        """Put a record in the table and return the one before it."""
+        if not self.source.key:
+            return None
+        part = self._latest.setdefault(record.values.get(self.source.fields[0], ""), {})
+        before = part.get(record.key)
+        part[record.key] = record
+        return before
 
 
 def _key(record: Record) -> str:

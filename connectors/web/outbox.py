@@ -50,16 +50,14 @@ class Outbox:
 
         While it waits nothing more is read from the client, so it cannot ask again.
         """
-        self._allowance += len(frame)
+        # What has been taken since gives no room any more.
+        self._allowance = min(self._allowance, self.waiting()) + len(frame)
         self.write(frame)
 
     def full(self) -> bool:
         """Return whether more waits than may."""
         # Not counting what is to come: one frame of many records is no sign of a slow client.
-        waiting = self.waiting()
-        # What has been taken is room no more.
-        self._allowance = min(self._allowance, waiting)
-        return waiting > self._queue_bytes + self._allowance
+        return self.waiting() > self._queue_bytes + self._allowance
 
     def waiting(self) -> int:
         """Return the bytes that wait, here and in the outlet."""

@@ -402,3 +402,62 @@ def test_only_a_few_pages_are_read_from_redis_at_once(redis_url, clients, monkey
         assert 0 < most[0] <= (1 if clients == 1 else hub.READERS)
 
     play(scene)
+
+
+def test_a_quiet_channel_is_told_how_far_it_is(redis_url):
+    """With the heartbeats while it is followed, and at once when it is resumed."""
+
+    async def scene():
+        writer = Writer(redis_url)
+        writer.bars(0, 10)
+        async with served(redis_url) as url, connected(url) as other:
+            await other.subscribe("market.bars")
+            await other.next("snapshot")
+            async with connected(url) as client:
+                await client.subscribe("market.bars?symbol=Z")
+                old = (await client.next("snapshot"))["position"]
+                writer.bars(10, 90)
+                while (told := (await client.next("position"))["position"]) == old:
+                    pass
+                assert await bars_until(other, 99) == list(range(10, 100))
+            async with connected(url) as client:
+                assert (await client.subscribe("market.bars?symbol=Z", old))["resumed"]
+                assert (await client.next("position"))["position"] >= told
+
+    play(scene)
+
+
+def test_a_key_that_leaves_a_channel_is_told_to_have_left(redis_url):
+    def risk(symbol: str, number: int, *, valid: bool) -> dict[str, Any]:
+        identity = {"scope": f"symbol:{symbol}", "method": "m", "interval": "1s"}
+        rest = {"confidence": 0.99, "horizon": 1, "valid": valid, "ts_ns": number}
+        return {**identity, **rest, "id": f"{symbol}|{number}"}
+
+    async def scene():
+        writer = Writer(redis_url)
+
+        def write(*records: dict[str, Any]) -> None:
+            writer.write("risk", list(records), [r["scope"] for r in records])
+
+        def seen(message: dict[str, Any]) -> list[tuple[int, bool]]:
+            return [(int(r["ts_ns"]), r["valid"]) for r in message["records"]]
+
+        write(risk("A", 0, valid=True), risk("B", 1, valid=False))
+        async with served(redis_url) as url, connected(url) as client:
+            await client.subscribe("market.risk?valid=true")
+            snapshot = await client.next("snapshot")
+            assert seen(snapshot) == [(0, True)]
+            write(risk("A", 2, valid=False), risk("A", 3, valid=False), risk("B", 4, valid=False))
+            assert seen(await client.next("delta")) == [(2, False)]
+            write(risk("B", 5, valid=True), risk("C", 6, valid=False))
+            assert seen(await client.next("delta")) == [(5, True)]
+            async with connected(url) as again:
+                await again.subscribe("market.risk?valid=true", snapshot["position"])
+                assert seen(await again.next("delta")) == [(2, False), (5, True)]
+        # What C was before is not known any more: then it is told, whatever it was.
+        async with served(redis_url) as url, connected(url) as client:
+            await client.subscribe("market.risk?valid=true", snapshot["position"])
+            found = seen(await client.next("delta"))
+            assert found == [(2, False), (5, True), (6, False)]
+
+    play(scene)
