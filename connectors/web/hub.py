@@ -152,6 +152,8 @@ class Hub:
             except DOWN:
                 await asyncio.sleep(RETRY_S)
                 continue
+            if subscription not in self._catching_up:
+                return  # to cancel is not enough, see `stop`
             if page is None:
                 self._reset(subscription, "redis-lost" if place > mirror.place else "trimmed")
                 break

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -459,5 +460,35 @@ def test_a_key_that_leaves_a_channel_is_told_to_have_left(redis_url):
             await client.subscribe("market.risk?valid=true", snapshot["position"])
             found = seen(await client.next("delta"))
             assert found == [(2, False), (5, True), (6, False)]
+
+    play(scene)
+
+
+def test_who_leaves_while_catching_up_gets_nothing_more(redis_url, monkeypatch):
+    """Nor where the library swallows the cancellation, as it may (`Hub.stop`)."""
+    monkeypatch.setattr("connectors.web.mirror.RING", 200)
+    after = Tail.after
+
+    async def swallows(self: Tail, *args: Any) -> Any:
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(0.5)
+        return await after(self, *args)
+
+    monkeypatch.setattr(Tail, "after", swallows)
+
+    async def scene():
+        writer = Writer(redis_url)
+        writer.bars(0, 10)
+        async with served(redis_url) as url, connected(url) as client:
+            await client.subscribe("market.bars")
+            position = (await client.next("snapshot"))["position"]
+            writer.bars(10, 1000)
+            await bars_until(client, 1009)
+            await client.send(type="subscribe", channel="market.bars?symbol=S1", after=position)
+            await client.beat(ok=True)
+            await client.send(type="unsubscribe", channel="market.bars?symbol=S1")
+            await asyncio.sleep(0.5)
+            await client.subscribe("market.signals")
+            await client.next("snapshot")
 
     play(scene)
