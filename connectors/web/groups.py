@@ -63,17 +63,26 @@ class Group:
                 for subscription in list(members):
                     subscription.session.deliver(subscription, found, frame)
 
-    def snapshot(self, subscription: Subscription) -> None:
-        """Begin with the current values."""
-        found = self.mirror.snapshot(self.channel, self.holds)
-        session, at = subscription.session, self.position
-        for start in range(0, max(len(found), 1), CHUNK):
-            part, last = found[start : start + CHUNK], start + CHUNK >= len(found)
-            session.write_asked(
-                frames.records(session.encoding, "snapshot", self.name, at, part, last=last)
-            )
+    def snapshot(self, subscription: Subscription, frames_made: dict[str, list[bytes]]) -> None:
+        """Begin with the current values.
+
+        ``frames_made`` holds the frames by encoding, for others who begin at the same moment.
+        """
+        session = subscription.session
+        if session.encoding not in frames_made:
+            frames_made[session.encoding] = self._snapshot(session.encoding)
+        for frame in frames_made[session.encoding]:
+            session.write_asked(frame)
         subscription.pending.clear()
         subscription.begun = True
+
+    def _snapshot(self, encoding: str) -> list[bytes]:
+        found, at = self.mirror.snapshot(self.channel, self.holds), self.position
+        made = []
+        for start in range(0, max(len(found), 1), CHUNK):
+            part, last = found[start : start + CHUNK], start + CHUNK >= len(found)
+            made.append(frames.records(encoding, "snapshot", self.name, at, part, last=last))
+        return made
 
     def older(self, subscription: Subscription, found: Sequence[Record], place: Place) -> None:
         """Give one member what it missed, up to ``place``."""

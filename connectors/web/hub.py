@@ -75,7 +75,7 @@ class Hub:
         group, after = subscription.group, subscription.after
         if after is None:
             self._accept(subscription)
-            group.snapshot(subscription)
+            group.snapshot(subscription, {})
         elif after[0] != group.mirror.generation:
             self._reset(subscription, "generation")
         else:
@@ -114,13 +114,15 @@ class Hub:
             }
         )
 
-    def _reset(self, subscription: Subscription, reason: str) -> None:
-        """Tell that continuity is broken, and begin again."""
+    def _reset(
+        self, subscription: Subscription, reason: str, made: dict[str, list[bytes]] | None = None
+    ) -> None:
+        """Tell that continuity is broken, and begin again; ``made`` as in `Group.snapshot`."""
         group = subscription.group
         FEED_RESUMED.labels("reset").inc()
         self._accept(subscription)
         subscription.session.send({"type": "reset", "channel": group.name, "reason": reason})
-        group.snapshot(subscription)
+        group.snapshot(subscription, {} if made is None else made)
 
     def _resume(self, subscription: Subscription, place: Place) -> None:
         group = subscription.group
@@ -235,12 +237,13 @@ class Hub:
         reason = mirror.lost
         mirror.load(system.keys.generation, loaded)
         for group in self._groups_of(mirror):
+            made: dict[str, list[bytes]] = {}
             for subscription in [s for members in group.members.values() for s in members]:
                 task = self._catching_up.pop(subscription, None)
                 if task is not None:
                     task.cancel()
                 if task is not None or subscription.begun:
-                    self._reset(subscription, reason)
+                    self._reset(subscription, reason, made)
                 else:
                     self._begin(subscription)
         self._flush()

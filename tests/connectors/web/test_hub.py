@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from typing import Any
 
 import pytest
@@ -16,6 +16,7 @@ from connectors.redis.reader import promote
 from connectors.web import hub
 from connectors.web.client import follow
 from connectors.web.frames import JSON, MSGPACK
+from connectors.web.mirror import Mirror
 from connectors.web.tail import Tail
 from tests.connectors.web.feeds import SECONDS, Client, connected, play, served, starts
 
@@ -492,3 +493,29 @@ def test_who_leaves_while_catching_up_gets_nothing_more(redis_url, monkeypatch):
             await client.next("snapshot")
 
     play(scene)
+
+
+def test_a_reset_makes_one_snapshot_for_all_who_get_the_same(redis_url, monkeypatch):
+    snapshot, made = Mirror.snapshot, [0]
+
+    def counted(self: Mirror, *args: Any) -> Any:
+        made[0] += 1
+        return snapshot(self, *args)
+
+    async def scene():
+        Writer(redis_url).bars(0, 10)
+        async with served(redis_url) as url, AsyncExitStack() as stack:
+            clients = [await stack.enter_async_context(connected(url)) for _ in range(5)]
+            for client in clients:
+                await client.subscribe("market.bars")
+                await client.next("snapshot")
+            monkeypatch.setattr(Mirror, "snapshot", counted)
+            Writer(redis_url, generation=2).bars(100, 10)
+            with redis.Redis.from_url(redis_url) as connection:
+                promote(connection, "market", 2)
+            for client in clients:
+                await client.next("reset")
+                assert sorted(starts([await client.next("snapshot")])) == list(range(100, 110))
+
+    play(scene)
+    assert made[0] == 1
