@@ -170,10 +170,11 @@ class Session:
             self._hub.join(subscription)
 
     def _unsubscribe(self, asked: object) -> None:
-        subscription = self.subscriptions.pop(asked, None) if isinstance(asked, str) else None
-        if subscription is None:
-            raise BadMessage("channel has to be the canonical name of a subscription")
-        self._hub.leave(subscription)
+        held = self.subscriptions.items()
+        name = next((name for name, of in held if asked in (name, of.asked)), None)
+        if name is None:
+            raise BadMessage("channel has to be the name of a subscription")
+        self._hub.leave(self.subscriptions.pop(name))
 
     def _forbid(self, name: str, reason: str) -> None:
         audit.refused(self.subject, self._address, f"subscribe {name}", "forbidden", reason)

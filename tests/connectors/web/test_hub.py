@@ -494,3 +494,22 @@ def test_a_reset_makes_one_snapshot_for_all_who_get_the_same(redis_url, monkeypa
 
     play(scene)
     assert made[0] == 1
+
+
+def test_a_channel_is_left_by_either_of_its_spellings(redis_url):
+    """A page that leaves at once does not know the canonical one yet."""
+
+    async def scene():
+        async with served(redis_url) as url, connected(url) as client:
+            await client.subscribe("market.bars")
+            await client.next("snapshot")
+            asked = "market.bars?symbol=S1&interval=1s"
+            for named in (asked, "market.bars?interval=1s&symbol=S1"):
+                await client.send(type="subscribe", channel=asked)
+                await client.send(type="unsubscribe", channel=named)
+                assert (await client.next("subscribed"))["asked"] == asked
+                await client.next("snapshot")
+            await client.send(type="unsubscribe", channel=asked)
+            assert (await client.next("error"))["code"] == "bad-message"
+
+    play(scene)
