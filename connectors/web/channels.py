@@ -132,6 +132,11 @@ class Channel:
                 return False
         return True
 
+    def keyed(self) -> Channel:
+        """Return the channel with those filters alone that a key passes once and for all."""
+        key = {*self.source.key, *(SCOPES if "scope" in self.source.key else ())}
+        return Channel(self.source, tuple(pair for pair in self.filters if pair[0] in key))
+
 
 def parse(channel: str) -> Channel:
     """Return the channel that a text names. Raises UnknownChannel, with what there is instead."""

@@ -68,19 +68,21 @@ class _Followed:
             self.back_off_s = FIRST_BACK_OFF_S
         elif kind == "heartbeat":
             self.stale = not all(source["ok"] for source in message["sources"].values())
-        elif kind == "error":
+        elif kind == "error" and message["code"] != "expired":
             raise FeedRefused(message["reason"])
         elif kind in ("snapshot", "delta", "reset"):
             return self._update(kind, message)
         return None
 
-    def _update(self, kind: Literal["snapshot", "delta", "reset"], message: Any) -> Update:
+    def _update(self, kind: Literal["snapshot", "delta", "reset"], message: Any) -> Update | None:
         channel = self.asked[message["channel"]]
         if kind == "reset":
             self.positions[channel] = ""
             return Update(channel, kind, [], message["reason"], self.stale)
         if message.get("last", True):
             self.positions[channel] = message["position"]
+        if kind == "delta" and not message["records"]:
+            return None
         return Update(channel, kind, message["records"], stale=self.stale)
 
 

@@ -28,6 +28,10 @@ from state.metrics import FEED_CLIENTS
 PATH = "/ws"
 CLOSE_S = 5.0
 """How long a client may take to take in what was sent before its goodbye."""
+PIECE = 4096
+"""Bytes that are looked at together."""
+MAX_LATE = 1000
+"""Frames that may still come after our goodbye."""
 GOING_AWAY = 1012
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _QUIET = logging.getLogger("headrace.websockets")
@@ -59,7 +63,10 @@ class Gate:
         """
         if origin in self.origins:
             return True
-        local = urlsplit(f"//{host}").hostname in LOOPBACK
+        try:
+            local = urlsplit(f"//{host}").hostname in LOOPBACK
+        except ValueError:
+            return False
         return origin == f"{scheme}://{host}" and (local or self.tokens is not None)
 
 
@@ -80,6 +87,7 @@ class Connection(asyncio.Protocol):
         self._session: Session | None = None
         self._timers: list[asyncio.TimerHandle] = []
         self._parts: list[bytes] = []
+        self._late = 0
         self._address = ""
         self._ended = False
 
@@ -105,7 +113,14 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take in bytes of the client."""
-        self._protocol.receive_data(data)
+        # In pieces: a read may hold 40,000 frames, and the first that is one too many ends it.
+        for start in range(0, len(data), PIECE):
+            if self._ended or self._transport.is_closing():
+                return
+            self._protocol.receive_data(data[start : start + PIECE])
+            self._handle_events()
+
+    def _handle_events(self) -> None:
         for event in self._protocol.events_received():
             if isinstance(event, Request):
                 self._shake_hands(event)
@@ -117,8 +132,11 @@ class Connection(asyncio.Protocol):
         self._send()
 
     def eof_received(self) -> None:
-        """The client hung up: the transport closes itself."""
+        """The client hung up: the transport closes itself, once what waits is taken."""
         self._protocol.receive_eof()
+        if self._session is not None:
+            self._session.end()
+        self._later(CLOSE_S, self._transport.abort)
 
     def pause_writing(self) -> None:
         """The transport is full: nothing more is read, so that no snapshot can be asked for."""
@@ -210,13 +228,16 @@ class Connection(asyncio.Protocol):
             self._session.unauthenticated()
 
     def _take(self, session: Session, frame: Frame) -> None:
-        if frame.opcode in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
+        if session.closed:
+            self._late += 1
+            if self._late > MAX_LATE:
+                self._hang_up()
+        elif session.spend() and frame.opcode in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
             self._parts.append(bytes(frame.data))
             if frame.fin:
                 data = b"".join(self._parts)
                 self._parts.clear()
-                if not session.closed:
-                    session.receive(data)
+                session.receive(data)
 
     def _send(self) -> None:
         for data in self._protocol.data_to_send():

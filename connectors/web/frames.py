@@ -31,9 +31,12 @@ class BadMessage(Exception):
 
 
 class Record:
-    """One record: its place in the stream, what it is filtered by, and its encodings."""
+    """One record: its place in the stream, what it is filtered by, and its encodings.
 
-    __slots__ = ("_encoded", "key", "place", "raw", "values")
+    ``before`` is what the record before it under its key was filtered by, None where unknown.
+    """
+
+    __slots__ = ("_encoded", "before", "key", "place", "raw", "values")
 
     def __init__(self, place: Place, key: str, values: Mapping[str, str], raw: bytes) -> None:
         """Hold ``raw``, canonical JSON; ``key`` is its table key, '' for none."""
@@ -41,6 +44,7 @@ class Record:
         self.key = key
         self.values = values
         self.raw = raw
+        self.before: Mapping[str, str] | None = None
         self._encoded: dict[str, bytes] = {}
 
     def encoded(self, encoding: str) -> bytes:

@@ -23,11 +23,26 @@ class Group:
         self.name = str(channel)
         self.rows = rows
         self.mirror = mirror
+        self.told = mirror.place
+        self._keyed = channel.keyed()
+        self._sheds = bool(channel.source.key) and self._keyed != channel
         self.members: dict[str, set[Subscription]] = {name: set() for name in SUBPROTOCOLS}
 
-    def takes(self, record: Record) -> bool:
-        """Return whether a record is for these clients."""
+    def holds(self, record: Record) -> bool:
+        """Return whether a record is of the channel and may be seen."""
         return self.channel.takes(record.values) and allowed(self.rows, record.values)
+
+    def takes(self, record: Record) -> bool:
+        """Return whether a record is for these clients: held, or the first that no longer is."""
+        if self.channel.takes(record.values):
+            return allowed(self.rows, record.values)
+        return self._sheds and self._leaves(record)
+
+    def _leaves(self, record: Record) -> bool:
+        # What was before an older record may be unknown: then it is told rather too often.
+        before = record.before
+        was = self._keyed.takes(record.values) if before is None else self.channel.takes(before)
+        return was and allowed(self.rows, record.values)
 
     def routes(self) -> list[str | None]:
         """Return the values of the source's first field that it asks for, or None for any."""
@@ -40,31 +55,40 @@ class Group:
         return frames.position(self.mirror.generation, self.mirror.place)
 
     def publish(self, found: Sequence[Record]) -> None:
-        """Give the members a delta."""
+        """Give the members a delta; one without records tells them how far the channel is."""
+        self.told = self.mirror.place
         for encoding, members in self.members.items():
             if members:
                 frame = frames.records(encoding, "delta", self.name, self.position, found)
                 for subscription in list(members):
                     subscription.session.deliver(subscription, found, frame)
 
-    def snapshot(self, subscription: Subscription) -> None:
-        """Begin with the current values."""
-        found = [r for r in self.mirror.snapshot(self.channel) if allowed(self.rows, r.values)]
-        session, at = subscription.session, self.position
-        for start in range(0, max(len(found), 1), CHUNK):
-            part, last = found[start : start + CHUNK], start + CHUNK >= len(found)
-            session.write_asked(
-                frames.records(session.encoding, "snapshot", self.name, at, part, last=last)
-            )
+    def snapshot(self, subscription: Subscription, frames_made: dict[str, list[bytes]]) -> None:
+        """Begin with the current values.
+
+        ``frames_made`` holds the frames by encoding, for others who begin at the same moment.
+        """
+        session = subscription.session
+        if session.encoding not in frames_made:
+            frames_made[session.encoding] = self._snapshot(session.encoding)
+        for frame in frames_made[session.encoding]:
+            session.write_asked(frame)
         subscription.pending.clear()
         subscription.begun = True
+
+    def _snapshot(self, encoding: str) -> list[bytes]:
+        found, at = self.mirror.snapshot(self.channel, self.holds), self.position
+        made = []
+        for start in range(0, max(len(found), 1), CHUNK):
+            part, last = found[start : start + CHUNK], start + CHUNK >= len(found)
+            made.append(frames.records(encoding, "snapshot", self.name, at, part, last=last))
+        return made
 
     def older(self, subscription: Subscription, found: Sequence[Record], place: Place) -> None:
         """Give one member what it missed, up to ``place``."""
         session, at = subscription.session, frames.position(self.mirror.generation, place)
         wanted = [record for record in found if self.takes(record)]
-        if wanted:
-            session.write_asked(frames.records(session.encoding, "delta", self.name, at, wanted))
+        session.write_asked(frames.records(session.encoding, "delta", self.name, at, wanted))
 
     def late(self, subscription: Subscription) -> bytes:
         """Return the frame of what was conflated for one member, oldest first."""

@@ -8,23 +8,22 @@ import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from redis.exceptions import RedisError
-
 from connectors.redis.keys import Keys
 from connectors.web import frames
 from connectors.web.channels import SOURCES, Channel
-from connectors.web.frames import SUBPROTOCOLS, Place, Record
+from connectors.web.frames import SUBPROTOCOLS, Record
 from connectors.web.groups import Group, System
+from connectors.web.joining import RETRY_S, Joining
 from connectors.web.mirror import Broken, Entry, Mirror
 from connectors.web.session import Session, Subscription
-from connectors.web.tail import Tail
-from state.metrics import FEED_RESUMED, FEED_SOURCE
+from connectors.web.tail import DOWN, Tail
+from state.metrics import FEED_SOURCE
 
 LOG = logging.getLogger("headrace.feed")
 LOOK_S = 1.0
 """How often it is seen whether a generation was switched or Redis has lost something."""
-RETRY_S = 0.25
-DOWN = (RedisError, OSError, TimeoutError)
+TOLD = 256
+"""Channels that are told their position without a pause."""
 
 _Rows = tuple[tuple[str, frozenset[str]], ...]
 
@@ -40,10 +39,8 @@ class Hub:
         names = dict.fromkeys(source.output.system for source in SOURCES.values())
         self._systems = {name: System(name) for name in names}
         self._groups: dict[tuple[str, _Rows], Group] = {}
-        self._routes: dict[str, dict[str | None, list[Group]]] = defaultdict(
-            lambda: defaultdict(list)
-        )
-        self._catching_up: dict[Subscription, asyncio.Task[None]] = {}
+        self._routes: dict[str, dict[str | None, set[Group]]] = defaultdict(dict)
+        self._joining = Joining(tail, self._systems)
         self._ok = False
         self._stopping = False
         self._heard_s = time.monotonic()
@@ -57,112 +54,29 @@ class Hub:
             mirror = self._systems[output.system].mirrors[output.name]
             made = self._groups[key] = Group(channel, rows, mirror)
             for value in made.routes():
-                self._routes[channel.source.name][value].append(made)
+                self._routes[channel.source.name].setdefault(value, set()).add(made)
         return self._groups[key]
 
     def join(self, subscription: Subscription) -> None:
         """Let a subscription begin: at once, or as soon as Redis has been heard."""
         group = subscription.group
         group.members[subscription.session.encoding].add(subscription)
-        if group.mirror.loaded:
-            self._begin(subscription)
-
-    def _begin(self, subscription: Subscription) -> None:
-        """Go on after the position that the client names, or give it a snapshot."""
-        group, after = subscription.group, subscription.after
-        if after is None:
-            self._accept(subscription)
-            group.snapshot(subscription)
-        elif after[0] != group.mirror.generation:
-            self._reset(subscription, "generation")
-        else:
-            self._resume(subscription, after[1])
+        if not group.mirror.lost:
+            self._joining.begin(subscription)
 
     def leave(self, subscription: Subscription) -> None:
         """Forget a subscription, and its group where nobody is left."""
         group = subscription.group
         group.members[subscription.session.encoding].discard(subscription)
-        if (task := self._catching_up.pop(subscription, None)) is not None:
-            task.cancel()
+        self._joining.stop(subscription)
         if not any(group.members.values()):
             key = group.name, tuple(sorted(group.rows.items()))
             if self._groups.pop(key, None) is not None:
+                routes = self._routes[group.channel.source.name]
                 for value in group.routes():
-                    self._routes[group.channel.source.name][value].remove(group)
-
-    def _accept(self, subscription: Subscription, resumed: str = "") -> None:
-        """Tell that a subscription begins; ``resumed`` says by what it goes on."""
-        group = subscription.group
-        if subscription.accepted:
-            return
-        subscription.accepted = True
-        if resumed:
-            FEED_RESUMED.labels(resumed).inc()
-        subscription.session.send(
-            {
-                "type": "subscribed",
-                "channel": group.name,
-                "asked": subscription.asked,
-                "policy": group.channel.source.policy,
-                "resumed": bool(resumed),
-            }
-        )
-
-    def _reset(self, subscription: Subscription, reason: str) -> None:
-        """Tell that continuity is broken, and begin again."""
-        group = subscription.group
-        FEED_RESUMED.labels("reset").inc()
-        self._accept(subscription)
-        subscription.session.send({"type": "reset", "channel": group.name, "reason": reason})
-        group.snapshot(subscription)
-
-    def _resume(self, subscription: Subscription, place: Place) -> None:
-        group = subscription.group
-        found = group.mirror.since(place)
-        if found is None:
-            task = asyncio.create_task(self._catch_up(subscription, place))
-            self._catching_up[subscription] = task
-            return
-        self._accept(subscription, resumed="memory")
-        group.older(subscription, found, group.mirror.place)
-        subscription.begun = True
-
-    async def _catch_up(self, subscription: Subscription, place: Place) -> None:
-        """Read from Redis what memory no longer holds, page by page, then go on from memory."""
-        group, session = subscription.group, subscription.session
-        mirror = group.mirror
-        keys = self._systems[mirror.source.output.system].keys
-        ahead = False
-        while (found := mirror.since(place)) is None:
-            if ahead and place > mirror.place:
-                # Who went on reading here would stay ahead, and never join the others.
-                await asyncio.sleep(RETRY_S / 10)
-                continue
-            try:
-                page = await self._tail.after(keys, mirror.source.output.name, place)
-            except DOWN:
-                await asyncio.sleep(RETRY_S)
-                continue
-            if self._catching_up.get(subscription) is not asyncio.current_task():
-                return  # nobody waits for it; the library swallows a cancellation at times
-            if page is None:
-                self._reset(subscription, "redis-lost" if place > mirror.place else "trimmed")
-                break
-            self._accept(subscription, resumed="redis")
-            if not page:
-                await asyncio.sleep(RETRY_S / 10)  # Redis is ahead of what we have read
-                continue
-            place, ahead = page[-1].place, True
-            group.older(subscription, [mirror.record(entry) for entry in page], place)
-            session.flush()
-            while session.blocked:
-                await asyncio.sleep(RETRY_S / 10)
-        else:
-            self._accept(subscription, resumed="memory")
-            group.older(subscription, found, mirror.place)
-            subscription.begun = True
-        self._catching_up.pop(subscription, None)
-        session.flush()
+                    routes[value].remove(group)
+                    if not routes[value]:
+                        del routes[value]
 
     async def run(self) -> None:
         """Follow Redis until stopped; where it is down, tell so and try again."""
@@ -176,11 +90,10 @@ class Hub:
                     await asyncio.sleep(RETRY_S)
         finally:
             beats.cancel()
-            for task in list(self._catching_up.values()):
-                task.cancel()
+            self._joining.close()
 
     def stop(self) -> None:
-        """Let `run` end, within LOOK_S: to cancel is not enough, as in `_catch_up`."""
+        """Let `run` end, within LOOK_S: to cancel is not enough, the library may swallow it."""
         self._stopping = True
 
     async def _step(self) -> None:
@@ -203,34 +116,35 @@ class Hub:
 
     async def _look(self, system: System) -> None:
         """Load what is new to us: at the start, after a switch, or where Redis lost something."""
-        if not system.keys.generation:
-            system.keys = Keys(system.name, await self._tail.generation(system.name))
-        look = await self._tail.look(system.keys, list(system.mirrors))
-        reason = ""
-        if look.generation != system.keys.generation:
-            reason = "generation"
-            system.keys = Keys(system.name, look.generation)
-            look = await self._tail.look(system.keys, list(system.mirrors))
+        keys, reason = system.keys, ""
+        if not keys.generation:
+            keys = Keys(system.name, await self._tail.generation(system.name))
+        look = await self._tail.look(keys, list(system.mirrors))
+        if look.generation != keys.generation:
+            keys, reason = Keys(system.name, look.generation), "generation"
+            look = await self._tail.look(keys, list(system.mirrors))
         elif system.lineage is not None and look.lineage != system.lineage:
             reason = "redis-lost"
-        system.lineage = look.lineage
+        system.keys, system.lineage = keys, look.lineage
+        # All are marked before the first is loaded, for Redis may fail in between.
         for output, mirror in system.mirrors.items():
-            lost = look.last[output] < mirror.place and mirror.loaded
-            if reason or lost or not mirror.loaded:
-                await self._load(system, mirror, reason or "redis-lost")
+            if not mirror.lost:
+                mirror.lost = reason or ("redis-lost" if look.last[output] < mirror.place else "")
+        for mirror in system.mirrors.values():
+            if mirror.lost:
+                await self._load(system, mirror)
 
-    async def _load(self, system: System, mirror: Mirror, reason: str) -> None:
+    async def _load(self, system: System, mirror: Mirror) -> None:
         loaded = await self._tail.load(system.keys, mirror.source.output.name)
+        reason = mirror.lost
         mirror.load(system.keys.generation, loaded)
         for group in self._groups_of(mirror):
+            made: dict[str, list[bytes]] = {}
             for subscription in [s for members in group.members.values() for s in members]:
-                task = self._catching_up.pop(subscription, None)
-                if task is not None:
-                    task.cancel()
-                if task is not None or subscription.begun:
-                    self._reset(subscription, reason)
+                if self._joining.stop(subscription) or subscription.begun:
+                    self._joining.reset(subscription, reason, made)
                 else:
-                    self._begin(subscription)
+                    self._joining.begin(subscription)
         self._flush()
 
     async def _take(self, mirror: Mirror, entries: Sequence[Entry]) -> None:
@@ -245,11 +159,11 @@ class Hub:
                         if group.takes(record):
                             found.setdefault(group, []).append(record)
         except Broken as error:
-            system = self._systems[mirror.source.output.system]
-            await self._load(system, mirror, str(error))
-            return
+            mirror.lost = str(error)
         for group, records in found.items():
             group.publish(records)
+        if mirror.lost:
+            await self._load(self._systems[mirror.source.output.system], mirror)
 
     def _groups_of(self, mirror: Mirror) -> list[Group]:
         return [group for group in self._groups.values() if group.mirror is mirror]
@@ -275,6 +189,17 @@ class Hub:
         while True:
             await asyncio.sleep(self._heartbeat_s)
             self._tell()
+            await self._tell_positions()
+
+    async def _tell_positions(self) -> None:
+        """Tell who has heard nothing how far its channel is: its last position may be trimmed."""
+        for number, group in enumerate(list(self._groups.values()), 1):
+            if group.told != group.mirror.place:
+                group.publish(())
+            if number % TOLD == 0:
+                self._flush()
+                await asyncio.sleep(0)
+        self._flush()
 
     def _tell(self) -> None:
         """Send everybody a heartbeat."""

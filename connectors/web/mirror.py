@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 import orjson
@@ -45,12 +46,15 @@ class Broken(Exception):
 
 
 class Mirror:
-    """One output in memory. Nothing is sent from here."""
+    """One output in memory. Nothing is sent from here.
+
+    ``lost`` is why it has to be loaded, '' where it need not be.
+    """
 
     def __init__(self, source: Source) -> None:
         self.source = source
         self.generation = 0
-        self.loaded = False
+        self.lost = "redis-lost"
         self.place = START
         self._complete = False
         self._ring: list[Record] = []
@@ -62,14 +66,14 @@ class Mirror:
         self.generation = generation
         self.place = loaded.last
         self._complete = loaded.complete
-        self._ring = [self._record(entry.place, entry.value) for entry in loaded.newest]
+        self._ring = self.older(loaded.newest, {})
         self._latest = {}
         for value in loaded.latest:
             self._keep(self._record(loaded.last, value))
         for record in self._ring:
             self._keep(record)
         self._counters = dict(loaded.counters)
-        self.loaded = True
+        self.lost = ""
 
     def add(self, entry: Entry) -> Record:
         """Take in the next entry and return its record. Raises Broken where one is missing."""
@@ -79,7 +83,8 @@ class Mirror:
         self._counters[entry.origin] = entry.counter
         self.place = entry.place
         record = self._record(entry.place, entry.value)
-        self._keep(record)
+        before = self._keep(record)
+        record.before = before.values if before else {}
         self._ring.append(record)
         if len(self._ring) >= 2 * RING:
             del self._ring[:RING]
@@ -95,31 +100,45 @@ class Mirror:
             return None
         return self._ring[at + 1 :]
 
-    def snapshot(self, channel: Channel) -> list[Record]:
-        """Return the current values of a channel: the last of each key, by key, or the newest."""
+    def snapshot(self, channel: Channel, takes: Callable[[Record], bool]) -> list[Record]:
+        """Return the current values of a channel: the last of each key, by key, or the newest.
+
+        ``takes`` says which are of the channel and may be seen.
+        """
         if not self.source.key:
-            return [record for record in self._ring if channel.takes(record.values)][-NEWEST:]
+            newest = (r for r in reversed(self._ring) if takes(r))
+            return list(islice(newest, NEWEST))[::-1]
         first = dict(channel.filters).get(self.source.fields[0])
         parts: Iterable[dict[str, Record]] = (
             self._latest.values()
             if first is None
             else (self._latest.get(value, {}) for value in sorted(first))
         )
-        found = [r for part in parts for r in part.values() if channel.takes(r.values)]
+        found = [r for part in parts for r in part.values() if takes(r)]
         return sorted(found, key=_key)
 
-    def record(self, entry: Entry) -> Record:
-        """Return the record of an older entry."""
-        return self._record(entry.place, entry.value)
+    def older(self, entries: Sequence[Entry], known: dict[str, Mapping[str, str]]) -> list[Record]:
+        """Return the records of older entries; ``known`` is what each key was filtered by last."""
+        found = []
+        for entry in entries:
+            record = self._record(entry.place, entry.value)
+            record.before = known.get(record.key)
+            known[record.key] = record.values
+            found.append(record)
+        return found
 
     def _record(self, place: Place, value: bytes) -> Record:
         found = orjson.loads(value)
         return Record(place, self.source.table_key(found), self.source.values(found), value)
 
-    def _keep(self, record: Record) -> None:
-        if self.source.key:
-            first = record.values.get(self.source.fields[0], "")
-            self._latest.setdefault(first, {})[record.key] = record
+    def _keep(self, record: Record) -> Record | None:
+        """Put a record in the table and return the one before it."""
+        if not self.source.key:
+            return None
+        part = self._latest.setdefault(record.values.get(self.source.fields[0], ""), {})
+        before = part.get(record.key)
+        part[record.key] = record
+        return before
 
 
 def _key(record: Record) -> str:

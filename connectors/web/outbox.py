@@ -36,6 +36,8 @@ class Outbox:
         self._frames: list[bytes] = []
         self._size = 0
         self._allowance = 0
+        self._sent = 0
+        self._taken = 0
 
     def write(self, frame: bytes) -> None:
         """Put a frame behind what waits."""
@@ -48,7 +50,8 @@ class Outbox:
 
         While it waits nothing more is read from the client, so it cannot ask again.
         """
-        self._allowance += len(frame)
+        # What has been taken since gives no room any more.
+        self._allowance = min(self._allowance, self.waiting()) + len(frame)
         self.write(frame)
 
     def full(self) -> bool:
@@ -64,6 +67,7 @@ class Outbox:
         """Send what waits."""
         if self._frames:
             FEED_SENT.inc(len(self._frames))
+            self._sent += self._size
             self._outlet.write(b"".join(self._frames))
             self.clear()
 
@@ -75,6 +79,15 @@ class Outbox:
     def block(self, now_s: float) -> None:
         """The outlet is full."""
         self.blocked_s = now_s
+
+    def stalled_s(self, now_s: float) -> float:
+        """Return for how long nothing was taken, as far as the calls of this can tell."""
+        if self.blocked_s is None:
+            return 0.0
+        taken = self._sent - self._outlet.waiting()
+        if taken > self._taken:
+            self._taken, self.blocked_s = taken, now_s
+        return now_s - self.blocked_s
 
     def unblock(self) -> None:
         """The outlet has room again."""

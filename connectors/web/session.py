@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -55,6 +56,7 @@ class Session:
         self.access: Access | None = None
         self.subscriptions: dict[str, Subscription] = {}
         self.closed = False
+        self.reading = asyncio.Lock()
         self._hub = hub
         self._verify = verify
         self._limits = limits
@@ -85,11 +87,15 @@ class Session:
         self.subscriptions.clear()
         self._outbox.clear()
 
+    def spend(self) -> bool:
+        """Return whether one more frame may come now; disconnect where not."""
+        if self._bucket.take(time.monotonic()):
+            return True
+        self._refuse("message", "rate", "too many messages a second", RATE)
+        return False
+
     def receive(self, data: bytes) -> None:
         """Do what a message asks for, or answer why not."""
-        if not self._bucket.take(time.monotonic()):
-            self._refuse("message", "rate", "too many messages a second", RATE)
-            return
         try:
             self._obey(frames.parse(data, self.encoding))
         except BadMessage as error:
@@ -164,10 +170,11 @@ class Session:
             self._hub.join(subscription)
 
     def _unsubscribe(self, asked: object) -> None:
-        subscription = self.subscriptions.pop(asked, None) if isinstance(asked, str) else None
-        if subscription is None:
-            raise BadMessage("channel has to be the canonical name of a subscription")
-        self._hub.leave(subscription)
+        held = self.subscriptions.items()
+        name = next((name for name, of in held if asked in (name, of.asked)), None)
+        if name is None:
+            raise BadMessage("channel has to be the name of a subscription")
+        self._hub.leave(self.subscriptions.pop(name))
 
     def _forbid(self, name: str, reason: str) -> None:
         audit.refused(self.subject, self._address, f"subscribe {name}", "forbidden", reason)
@@ -242,9 +249,9 @@ class Session:
         """Tell that we are there; disconnect who cannot be told, or may no longer be."""
         if self.access is not None and (self.access.expires_s or unix_s) < unix_s:
             self._refuse("stay", "expired", "the token has expired", EXPIRED)
-        elif (since_s := self._outbox.blocked_s) is None:
+        elif not self.blocked:
             self.write(frame)
-        elif now_s - since_s > STALLED_S:
+        elif self._outbox.stalled_s(now_s) > STALLED_S:
             self._too_slow(f"nothing was taken for {STALLED_S:.0f} s")
 
     def unauthenticated(self) -> None:

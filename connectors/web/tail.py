@@ -9,6 +9,7 @@ from pydantic import SecretStr
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
 
 from connectors.redis.client import TIMEOUT_SECONDS, pool
 from connectors.redis.keys import Keys, generation_key, notified_key
@@ -17,30 +18,42 @@ from connectors.web.frames import Place, Position, parse_position, position
 from connectors.web.mirror import NEWEST, Entry, Loaded
 from state.outputs import Output
 
+DOWN = (RedisError, OSError, TimeoutError)
+"""What a Redis raises that does not answer."""
 PAGE = 1_000
 """Entries of one read of one stream."""
 
-_LOAD = """
-local stream, latest, marks = KEYS[1], KEYS[2], KEYS[3]
-local last, complete = '0-0', 1
-local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', ARGV[1])
-if redis.call('EXISTS', stream) == 1 then
-  local info = redis.call('XINFO', 'STREAM', stream)
-  local facts = {}
-  for i = 1, #info, 2 do facts[info[i]] = info[i + 1] end
-  last = facts['last-generated-id']
-  if facts['entries-added'] > #newest then complete = 0 end
+_FACTS = """
+local function facts(stream)
+  local found = {['last-generated-id'] = '0-0', ['entries-added'] = 0}
+  if redis.call('EXISTS', stream) == 1 then
+    local info = redis.call('XINFO', 'STREAM', stream)
+    for i = 1, #info, 2 do found[info[i]] = info[i + 1] end
+  end
+  return found
 end
-return {last, complete, newest, redis.call('HVALS', latest), redis.call('HGETALL', marks)}
 """
-_LOOK = """
+_LOAD = (
+    _FACTS
+    + """
+local stream, latest, marks = KEYS[1], KEYS[2], KEYS[3]
+local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', ARGV[1])
+local found = facts(stream)
+local complete = found['entries-added'] <= #newest and 1 or 0
+return {
+  found['last-generated-id'], complete, newest,
+  redis.call('HVALS', latest), redis.call('HGETALL', marks)
+}
+"""
+)
+_LOOK = (
+    _FACTS
+    + """
 local answer = {redis.call('GET', KEYS[1]), redis.call('GET', KEYS[2])}
-for i = 3, #KEYS do
-  local last = redis.call('XREVRANGE', KEYS[i], '+', '-', 'COUNT', 1)
-  answer[i] = last[1] and last[1][1] or '0-0'
-end
+for i = 3, #KEYS do answer[i] = facts(KEYS[i])['last-generated-id'] end
 return answer
 """
+)
 _AFTER = """
 if #redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1]) == 0 then return false end
 return redis.call('XRANGE', KEYS[1], '(' .. ARGV[1], '+', 'COUNT', ARGV[2])

@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import orjson
 from joserfc import errors, jwt
@@ -82,18 +82,18 @@ class Tokens:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 found = jwt.decode(token, self._current(), algorithms=list(ALGORITHMS))
-        except (errors.JoseError, ValueError, KeyError, TypeError) as error:
+        except (errors.JoseError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise Refused(f"the token cannot be verified ({_name(error)})") from None
         return self._judge(found.claims, now_s)
 
     def _judge(self, claims: dict[str, Any], now_s: float) -> Access:
         expires = claims.get("exp")
-        if not isinstance(expires, int | float) or isinstance(expires, bool):
+        if not _is_time(expires):
             raise Refused("the token has no exp")
         if expires <= now_s:
             raise Refused("the token has expired")
         begins = claims.get("nbf", 0)
-        if not isinstance(begins, int | float) or begins > now_s:
+        if not _is_time(begins) or begins > now_s:
             raise Refused("the token is not valid yet")
         audience = claims.get("aud")
         if self._audience not in (audience if isinstance(audience, list) else [audience]):
@@ -101,7 +101,7 @@ class Tokens:
         if self._issuer and claims.get("iss") != self._issuer:
             raise Refused("the token is of another issuer")
         subject, scope = claims.get("sub", ""), claims.get("scope", "")
-        if not isinstance(subject, str) or not isinstance(scope, str):
+        if not isinstance(subject, str) or not isinstance(scope, str) or not subject.isprintable():
             raise Refused("sub and scope have to be text")
         # The star of `ANYONE` is no word of a token.
         scopes = frozenset(scope.split()) - {"*"}
@@ -150,6 +150,11 @@ def _rows(rows: object) -> dict[str, frozenset[str]]:
     if not isinstance(rows, dict) or not good:
         raise Refused("rows has to be an object of lists of texts")
     return {name: frozenset(values) for name, values in rows.items()}
+
+
+def _is_time(value: object) -> TypeGuard[float]:
+    """Return whether a claim is a time: joserfc takes NaN, Infinity and any integer."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1 << 53
 
 
 def _name(error: Exception) -> str:

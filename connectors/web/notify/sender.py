@@ -11,13 +11,14 @@ from random import SystemRandom
 
 import httpx2
 
-from connectors.web.hub import DOWN, LOOK_S, RETRY_S
+from connectors.web.hub import LOOK_S
+from connectors.web.joining import RETRY_S
 from connectors.web.notify.dead import DeadList
 from connectors.web.notify.delivery import Deliveries, Delivery
 from connectors.web.notify.endpoint import Endpoint, read_endpoints
 from connectors.web.notify.following import Following
 from connectors.web.notify.shapes import request
-from connectors.web.tail import Tail
+from connectors.web.tail import DOWN, Tail
 from state.metrics import FEED_BREAKER, FEED_NOTIFIED, FEED_NOTIFY_DEAD, FEED_NOTIFY_FAILED
 
 LOG = logging.getLogger("headrace.feed")

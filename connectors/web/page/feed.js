@@ -113,7 +113,7 @@ export class Feed extends EventTarget {
       case "delta":
         if (subscription) {
           subscription.position = message.position;
-          subscription.handler.delta(message.records);
+          if (message.records.length > 0) subscription.handler.delta(message.records);
         }
         this.served();
         break;

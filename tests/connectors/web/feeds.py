@@ -70,10 +70,12 @@ class Client:
         return found
 
     async def next(self, *kinds: str) -> dict[str, Any]:
-        """Return the next message of a kind; only heartbeats may come before it."""
-        while (found := await self.message())["type"] == "heartbeat" and "heartbeat" not in kinds:
-            pass
-        assert found["type"] in kinds, found
+        """Return the next message of a kind; only heartbeats and positions may come before it.
+
+        A "position" is a delta without records.
+        """
+        while (kind := _kind(found := await self.message())) not in kinds:
+            assert kind in ("heartbeat", "position"), found
         return found
 
     async def beat(self, *, ok: bool) -> dict[str, Any]:
@@ -105,6 +107,11 @@ async def connected(url: str, *, encoding: str = JSON, **options: Any) -> AsyncI
         client = Client(connection)
         await client.next("hello")
         yield client
+
+
+def _kind(message: dict[str, Any]) -> str:
+    kind: str = message["type"]
+    return "position" if kind == "delta" and not message["records"] else kind
 
 
 def starts(messages: list[dict[str, Any]]) -> list[int]:

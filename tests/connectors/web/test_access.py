@@ -17,6 +17,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from benchmarks.web.writer import Writer
+from connectors.web.client import follow
 from connectors.web.tokens import LOOK_SECONDS
 from state.errors import Misuse
 from tests.connectors.web.feeds import connected, play, served, starts
@@ -39,6 +40,29 @@ def log(caplog):
 
     yield decisions
     assert "eyJ" not in caplog.text
+
+
+PING = b"\x89\x80\0\0\0\0"
+FIRST_PART, EMPTY_PART = b"\x01\x80\0\0\0\0", b"\x00\x80\0\0\0\0"
+"""Frames without content, masked with zeros (RFC 6455, section 5.2)."""
+
+
+def upgrade(host: str, more: str = "") -> bytes:
+    """Return a request for the WebSocket."""
+    return (
+        f"GET /ws HTTP/1.1\r\nHost: {host}\r\n{more}Connection: Upgrade\r\n"
+        "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+        "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+    ).encode()
+
+
+async def raw(url: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Return a connection that has shaken hands and speaks by bytes."""
+    port = int(url.rpartition(":")[2].partition("/")[0])
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(upgrade(f"127.0.0.1:{port}"))
+    assert b" 101 " in await reader.readuntil(b"\r\n\r\n")
+    return reader, writer
 
 
 def refusals(reason: str) -> float:
@@ -200,11 +224,7 @@ def test_pages_of_others_are_refused(redis_url):
             assert await status(url + "/else") == 404
 
     async def asked(reader, writer, host: str, origin: str) -> bytes:
-        writer.write(
-            f"GET /ws HTTP/1.1\r\nHost: {host}\r\nOrigin: {origin}\r\nConnection: Upgrade\r\n"
-            "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-            "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode()
-        )
+        writer.write(upgrade(host, f"Origin: {origin}\r\n"))
         answer: bytes = await reader.readline()
         writer.close()
         return answer
@@ -324,5 +344,91 @@ def test_tls(redis_url, tmp_path, keys):
             with pytest.raises(Misuse, match="tls_"):
                 async with secured(**wrong):
                     pass
+
+    play(scene)
+
+
+@pytest.mark.parametrize("frame", [PING, EMPTY_PART], ids=["pings", "empty parts"])
+def test_every_frame_counts_as_a_message(redis_url, frame):
+    async def scene():
+        async with served(redis_url) as url:
+            reader, writer = await raw(url)
+            writer.write(FIRST_PART + frame * 50_000)
+            answer = await reader.read()
+            writer.close()
+            assert b"too many messages" in answer
+            assert len(answer) < 10_000
+
+    play(scene)
+
+
+def test_a_broken_frame_is_logged_once(redis_url, log):
+    async def scene():
+        async with served(redis_url) as url:
+            _, writer = await raw(url)
+            for _ in range(20):
+                writer.write(b"\xff" * 100)
+                await asyncio.sleep(0.01)
+            writer.close()
+
+    play(scene)
+    assert [d["reason"] for d in log() if not d["allowed"]] == ["bad frame"]
+
+
+def test_a_host_that_is_none_is_refused(redis_url):
+    async def scene():
+        async with served(redis_url) as url:
+            port = int(url.rpartition(":")[2].partition("/")[0])
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(upgrade("[", "Origin: http://[\r\n"))
+            assert b" 403 " in await reader.readline()
+            writer.close()
+
+    play(scene)
+
+
+def test_the_python_client_goes_on_with_a_new_token(redis_url, keys):
+    async def scene():
+        writer = Writer(redis_url)
+        writer.bars(0, 10)
+        made: list[int] = []
+
+        def fresh() -> str:
+            made.append(int(time.time()) + 2)
+            return token(exp=made[-1])
+
+        async with served(redis_url, jwks=keys) as url:
+            found: list[int] = []
+            async for update in follow(url, ["market.bars"], fresh):
+                found += [record["start_ns"] for record in update.records]
+                if len(found) > 25:
+                    break
+                await asyncio.sleep(1.2)
+                writer.bars(len(found), 5)
+        assert sorted(found) == list(range(len(found)))
+        assert len(made) > 1
+
+    play(scene)
+
+
+def test_a_limited_client_gets_the_newest_of_what_it_may_see(redis_url, keys):
+    async def scene():
+        writer = Writer(redis_url)
+        gaps = [
+            {"id": str(n), "ts_ns": n, "symbol": "B" if n else "A", "venue": "X", "type": "trade",
+             "first_missing": n, "last_missing": n, "count": 1}
+            for n in range(200)
+        ]  # fmt: skip
+        async with (
+            served(redis_url, jwks=keys) as url,
+            connected(url, **bearer(token())) as other,
+            connected(url, **bearer(token(rows={"symbol": ["A"]}))) as client,
+        ):
+            await other.subscribe("market.gaps")
+            await other.next("snapshot")
+            writer.write("gaps", gaps, [""] * len(gaps))
+            await other.next("delta")
+            await client.subscribe("market.gaps")
+            assert [r["ts_ns"] for r in (await client.next("snapshot"))["records"]] == ["0"]
 
     play(scene)

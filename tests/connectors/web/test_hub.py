@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from typing import Any
 
 import pytest
@@ -13,9 +13,10 @@ from benchmarks.web.resume import Plan, watch
 from benchmarks.web.writer import Writer
 from connectors.redis.keys import Keys
 from connectors.redis.reader import promote
-from connectors.web import hub
+from connectors.web import hub, joining
 from connectors.web.client import follow
 from connectors.web.frames import JSON, MSGPACK
+from connectors.web.mirror import Mirror
 from connectors.web.tail import Tail
 from tests.connectors.web.feeds import SECONDS, Client, connected, play, served, starts
 
@@ -287,7 +288,231 @@ def test_nothing_stays_of_clients_that_are_gone(redis_url, monkeypatch):
             (only,) = hubs
             assert not only.sessions
             assert not only._groups
-            assert not only._catching_up
+            assert not only._joining.under_way
+            assert not any(only._routes.values())
+
+    play(scene)
+
+
+@pytest.mark.parametrize("read", ["look", "load"])
+def test_a_switch_that_redis_interrupts_is_done_in_the_end(redis_url, read, monkeypatch):
+    """Each output is loaded by a read of its own; here one after the first fails."""
+    works, calls = getattr(Tail, read), [0]
+
+    async def fails_once(self: Tail, keys: Keys, what: Any) -> Any:
+        if keys.generation == 2 and (read == "look" or what == "nbbo"):
+            calls[0] += 1
+            if calls[0] == 1:
+                raise ConnectionError
+        return await works(self, keys, what)
+
+    monkeypatch.setattr(Tail, read, fails_once)
+
+    async def scene():
+        Writer(redis_url).quotes(0, 10)
+        async with served(redis_url) as url, connected(url) as client:
+            await client.subscribe("market.nbbo?symbol=S1")
+            await client.next("snapshot")
+            Writer(redis_url, generation=2).quotes(100, 10)
+            with redis.Redis.from_url(redis_url) as connection:
+                promote(connection, "market", 2)
+            assert (await client.next("reset"))["reason"] == "generation"
+            snapshot = await client.next("snapshot")
+            assert [record["ts_ns"] for record in snapshot["records"]] == ["101"]
+            assert snapshot["position"][:2] == "2:"
+
+    play(scene)
+    assert calls[0] > 1
+
+
+def test_a_stream_that_was_emptied_is_not_lost_again_and_again(redis_url):
+    async def scene():
+        writer = Writer(redis_url)
+        writer.bars(0, 10)
+        async with served(redis_url) as url, connected(url) as client:
+            await client.subscribe("market.bars?symbol=S1")
+            await client.next("snapshot")
+            with redis.Redis.from_url(redis_url) as connection:
+                connection.xtrim(Keys("market", 1).stream("bars"), maxlen=0, approximate=False)
+            await asyncio.sleep(2 * hub.LOOK_S)
+            writer.bars(10, 10)
+            assert await bars_until(client, 11) == [11]
+
+    play(scene)
+
+
+@pytest.mark.parametrize("clients", [1, 10])
+def test_only_a_few_pages_are_read_from_redis_at_once(redis_url, clients, monkeypatch):
+    monkeypatch.setattr("connectors.web.mirror.RING", 200)
+    after, reading, most = Tail.after, [0], [0]
+
+    async def counted(self: Tail, *args: Any) -> Any:
+        reading[0] += 1
+        most[0] = max(most[0], reading[0])
+        try:
+            return await after(self, *args)
+        finally:
+            reading[0] -= 1
+
+    monkeypatch.setattr(Tail, "after", counted)
+
+    async def catch_up(url: str, position: str) -> None:
+        async with connected(url) as client:
+            names = [f"market.bars?symbol=S1,X{n}" for n in range(40)]
+            for name in names:
+                await client.send(type="subscribe", channel=name, after=position)
+            seen: dict[str, list[int]] = {}
+            while sum(map(len, seen.values())) < 40 * 300:
+                message = await client.next("subscribed", "delta")
+                if message["type"] == "delta":
+                    seen.setdefault(message["channel"], []).extend(starts([message]))
+            assert list(seen.values()) == [list(range(11, 3010, 10))] * 40
+
+    async def scene():
+        writer = Writer(redis_url)
+        writer.bars(0, 10)
+        async with served(redis_url) as url:
+            async with connected(url) as client:
+                await client.subscribe("market.bars")
+                position = (await client.next("snapshot"))["position"]
+                writer.bars(10, 3000)
+                await bars_until(client, 3009)
+            await asyncio.gather(*(catch_up(url, position) for _ in range(clients)))
+        assert 0 < most[0] <= (1 if clients == 1 else joining.READERS)
+
+    play(scene)
+
+
+def test_a_quiet_channel_is_told_how_far_it_is(redis_url):
+    """With the heartbeats while it is followed, and at once when it is resumed."""
+
+    async def scene():
+        writer = Writer(redis_url)
+        writer.bars(0, 10)
+        async with served(redis_url) as url, connected(url) as other:
+            await other.subscribe("market.bars")
+            await other.next("snapshot")
+            async with connected(url) as client:
+                await client.subscribe("market.bars?symbol=Z")
+                old = (await client.next("snapshot"))["position"]
+                writer.bars(10, 90)
+                while (told := (await client.next("position"))["position"]) == old:
+                    pass
+                assert await bars_until(other, 99) == list(range(10, 100))
+            async with connected(url) as client:
+                assert (await client.subscribe("market.bars?symbol=Z", old))["resumed"]
+                assert (await client.next("position"))["position"] >= told
+
+    play(scene)
+
+
+def test_a_key_that_leaves_a_channel_is_told_to_have_left(redis_url):
+    def risk(symbol: str, number: int, *, valid: bool) -> dict[str, Any]:
+        identity = {"scope": f"symbol:{symbol}", "method": "m", "interval": "1s"}
+        rest = {"confidence": 0.99, "horizon": 1, "valid": valid, "ts_ns": number}
+        return {**identity, **rest, "id": f"{symbol}|{number}"}
+
+    async def scene():
+        writer = Writer(redis_url)
+
+        def write(*records: dict[str, Any]) -> None:
+            writer.write("risk", list(records), [r["scope"] for r in records])
+
+        def seen(message: dict[str, Any]) -> list[tuple[int, bool]]:
+            return [(int(r["ts_ns"]), r["valid"]) for r in message["records"]]
+
+        write(risk("A", 0, valid=True), risk("B", 1, valid=False))
+        async with served(redis_url) as url, connected(url) as client:
+            await client.subscribe("market.risk?valid=true")
+            snapshot = await client.next("snapshot")
+            assert seen(snapshot) == [(0, True)]
+            write(risk("A", 2, valid=False), risk("A", 3, valid=False), risk("B", 4, valid=False))
+            assert seen(await client.next("delta")) == [(2, False)]
+            write(risk("B", 5, valid=True), risk("C", 6, valid=False))
+            assert seen(await client.next("delta")) == [(5, True)]
+            async with connected(url) as again:
+                await again.subscribe("market.risk?valid=true", snapshot["position"])
+                assert seen(await again.next("delta")) == [(2, False), (5, True)]
+        # What C was before is not known any more: then it is told, whatever it was.
+        async with served(redis_url) as url, connected(url) as client:
+            await client.subscribe("market.risk?valid=true", snapshot["position"])
+            found = seen(await client.next("delta"))
+            assert found == [(2, False), (5, True), (6, False)]
+
+    play(scene)
+
+
+def test_who_leaves_while_catching_up_gets_nothing_more(redis_url, monkeypatch):
+    """Nor where the library swallows the cancellation, as it may (`Joining`)."""
+    monkeypatch.setattr("connectors.web.mirror.RING", 200)
+    after = Tail.after
+
+    async def swallows(self: Tail, *args: Any) -> Any:
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(0.5)
+        return await after(self, *args)
+
+    monkeypatch.setattr(Tail, "after", swallows)
+
+    async def scene():
+        writer = Writer(redis_url)
+        writer.bars(0, 10)
+        async with served(redis_url) as url, connected(url) as client:
+            await client.subscribe("market.bars")
+            position = (await client.next("snapshot"))["position"]
+            writer.bars(10, 1000)
+            await bars_until(client, 1009)
+            await client.send(type="subscribe", channel="market.bars?symbol=S1", after=position)
+            await client.beat(ok=True)
+            await client.send(type="unsubscribe", channel="market.bars?symbol=S1")
+            await asyncio.sleep(0.5)
+            await client.subscribe("market.signals")
+            await client.next("snapshot")
+
+    play(scene)
+
+
+def test_a_reset_makes_one_snapshot_for_all_who_get_the_same(redis_url, monkeypatch):
+    snapshot, made = Mirror.snapshot, [0]
+
+    def counted(self: Mirror, *args: Any) -> Any:
+        made[0] += 1
+        return snapshot(self, *args)
+
+    async def scene():
+        Writer(redis_url).bars(0, 10)
+        async with served(redis_url) as url, AsyncExitStack() as stack:
+            clients = [await stack.enter_async_context(connected(url)) for _ in range(5)]
+            for client in clients:
+                await client.subscribe("market.bars")
+                await client.next("snapshot")
+            monkeypatch.setattr(Mirror, "snapshot", counted)
+            Writer(redis_url, generation=2).bars(100, 10)
+            with redis.Redis.from_url(redis_url) as connection:
+                promote(connection, "market", 2)
+            for client in clients:
+                await client.next("reset")
+                assert sorted(starts([await client.next("snapshot")])) == list(range(100, 110))
+
+    play(scene)
+    assert made[0] == 1
+
+
+def test_a_channel_is_left_by_either_of_its_spellings(redis_url):
+    """A page that leaves at once does not know the canonical one yet."""
+
+    async def scene():
+        async with served(redis_url) as url, connected(url) as client:
+            await client.subscribe("market.bars")
+            await client.next("snapshot")
+            asked = "market.bars?symbol=S1&interval=1s"
+            for named in (asked, "market.bars?interval=1s&symbol=S1"):
+                await client.send(type="subscribe", channel=asked)
+                await client.send(type="unsubscribe", channel=named)
+                assert (await client.next("subscribed"))["asked"] == asked
+                await client.next("snapshot")
+            await client.send(type="unsubscribe", channel=asked)
+            assert (await client.next("error"))["code"] == "bad-message"
 
     play(scene)
 

@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager
 import pytest
 from prometheus_client import REGISTRY
 
-from benchmarks.web.writer import Writer
-from connectors.web import session
+from benchmarks.web.writer import Writer, bar
+from connectors.web import connection, session
 from connectors.web.frames import JSON
 from connectors.web.outbox import Outbox
 from tests.connectors.web.feeds import Client, connected, play, served, starts
@@ -70,28 +70,29 @@ def test_a_slow_client_of_every_record_is_disconnected_and_says_why(redis_url):
 def test_a_slow_client_of_latest_values_gets_the_last_of_each_key(redis_url):
     async def scene():
         writer = Writer(redis_url)
+        total = 120_000  # the sockets of the machine may hold 40,000
         async with served(redis_url, queue_bytes=QUEUE) as url, stuck(url) as slow:
             await slow.subscribe("market.nbbo")
             await slow.next("snapshot")
-            await write(writer, "quotes", 0, 40_000)
+            await write(writer, "quotes", 0, total)
             await asyncio.sleep(0.5)
             last: dict[str, int] = {}
             seen = 0
-            while len(last) < 10 or min(last.values()) < 39_990:
+            while len(last) < 10 or min(last.values()) < total - 10:
                 message = await slow.next("delta")
                 for record in message["records"]:
                     seen += 1
                     assert int(record["ts_ns"]) > last.get(record["symbol"], -1)
                     last[record["symbol"]] = int(record["ts_ns"])
-            assert last == {f"S{n}": 39_990 + n for n in range(10)}
-            assert seen < 40_000
+            assert last == {f"S{n}": total - 10 + n for n in range(10)}
+            assert seen < total
             # The position is that of everything: to resume after it brings what is new alone.
             position = message["position"]
             async with connected(url) as again:
                 assert (await again.subscribe("market.nbbo", position))["resumed"]
-                await asyncio.to_thread(writer.quotes, 40_000, 3)
+                await asyncio.to_thread(writer.quotes, total, 3)
                 delta = await again.next("delta")
-                assert [int(r["ts_ns"]) for r in delta["records"]] == [40_000, 40_001, 40_002]
+                assert [int(r["ts_ns"]) for r in delta["records"]] == [total, total + 1, total + 2]
 
     before = count("headrace_feed_conflated_total")
     play(scene)
@@ -166,5 +167,78 @@ def test_json_is_spoken_where_nothing_is_asked_for(redis_url):
         async with served(redis_url) as url, connected(url, encoding=JSON) as client:
             assert client.connection.subprotocol == JSON
             assert client.connection.protocol.extensions == []
+
+    play(scene)
+
+
+class Full:
+    """An outlet that keeps what it is given until it is emptied."""
+
+    def __init__(self) -> None:
+        self.kept = 0
+
+    def write(self, data: bytes) -> None:
+        self.kept += len(data)
+
+    def waiting(self) -> int:
+        return self.kept
+
+    def close(self, code: int, reason: str) -> None:
+        raise AssertionError
+
+
+def test_only_the_last_snapshot_leaves_room_behind():
+    outlet = Full()
+    outbox = Outbox(outlet, 100, lambda: None)
+    for _ in range(1000):
+        outbox.write_asked(b"x" * 1000)
+        outbox.flush()
+        assert not outbox.full()
+        outlet.kept = 0
+    while not outbox.full():
+        outbox.write(b"x")
+        outbox.flush()
+    assert outlet.kept == 100 + 1000 + 1
+
+
+def large_table(writer: Writer) -> None:
+    """Write bars of 20 MB, which no socket holds."""
+    for first in range(0, 10_000, 500):
+        made = [bar(f"S{n}", n) | {"note": "x" * 2000} for n in range(first, first + 500)]
+        writer.write("bars", made, [record["symbol"] for record in made])
+
+
+def test_a_client_that_only_half_hangs_up_is_gone(redis_url, monkeypatch):
+    monkeypatch.setattr(connection, "CLOSE_S", 0.2)
+
+    async def scene():
+        large_table(Writer(redis_url))
+        # Not blocked: then it is not heard at all, and cut off as stalled.
+        async with served(redis_url, queue_bytes=1 << 26) as url, stuck(url) as slow:
+            await slow.send(type="subscribe", channel="market.bars")
+            await asyncio.sleep(0.5)
+            assert count("headrace_feed_clients") == 1
+            slow.connection.transport.get_extra_info("socket").shutdown(socket.SHUT_WR)
+            async with asyncio.timeout(3):
+                while count("headrace_feed_clients"):
+                    await asyncio.sleep(0.05)
+
+    play(scene)
+
+
+def test_who_reads_slowly_but_reads_is_not_stalled(redis_url, monkeypatch):
+    monkeypatch.setattr(session, "STALLED_S", 0.5)
+
+    async def scene():
+        large_table(Writer(redis_url))
+        bounds = {"queue_bytes": 1 << 12, "heartbeat": "100ms"}
+        async with served(redis_url, **bounds) as url, stuck(url) as slow:
+            await slow.subscribe("market.bars")
+            parts = [await slow.next("snapshot")]
+            while not parts[-1]["last"]:
+                await asyncio.sleep(0.1)
+                parts.append(await slow.next("snapshot"))
+            assert sorted(starts(parts)) == list(range(10_000))
+            await slow.next("heartbeat")
 
     play(scene)

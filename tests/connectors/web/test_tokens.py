@@ -8,6 +8,7 @@ import time
 
 import orjson
 import pytest
+from joserfc import jws
 from joserfc.jwk import OKPKey
 
 from connectors.web import tokens
@@ -60,7 +61,11 @@ def test_stars_stand_for_a_system_or_an_output(verifier):
         ({"exp": None}, "no exp"),
         ({"exp": "tomorrow"}, "no exp"),
         ({"exp": 1}, "expired"),
+        ({"exp": float("inf")}, "no exp"),
+        ({"exp": float("nan")}, "no exp"),
+        ({"exp": 10**400}, "no exp"),
         ({"nbf": 10**11}, "not valid yet"),
+        ({"nbf": float("nan")}, "not valid yet"),
         ({"aud": None}, "audience"),
         ({"aud": "other"}, "audience"),
         ({"iss": None}, "issuer"),
@@ -100,6 +105,20 @@ def test_what_is_not_signed_by_a_key_of_ours(verifier):
         with pytest.raises(Refused) as caught:
             verify(verifier, text)
         assert not text or text not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("payload", "reason"),
+    [
+        ('{"exp":' + "[" * 5000, "cannot be verified"),
+        ('{"exp":9999999999,"aud":"headrace","iss":"us","sub":"\\ud800"}', "text"),
+    ],
+)
+def test_payloads_that_no_library_of_ours_writes(verifier, payload, reason):
+    head = {"alg": "EdDSA", "kid": "ed"}
+    text = jws.serialize_compact(head, payload, ED, algorithms=["EdDSA"])
+    with pytest.raises(Refused, match=reason):
+        verify(verifier, text)
 
 
 def test_keys_rotate_while_we_run(tmp_path, monkeypatch):

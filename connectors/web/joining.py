@@ -1,0 +1,136 @@
+"""How a subscription begins: with what is, or from where the client was."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from connectors.redis.keys import Keys
+from connectors.web.frames import Place
+from connectors.web.groups import System
+from connectors.web.mirror import Entry
+from connectors.web.session import Session, Subscription
+from connectors.web.tail import DOWN, Tail
+from state.metrics import FEED_RESUMED
+
+RETRY_S = 0.25
+READERS = 4
+"""Pages of older records that are read at once: each takes the loop some milliseconds."""
+
+
+class Joining:
+    """Lets subscriptions begin; ``under_way`` are those that read from Redis what they missed."""
+
+    def __init__(self, tail: Tail, systems: Mapping[str, System]) -> None:
+        self.under_way: dict[Subscription, asyncio.Task[None]] = {}
+        self._tail = tail
+        self._systems = systems
+        self._reading = asyncio.Semaphore(READERS)
+
+    def begin(self, subscription: Subscription) -> None:
+        """Go on after the position that the client names, or give it a snapshot."""
+        group, after = subscription.group, subscription.after
+        if after is None:
+            _accept(subscription)
+            group.snapshot(subscription, {})
+        elif after[0] != group.mirror.generation:
+            self.reset(subscription, "generation")
+        else:
+            self._resume(subscription, after[1])
+
+    def stop(self, subscription: Subscription) -> bool:
+        """Read for it no more; return whether that was under way."""
+        task = self.under_way.pop(subscription, None)
+        if task is not None:
+            task.cancel()
+        return task is not None
+
+    def close(self) -> None:
+        """Read for nobody any more."""
+        for subscription in list(self.under_way):
+            self.stop(subscription)
+
+    def reset(
+        self, subscription: Subscription, reason: str, made: dict[str, list[bytes]] | None = None
+    ) -> None:
+        """Tell that continuity is broken, and begin again; ``made`` as in `Group.snapshot`."""
+        group = subscription.group
+        FEED_RESUMED.labels("reset").inc()
+        _accept(subscription)
+        subscription.session.send({"type": "reset", "channel": group.name, "reason": reason})
+        group.snapshot(subscription, {} if made is None else made)
+
+    def _resume(self, subscription: Subscription, place: Place) -> None:
+        group = subscription.group
+        found = group.mirror.since(place)
+        if found is None:
+            task = asyncio.create_task(self._catch_up(subscription, place))
+            self.under_way[subscription] = task
+            return
+        _accept(subscription, resumed="memory")
+        group.older(subscription, found, group.mirror.place)
+        subscription.begun = True
+
+    async def _catch_up(self, subscription: Subscription, place: Place) -> None:
+        """Read from Redis what memory no longer holds, page by page, then go on from memory."""
+        group, session = subscription.group, subscription.session
+        mirror = group.mirror
+        keys = self._systems[mirror.source.output.system].keys
+        ahead = False
+        known: dict[str, Mapping[str, str]] = {}
+        while (found := mirror.since(place)) is None:
+            if ahead and place > mirror.place:
+                # Who went on reading here would stay ahead, and never join the others.
+                await asyncio.sleep(RETRY_S / 10)
+                continue
+            page = await self._page(session, keys, mirror.source.output.name, place)
+            if self.under_way.get(subscription) is not asyncio.current_task():
+                return  # nobody waits for it; the library swallows a cancellation at times
+            if page is None:
+                self.reset(subscription, "redis-lost" if place > mirror.place else "trimmed")
+                break
+            if not page:
+                await asyncio.sleep(RETRY_S / 10)  # Redis is down, or ahead of what we have read
+                continue
+            _accept(subscription, resumed="redis")
+            place, ahead = page[-1].place, True
+            group.older(subscription, mirror.older(page, known), place)
+            session.flush()
+            while session.blocked:
+                await asyncio.sleep(RETRY_S / 10)
+        else:
+            _accept(subscription, resumed="memory")
+            group.older(subscription, found, mirror.place)
+            subscription.begun = True
+        self.under_way.pop(subscription, None)
+        session.flush()
+
+    async def _page(
+        self, session: Session, keys: Keys, output: str, place: Place
+    ) -> list[Entry] | None:
+        """Return what follows in Redis, None where it no longer holds ``place``."""
+        try:
+            # One page of a client at a time: who resumes many channels waits, not the others.
+            async with session.reading, self._reading:
+                return await self._tail.after(keys, output, place)
+        except DOWN:
+            return []
+
+
+def _accept(subscription: Subscription, resumed: str = "") -> None:
+    """Tell that a subscription begins; ``resumed`` says by what it goes on."""
+    group = subscription.group
+    if subscription.accepted:
+        return
+    subscription.accepted = True
+    if resumed:
+        FEED_RESUMED.labels(resumed).inc()
+    subscription.session.send(
+        {
+            "type": "subscribed",
+            "channel": group.name,
+            "asked": subscription.asked,
+            "policy": group.channel.source.policy,
+            "resumed": bool(resumed),
+        }
+    )
