@@ -117,7 +117,7 @@ OPERATIONS = (
             }
         ),
         tagged=True,
-        errors=(400, 404, 503),
+        errors=(404,),
     ),
     Operation(
         "GET",
@@ -127,7 +127,7 @@ OPERATIONS = (
         "dead:read",
         parameters=PLACE,
         answer=_object(FACTS | CONTENT),
-        errors=(404, 503),
+        errors=(404,),
     ),
     Operation(
         "POST",
@@ -138,6 +138,6 @@ OPERATIONS = (
         parameters=PLACE,
         answer=_object({"retried": {"type": "integer", "const": 1}}),
         status=202,
-        errors=(404, 409, 413, 503),
+        errors=(404, 409),
     ),
 )

@@ -131,16 +131,13 @@ def _read(path: str, handler: Any, model: type[Portfolio | Position], summary: s
         "required": ["records"],
         "properties": {"records": {"type": "array", "items": record}},
     }
-    return Operation(
-        "GET", path, handler, summary, SCOPE, answer=answer, tagged=True, errors=(503,)
-    )
+    return Operation("GET", path, handler, summary, SCOPE, answer=answer, tagged=True)
 
 
 def _write(path: str, handler: Any, model: type[Portfolio | Position], summary: str) -> Operation:
-    body, errors = _schema(model), (400, 413, 415, 503)
     return Operation(
-        "POST", path, handler, summary, SCOPE, body=body, answer=ACKNOWLEDGED, status=202,
-        errors=errors,
+        "POST", path, handler, summary, SCOPE, body=_schema(model), answer=ACKNOWLEDGED,
+        status=202, errors=(415,),
     )  # fmt: skip
 
 

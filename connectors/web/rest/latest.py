@@ -103,6 +103,6 @@ OPERATIONS = (
         parameters=(SYSTEM, OUTPUT, *FILTERS),
         answer=RECORDS,
         tagged=True,
-        errors=(400, 404, 503),
+        errors=(404,),
     ),
 )
