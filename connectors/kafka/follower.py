@@ -92,7 +92,8 @@ class Follower:
             self._consumer = None
 
     def _catch_up(self, deadline: float) -> Seen | None:
-        self._admin = self._admin or self._cluster.admin()
+        if self._admin is None:
+            self._admin = self._cluster.admin()
         left_s = max(0.1, deadline - time.monotonic())
         seen = look(self._cluster, self._admin, self._topic, left_s)
         if seen is None or self._is_another(seen):

@@ -118,7 +118,7 @@ def feed(kafka, valkey, postgres, tmp_path_factory):
     """A feed over bars in Redis and PostgreSQL, and dead letters in Kafka."""
     url = f"redis://127.0.0.1:{valkey.port}/1000"
     found = [bar(number) for number in range(10)]
-    write(url, "bars", found, [b["symbol"] for b in found])
+    write(url, "bars", found, [f"{b['symbol']}|1s" for b in found])
     made = partition(postgres.dsn)
     made.write_batch([bars(0, 10)])
     made.snapshot()
