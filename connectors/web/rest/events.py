@@ -34,7 +34,7 @@ ACKNOWLEDGED: dict[str, Any] = {
     },
 }
 TIME = {
-    "description": "ns since 1970 UTC; now where it is missing.",
+    "description": "ns since 1970 UTC, without fraction or exponent; now where it is missing.",
     "anyOf": [
         {"type": "string", "pattern": "^[1-9][0-9]{0,18}$"},
         {"type": "integer", "minimum": 1, "maximum": 1 << 62},

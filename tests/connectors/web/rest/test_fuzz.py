@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, Phase, given
 from hypothesis import settings as bounds
 from hypothesis import strategies as st
 from schemathesis import GenerationMode, checks
+from schemathesis.config import SchemathesisConfig
 
 from connectors.kafka.messages import to_messages
 from connectors.kafka.topics import ensure_topics, watermarks
@@ -43,6 +44,10 @@ HONEST = [
     checks.negative_data_rejection,
     checks.ignored_auth,
 ]
+CONFIG = SchemathesisConfig.from_dict(
+    {"checks": {"negative_data_rejection": {"expected-statuses": ["4xx"]}}}
+)
+"""What is not as described is refused; 431 and 413 are no refusals by default."""
 SCOPES = "read:*.* write:portfolios control dead:read dead:retry health recordings"
 EVENTS = ("market.portfolios", "market.positions")
 CONTROL = "market.control"
@@ -82,7 +87,7 @@ class Feed:
     """The description that a feed tells of itself, and the servers behind it."""
 
     def __init__(self, address, given, token, kafka, system, origin):
-        self.described = schemathesis.openapi.from_url(f"{address}/openapi.json")
+        self.described = schemathesis.openapi.from_url(f"{address}/openapi.json", config=CONFIG)
         self.given, self.token, self.kafka = given, token, kafka
         self.system, self.origin = system, origin
 
@@ -181,6 +186,9 @@ def test_whatever_is_asked_the_answer_and_the_topics_are_as_described(feed, oper
         nonlocal answered
         answer = case.call_and_validate(checks=HONEST, session=session)
         answered += 1
+        if operation.body and mode == GenerationMode.POSITIVE and answer.status_code == 400:
+            # JSON Schema takes 1.0 for an integer, and does not know what time it is.
+            assert answer.json()["field"] == "ts_ns"
         if answer.status_code == 202:
             accepted.append((case, answer.json()))
 
