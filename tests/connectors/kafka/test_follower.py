@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from confluent_kafka import Producer
@@ -12,6 +13,7 @@ from confluent_kafka import Producer
 from connectors.kafka.client import Cluster
 from connectors.kafka.follower import Follower
 from connectors.kafka.topics import watermarks
+from state.errors import Broken
 from tests.conftest import create_topic, delete_messages, delete_topic
 from tests.flows.runs import eventually
 
@@ -89,6 +91,16 @@ def test_threads_that_ask_at_the_same_time_share_what_is_read(follow):
     for thread in threads:
         thread.join()
     assert lengths == [5_000] * 8
+
+
+def test_nobody_waits_for_a_turn_longer_than_for_kafka(follow, monkeypatch):
+    taken = follow()
+    with taken.follower.caught_up():
+        monkeypatch.setattr("connectors.kafka.follower.TIMEOUT_S", 0.2)
+        with ThreadPoolExecutor(1) as pool, pytest.raises(Broken, match="read for others"):
+            pool.submit(taken.ask).result(20)
+    monkeypatch.undo()
+    assert taken.ask() is not None, "the turn was given back"
 
 
 def test_a_topic_that_is_made_later_is_found(follow, kafka):
