@@ -1,4 +1,4 @@
-"""What the REST half of the feed is given: servers, dead letters, recordings."""
+"""What the REST half of the feed is given: servers and recordings."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from connectors.kafka.client import Cluster
 from connectors.kafka.topics import partition_count
 from connectors.postgres.client import Database
 from connectors.redis.client import client
@@ -18,13 +17,11 @@ from connectors.web.rest.health import Workers
 from connectors.web.rest.parts import Parts
 from connectors.web.rest.producing import Producing
 from connectors.web.tokens import Tokens
-from flows.dead import Letter, content, read, send_again
+from flows.letters import Letters
 from flows.live import cluster_of
 from flows.settings import Settings
-from flows.systems import output_topic
 from state.clock import now_ns
 from state.errors import Misuse
-from state.outputs import DEAD
 
 KAFKA_TIMEOUT_S = 2.0
 
@@ -55,40 +52,6 @@ def rest_parts(settings: Settings, tokens: Tokens | None, limits: Limits) -> Par
         buckets=Buckets(limits.requests_per_second, limits.requests_per_second),
         now_ns=now_ns,
     )
-
-
-class Letters:
-    """The dead letters of the systems, as `flows.dead` reads and sends them."""
-
-    def __init__(self, cluster: Cluster) -> None:
-        self._cluster = cluster
-
-    def listed(self, system: str) -> list[dict[str, Any]] | None:
-        """Return the facts of all letters, oldest first; None where there is no such topic."""
-        topic = output_topic(system, DEAD)
-        if not partition_count(self._cluster, topic):
-            return None
-        letters = sorted(read(self._cluster, topic), key=lambda each: each.timestamp_ns)
-        return [letter.facts() for letter in letters]
-
-    def shown(self, system: str, coordinates: str) -> dict[str, Any] | None:
-        """Return the facts, key and value of a letter; None where there is none."""
-        letter = self._find(system, coordinates)
-        return None if letter is None else letter.facts() | content(letter)
-
-    def retry(self, system: str, coordinates: str) -> bool | None:
-        """Send a letter again; False where its value was left out, None where there is none."""
-        letter = self._find(system, coordinates)
-        if letter is None or letter.value is None:
-            return None if letter is None else False
-        return send_again(self._cluster, [letter]) == 1
-
-    def _find(self, system: str, coordinates: str) -> Letter | None:
-        topic = output_topic(system, DEAD)
-        if not partition_count(self._cluster, topic):
-            return None
-        letters = read(self._cluster, topic)
-        return next((each for each in letters if str(each.coordinates) == coordinates), None)
 
 
 class Recordings:

@@ -8,12 +8,14 @@ takes `own_kafka`, `own_valkey` or `own_postgres`.
 from __future__ import annotations
 
 import logging
+import time
 import uuid
 from collections.abc import Callable, Generator, Iterator
 from itertools import count
 
 import psycopg
 import pytest
+from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # it is there
 
 from flows.servers import KafkaBroker, Postgres, Valkey
@@ -89,6 +91,21 @@ def create_topic(broker: KafkaBroker, name: str, partitions: int, **config: str)
     admin = AdminClient({"bootstrap.servers": broker.bootstrap})
     new = NewTopic(name, num_partitions=partitions, replication_factor=1, config=options)
     admin.create_topics([new])[name].result(30)
+
+
+def delete_messages(broker: KafkaBroker, topic: str, before: int) -> None:
+    """Delete what is in front of an offset of partition 0, as retention does."""
+    admin = AdminClient({"bootstrap.servers": broker.bootstrap})
+    upto = TopicPartition(topic, 0, before)
+    admin.delete_records([upto])[upto].result(20)
+
+
+def delete_topic(broker: KafkaBroker, name: str) -> None:
+    """Delete a topic; it is gone when this returns."""
+    admin = AdminClient({"bootstrap.servers": broker.bootstrap})
+    admin.delete_topics([name])[name].result(20)
+    while name in admin.list_topics(timeout=20).topics:
+        time.sleep(0.02)
 
 
 @pytest.fixture

@@ -93,12 +93,14 @@ class Cluster:
         group: str,
         *,
         consumers: int = 1,
+        tells_ends: bool = False,
         on_fatal: Callable[[KafkaError], None] | None = None,
     ) -> Consumer:
         """Return a consumer that resets, commits and stores nothing by itself.
 
-        ``consumers`` is how many a process has: they share its memory. ``on_fatal`` is
-        called from within the consumer's own calls.
+        ``consumers`` is how many a process has: they share its memory. With ``tells_ends`` a
+        partition that is read to its end tells so as an error. ``on_fatal`` is called from
+        within the consumer's own calls.
         """
         tuning = {
             # An answer comes at once when there is data; the wait delays only partitions
@@ -117,7 +119,7 @@ class Cluster:
             "enable.auto.commit": False,
             "enable.auto.offset.store": False,
             "auto.offset.reset": "error",
-            "enable.partition.eof": False,
+            "enable.partition.eof": tells_ends,
             # A flow that waits for a sink polls nothing for as long as that takes.
             "max.poll.interval.ms": _DAY_MS,
         }

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from confluent_kafka import (
     IsolationLevel,
@@ -22,6 +22,7 @@ from confluent_kafka import (
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # OffsetSpec is public all the same
     AdminClient,
     OffsetSpec,
+    TopicDescription,
 )
 from confluent_kafka.cimpl import NewTopic
 
@@ -39,6 +40,15 @@ _NOT_FOUND = -1
 """The offset that the broker answers where no message is as late as the time asked for."""
 
 
+class Seen(NamedTuple):
+    """A topic at one moment."""
+
+    identity: str
+    """Another one where a topic was deleted and made again."""
+    marks: dict[int, tuple[int, int]]
+    """Partition -> (first offset held, next offset to be written)."""
+
+
 def partition_count(cluster: Cluster, topic: str, timeout_s: float = TIMEOUT_S) -> int:
     """Return how many partitions a topic has, 0 where it is missing."""
     return _count(cluster, cluster.admin(), topic, timeout_s)
@@ -51,13 +61,26 @@ def watermarks(
 
     Raises Misuse where the topic is missing.
     """
-    admin = cluster.admin()
-    partitions = range(_count(cluster, admin, topic, timeout_s))
-    if not partitions:
+    seen = look(cluster, cluster.admin(), topic, timeout_s)
+    if seen is None:
         raise Misuse(f"Kafka at {cluster.bootstrap} has no topic {topic}: create it")
+    return seen.marks
+
+
+def look(
+    cluster: Cluster, admin: AdminClient, topic: str, timeout_s: float = TIMEOUT_S
+) -> Seen | None:
+    """Return a topic as it is now, None where it is missing.
+
+    ``admin`` is a client of the cluster, which who asks often keeps.
+    """
+    described = _described(cluster, admin, topic, timeout_s)
+    if described is None:
+        return None
+    partitions = range(len(described.partitions))
     low = _offsets(cluster, admin, topic, partitions, _EARLIEST, timeout_s)
     high = _offsets(cluster, admin, topic, partitions, _LATEST, timeout_s)
-    return {p: (low[p], high[p]) for p in partitions}
+    return Seen(str(described.topic_id), {p: (low[p], high[p]) for p in partitions})
 
 
 def resolve_start(
@@ -122,14 +145,22 @@ def ensure_topics(
 
 
 def _count(cluster: Cluster, admin: AdminClient, topic: str, timeout_s: float) -> int:
+    described = _described(cluster, admin, topic, timeout_s)
+    return 0 if described is None else len(described.partitions)
+
+
+def _described(
+    cluster: Cluster, admin: AdminClient, topic: str, timeout_s: float
+) -> TopicDescription | None:
     # Not list_topics: a broker may create the topic that it is asked about.
     asked = admin.describe_topics(TopicCollection([topic]), request_timeout=timeout_s)
     try:
-        return len(_answer(cluster, asked[topic], timeout_s).partitions)
+        found: TopicDescription = _answer(cluster, asked[topic], timeout_s)
     except KafkaException as error:
         if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
-            return 0
+            return None
         raise Misuse(f"topic {topic} cannot be used: {error.args[0].str()}") from None
+    return found
 
 
 def _offsets(

@@ -46,7 +46,8 @@ class Portfolio(_Message):
 
     type: Literal["portfolio"]
     portfolio: Name
-    weights: dict[Symbol, Weight]
+    # Without it the JSON Schema lets through what no pattern of a name matches.
+    weights: dict[Symbol, Weight] = Field(json_schema_extra={"additionalProperties": False})
     value: float = Field(default=1.0, gt=0, le=1e18)
     rebalance: Literal["daily", "never"] = "daily"
 

@@ -6,6 +6,7 @@ import asyncio
 import socket
 import time
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from connectors.web import audit
 from connectors.web.connection import LOOPBACK, Connection, Gate
 from connectors.web.limits import Buckets
+from connectors.web.rest.problems import Problem
 from state.errors import Misuse
 
 MAX_HEADER = 1 << 16
@@ -39,9 +41,9 @@ class HttpProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         address = self.client[0] if self.client else ""
         if not self._rates.take(address, time.monotonic()):
-            self._refuse("429 Too Many Requests", "connections", "too many connections a second")
+            self._refuse(429, "connections", "too many connections a second")
         elif len(self.connections) > self._gate.limits.clients:
-            self._refuse("503 Service Unavailable", "clients", "too many connections")
+            self._refuse(503, "clients", "too many connections")
         else:
             self._arm()
 
@@ -57,7 +59,7 @@ class HttpProtocol(HttpToolsProtocol):
         if self._deadline is not None:
             self._head += len(data)
             if self._head > MAX_HEADER + self._gate.limits.message_bytes:
-                self._refuse("431 Request Header Fields Too Large", "header", "a request too large")
+                self._refuse(431, "header", "a request too large")
                 return
         super().data_received(data)
 
@@ -71,6 +73,10 @@ class HttpProtocol(HttpToolsProtocol):
         """A request is whole."""
         self._disarm()
         super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no request; ``msg`` is uvicorn's word for it."""
+        self._end(400, "this is no request in HTTP/1.1, or its URL is too long")
 
     def handle_websocket_upgrade(self) -> None:
         """Hand over to `Connection`."""
@@ -88,13 +94,18 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _too_late(self) -> None:
         self._deadline = None
-        self._refuse("408 Request Timeout", "timeout", "no whole request in feed.header_timeout")
+        self._refuse(408, "timeout", "no whole request in feed.header_timeout")
 
-    def _refuse(self, status: str, code: str, reason: str) -> None:
+    def _refuse(self, status: int, code: str, reason: str) -> None:
         audit.refused("", self.client[0] if self.client else "", "connect", code, reason)
-        self.transport.write(
-            f"HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".encode()
-        )
+        self._end(status, reason)
+
+    def _end(self, status: int, detail: str) -> None:
+        """Answer with a problem, as the app would, and close."""
+        answer = Problem(status, detail, headers={"Connection": "close"}).response()
+        head = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}".encode()]
+        head += [b"%b: %b" % pair for pair in answer.raw_headers]
+        self.transport.write(b"\r\n".join([*head, b"", bytes(answer.body)]))
         self.transport.close()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +20,7 @@ from connectors.web.notify.endpoint import Endpoint, read_endpoints
 from connectors.web.notify.following import Following
 from connectors.web.notify.shapes import request
 from connectors.web.tail import DOWN, Tail
+from state.errors import SettingsError
 from state.metrics import FEED_BREAKER, FEED_NOTIFIED, FEED_NOTIFY_DEAD, FEED_NOTIFY_FAILED
 
 LOG = logging.getLogger("headrace.feed")
@@ -110,9 +112,9 @@ class Notifier:
                 status, after = answer.status_code, answer.headers.get("retry-after", "")
         except TimeoutError:
             raise Failed("timeout", 0.0) from None
-        except (httpx2.HTTPError, httpx2.InvalidURL):
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             # Its text may tell the URL, which is a secret of Slack's.
-            raise Failed("connection", 0.0) from None
+            raise Failed(_fault(error), 0.0) from None
         if status != GONE_STATUS and not 200 <= status < 300:
             raise Failed(f"status {status}", float(after) if after.isdecimal() else 0.0)
         return status
@@ -139,17 +141,22 @@ class Notifiers:
         self._dead = DeadList(dead)
         self._tail = tail
         self._tasks: list[asyncio.Task[None]] = []
+        self._trust = _trust() if self._endpoints else None
         self._client: httpx2.AsyncClient | None = None
 
     def start(self) -> None:
         """Begin to read and to send."""
-        if not self._endpoints:
+        if self._trust is None:
             return
         for name in ("httpx2", "httpcore2"):  # they tell URLs, and headers where debugging
             logging.getLogger(name).setLevel(logging.WARNING)
         limits = httpx2.Limits(max_connections=None)  # each endpoint has its own bound
         self._client = httpx2.AsyncClient(
-            follow_redirects=False, trust_env=False, timeout=None, limits=limits
+            follow_redirects=False,
+            trust_env=False,
+            verify=self._trust,
+            timeout=None,
+            limits=limits,
         )
         for endpoint in self._endpoints:
             notifier = Notifier(endpoint, self._tail, self._client, self._dead)
@@ -167,6 +174,28 @@ class Notifiers:
             await asyncio.wait(pending, timeout=LOOK_S)
         if self._client is not None:
             await self._client.aclose()
+
+
+def _trust() -> ssl.SSLContext:
+    """Return what vouches for receivers: the system's certificates, or those of SSL_CERT_FILE.
+
+    Raises SettingsError.
+    """
+    try:
+        return httpx2.create_ssl_context()
+    except OSError as error:  # one of ssl's own too
+        fault = error.strerror or type(error).__name__
+        raise SettingsError(f"SSL_CERT_FILE or SSL_CERT_DIR cannot be used: {fault}") from None
+
+
+def _fault(error: BaseException) -> str:
+    """Return ``certificate`` where the receiver's was refused, else ``connection``."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return "certificate"
+        cause = cause.__cause__ or cause.__context__
+    return "connection"
 
 
 def _ended(task: asyncio.Task[None]) -> None:

@@ -27,7 +27,7 @@ export class DeadLetters {
     this.node = card("Dead letters", { tools: [this.note, again], span: true }, this.table.node);
   }
 
-  /** Read the newest letters of every system; a topic is read to its end, so only when asked. */
+  /** Read the newest letters of every system; a topic is read on to its end, so only when asked. */
   async load() {
     setText(this.note, "Reading …");
     const faults = [];
@@ -36,7 +36,7 @@ export class DeadLetters {
         return { system, ...await this.api.get(`/dead/${system}`, { limit: SHOWN }) };
       } catch (error) {
         if (error.status !== 404) faults.push(`${system}: ${error.message}`);
-        return { system, total: 0, records: [] };
+        return { system, total: 0, complete: true, records: [] };
       }
     }));
     const rows = found.flatMap(({ system, records }) =>
@@ -44,9 +44,10 @@ export class DeadLetters {
     rows.sort((a, b) => b.ms - a.ms);
     this.table.draw(rows);
     const total = found.reduce((sum, each) => sum + each.total, 0);
+    const known = `${found.every((each) => each.complete) ? "" : "more than "}${count(total)}`;
     setText(this.note, faults.length
       ? faults.join("; ")
-      : `${total > rows.length ? `The newest of ${count(total)}, as` : "As"} of ${clock(this.feed.serverMs())} UTC`);
+      : `${total > rows.length ? `The newest of ${known}, as` : "As"} of ${clock(this.feed.serverMs())} UTC`);
   }
 
   button({ system, coordinates }) {

@@ -51,8 +51,9 @@ export class Market {
     clearTimeout(this.timer);
     let wait = EMPTY_WAIT_MS;
     try {
-      const { records } = await this.api.get("/latest/market/risk");
-      const { symbols, portfolios } = this.found(records);
+      const [scopes, intervals] = await Promise.all(["scope", "interval"].map(
+        (field) => this.api.get(`/values/market/risk/${field}`)));
+      const { symbols, portfolios } = this.found(scopes.values, intervals.values);
       if (symbols > 0) wait = portfolios > 0 ? LOOK_AGAIN_MS : NO_PORTFOLIO_WAIT_MS;
       setText(this.note, symbols > 0 ? "" : "No risk figure yet: the market flow has closed no bar.");
     } catch (error) {
@@ -62,13 +63,12 @@ export class Market {
     this.timer = setTimeout(() => this.look(), wait);
   }
 
-  found(records) {
-    const names = (kind) => [...new Set(records
-      .filter((row) => row.scope.startsWith(kind)).map((row) => row.scope.slice(kind.length)))].sort();
+  found(scopes, intervals) {
+    const names = (kind) => scopes.filter((scope) => scope.startsWith(kind)).map((scope) => scope.slice(kind.length));
     const symbols = names("symbol:");
-    const intervals = [...new Set(records.map((row) => row.interval))].filter((text) => intervalMs(text) !== null);
-    intervals.sort((a, b) => intervalMs(a) - intervalMs(b));
-    this.interval ??= intervals[0] ?? null;
+    const known = intervals.filter((text) => intervalMs(text) !== null);
+    known.sort((a, b) => intervalMs(a) - intervalMs(b));
+    this.interval ??= known[0] ?? null;
     this.offer(this.symbols, symbols, "symbol", (name) => this.showSymbol(name));
     const portfolios = names("portfolio:");
     this.offer(this.portfolios, portfolios, "portfolio", (name) => this.showPortfolio(name));

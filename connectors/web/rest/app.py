@@ -17,7 +17,17 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from connectors.web import asyncapi, audit
-from connectors.web.rest import answers, dead, events, history, latest, probes, recordings, trading
+from connectors.web.rest import (
+    answers,
+    dead,
+    events,
+    history,
+    latest,
+    probes,
+    recordings,
+    trading,
+    values,
+)
 from connectors.web.rest.access import access_of
 from connectors.web.rest.middleware import Guard, read_body
 from connectors.web.rest.openapi import document, to_text
@@ -49,6 +59,7 @@ async def get_asyncapi(call: Call) -> Response:
 ASYNCAPI = to_text(asyncapi.document())
 OPERATIONS: tuple[Operation, ...] = (
     *latest.OPERATIONS,
+    *values.OPERATIONS,
     *history.OPERATIONS,
     *events.OPERATIONS,
     *trading.OPERATIONS,

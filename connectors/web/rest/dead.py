@@ -47,14 +47,14 @@ CONTENT: dict[str, Any] = {
 async def get_list(call: Call) -> Response:
     """Answer with the facts of the newest letters, oldest first; no key and no value."""
     admit(call, "dead:read")
-    letters = await run(call.parts.dead.listed, call.given["system"])
-    if letters is None:
+    found = await run(call.parts.dead.listed, call.given["system"])
+    if found is None:
         raise Problem(404, "this system has no dead letters", "system")
     wanted = call.given.get("error")
-    chosen = [each for each in letters if wanted in (None, each["error"])]
+    chosen = [each for each in found.letters if wanted in (None, each["error"])]
     newest = chosen[-call.given.get("limit", 100) :]
-    body = answers.to_body({"total": len(chosen), "records": newest})
-    return answers.tagged(call.request, body)
+    told = {"total": len(chosen), "complete": found.complete, "records": newest}
+    return answers.tagged(call.request, answers.to_body(told))
 
 
 async def get_one(call: Call) -> Response:
@@ -83,7 +83,7 @@ def _coordinates(call: Call) -> str:
 
 
 def _unknown() -> Problem:
-    return Problem(404, "there is no such dead letter")
+    return Problem(404, "none of the newest dead letters is it; `headrace dead` reads them all")
 
 
 def _object(properties: dict[str, Any]) -> dict[str, Any]:
@@ -104,12 +104,20 @@ OPERATIONS = (
         ),
         answer=_object(
             {
-                "total": {"type": "integer", "minimum": 0},
+                "total": {
+                    "type": "integer",
+                    "minimum": 0,
+                    "description": "How many are known, of this error class if one is asked for.",
+                },
+                "complete": {
+                    "type": "boolean",
+                    "description": "false: only the newest are known, and there are older ones.",
+                },
                 "records": {"type": "array", "items": _object(FACTS)},
             }
         ),
         tagged=True,
-        errors=(400, 404, 503),
+        errors=(404,),
     ),
     Operation(
         "GET",
@@ -119,7 +127,7 @@ OPERATIONS = (
         "dead:read",
         parameters=PLACE,
         answer=_object(FACTS | CONTENT),
-        errors=(404, 503),
+        errors=(404,),
     ),
     Operation(
         "POST",
@@ -130,6 +138,6 @@ OPERATIONS = (
         parameters=PLACE,
         answer=_object({"retried": {"type": "integer", "const": 1}}),
         status=202,
-        errors=(404, 409, 413, 503),
+        errors=(404, 409),
     ),
 )

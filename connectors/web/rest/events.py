@@ -34,7 +34,7 @@ ACKNOWLEDGED: dict[str, Any] = {
     },
 }
 TIME = {
-    "description": "ns since 1970 UTC; now where it is missing.",
+    "description": "ns since 1970 UTC, without fraction or exponent; now where it is missing.",
     "anyOf": [
         {"type": "string", "pattern": "^[1-9][0-9]{0,18}$"},
         {"type": "integer", "minimum": 1, "maximum": 1 << 62},
@@ -131,16 +131,13 @@ def _read(path: str, handler: Any, model: type[Portfolio | Position], summary: s
         "required": ["records"],
         "properties": {"records": {"type": "array", "items": record}},
     }
-    return Operation(
-        "GET", path, handler, summary, SCOPE, answer=answer, tagged=True, errors=(503,)
-    )
+    return Operation("GET", path, handler, summary, SCOPE, answer=answer, tagged=True)
 
 
 def _write(path: str, handler: Any, model: type[Portfolio | Position], summary: str) -> Operation:
-    body, errors = _schema(model), (400, 413, 415, 503)
     return Operation(
-        "POST", path, handler, summary, SCOPE, body=body, answer=ACKNOWLEDGED, status=202,
-        errors=errors,
+        "POST", path, handler, summary, SCOPE, body=_schema(model), answer=ACKNOWLEDGED,
+        status=202, errors=(415,),
     )  # fmt: skip
 
 

@@ -186,6 +186,6 @@ OPERATIONS = (
             },
         },
         tagged=True,
-        errors=(400, 404, 503),
+        errors=(404,),
     ),
 )

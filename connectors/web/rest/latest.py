@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import orjson
 import redis
+from redis.client import Pipeline
 from starlette.responses import Response
 
 from connectors.redis.keys import Keys, generation_key
@@ -47,26 +48,38 @@ class Now(NamedTuple):
 def read_now(client: redis.Redis, output: Output) -> Now:
     """Return the last record of each key by key, or the newest records, oldest first.
 
-    One transaction, so that the records and the position are of the same moment. Blocks.
+    Blocks.
     """
-    while True:
-        generation = _generation(client.get(generation_key(output.system)))
-        keys = Keys(output.system, generation)
-        pipe = client.pipeline(transaction=True)
-        pipe.get(generation_key(output.system))
-        count = 1 if output.keyed else NEWEST
-        pipe.xrevrange(keys.stream(output.name), count=count)
+
+    def ask(pipe: Pipeline, keys: Keys) -> None:
+        pipe.xrevrange(keys.stream(output.name), count=1 if output.keyed else NEWEST)
         if output.keyed:
             pipe.hgetall(keys.latest(output.name))
-        found = pipe.execute()
-        if _generation(found[0]) == generation:  # else readers were just switched
-            break
-    entries: list[tuple[bytes, dict[bytes, bytes]]] = found[1]
+
+    generation, found = at_once(client, output.system, ask)
+    entries: list[tuple[bytes, dict[bytes, bytes]]] = found[0]
     position = f"{generation}:{entries[0][0].decode() if entries else _EMPTY_ID}"
     if output.keyed:
-        table: Mapping[bytes, bytes] = found[2]
+        table: Mapping[bytes, bytes] = found[1]
         return Now(position, [table[key] for key in sorted(table)])
     return Now(position, [fields[b"v"] for _, fields in reversed(entries)])
+
+
+def at_once(
+    client: redis.Redis, system: str, ask: Callable[[Pipeline, Keys], object]
+) -> tuple[int, list[Any]]:
+    """Return the generation of a system and the answers to what ``ask`` asks of it.
+
+    One transaction, so that they are of the same moment. Blocks.
+    """
+    while True:
+        generation = _generation(client.get(generation_key(system)))
+        pipe = client.pipeline(transaction=True)
+        pipe.get(generation_key(system))
+        ask(pipe, Keys(system, generation))
+        now, *found = pipe.execute()
+        if _generation(now) == generation:  # else readers were just switched
+            return generation, found
 
 
 def _generation(found: Any) -> int:
@@ -103,6 +116,6 @@ OPERATIONS = (
         parameters=(SYSTEM, OUTPUT, *FILTERS),
         answer=RECORDS,
         tagged=True,
-        errors=(400, 404, 503),
+        errors=(404,),
     ),
 )

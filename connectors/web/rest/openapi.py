@@ -14,8 +14,12 @@ from connectors.web.rest.operation import Operation, Parameter
 from connectors.web.rest.problems import MEDIA_TYPE, SCHEMA
 
 VERSION = "1"
-ALWAYS = (403, 429, 500)
-"""What any operation may answer: no scope or no loopback, too many, ours."""
+ALWAYS = (400, 403, 408, 413, 429, 431, 500, 503)
+"""What any operation may answer.
+
+A request that is none or names an unknown parameter; no scope or no loopback; too slow, too
+large or too many; a fault of ours, or too many connections.
+"""
 _REF = {"$ref": "#/components/schemas/Problem"}
 
 
@@ -86,8 +90,7 @@ def _responses(operation: Operation) -> dict[str, Any]:
     if operation.tagged:
         good["headers"] = {"ETag": {"schema": {"type": "string"}}}
         found[304] = {"description": "The answer is the one that If-None-Match names."}
-    # No parameter is known that is not told, so any operation may refuse one.
-    codes = {*operation.errors, *ALWAYS, 400} | (set() if operation.open else {401})
+    codes = {*operation.errors, *ALWAYS} | (set() if operation.open else {401})
     for code in codes:
         content = {MEDIA_TYPE: {"schema": _REF}}
         found[code] = {"description": HTTPStatus(code).phrase, "content": content}

@@ -52,8 +52,8 @@ class Parameter:
 class Operation:
     """One method of one path.
 
-    ``scope`` says what a token needs, for people; the handler asks `Access`. An ``open`` one
-    is served without a token.
+    ``scope`` says what a token needs, for people; the handler asks `Access`. ``errors`` are
+    those that not every operation answers. An ``open`` one is served without a token.
     """
 
     method: Literal["GET", "POST"]

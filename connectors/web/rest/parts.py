@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import redis
 
@@ -16,17 +16,27 @@ from connectors.web.rest.tables import EventTable
 from connectors.web.tokens import Tokens
 
 
-class DeadLetters(Protocol):
-    """The dead letters of the systems. All of it blocks, and raises Misuse or Broken."""
+class Listed(NamedTuple):
+    """The facts of dead letters, oldest first; not ``complete`` where the oldest are left out."""
 
-    def listed(self, system: str) -> list[dict[str, Any]] | None:
-        """Return the facts of all letters, oldest first; None where there is no such topic."""
+    letters: list[dict[str, Any]]
+    complete: bool
+
+
+class DeadLetters(Protocol):
+    """The newest dead letters of the systems. All blocks, and raises Misuse or Broken."""
+
+    def listed(self, system: str) -> Listed | None:
+        """Return the facts of letters; None where there is no such topic."""
 
     def shown(self, system: str, coordinates: str) -> dict[str, Any] | None:
         """Return the facts, key and value of a letter; None where there is none."""
 
     def retry(self, system: str, coordinates: str) -> bool | None:
         """Send a letter again; False where its value was left out, None where there is none."""
+
+    def close(self) -> None:
+        """Close what was opened."""
 
 
 @dataclass(frozen=True)
@@ -58,5 +68,6 @@ class Parts:
         self.producing.close()
         self.portfolios.close()
         self.positions.close()
+        self.dead.close()
         self.history.close()
         self.redis.close()

@@ -84,9 +84,7 @@ OPERATIONS = (
         },
     ),
     Operation("GET", "/live", get_live, "Whether the process turns", open=True),
-    Operation(
-        "GET", "/ready", get_ready, "Whether live data can be read", errors=(503,), open=True
-    ),
+    Operation("GET", "/ready", get_ready, "Whether live data can be read", open=True),
     Operation(
         "GET",
         "/metrics",

@@ -85,5 +85,5 @@ def _down(error: Exception) -> str:
         return "Redis"
     if isinstance(error, psycopg.Error):
         return "PostgreSQL"
-    # What asks Kafka says so by these: connectors.kafka.topics and flows.dead.
+    # What asks Kafka says so by these: connectors.kafka and flows.dead.
     return "Kafka" if isinstance(error, Misuse | Broken) else ""

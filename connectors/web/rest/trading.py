@@ -85,7 +85,7 @@ def _write(path: str, handler: Any, summary: str) -> Operation:
     body["properties"]["account"]["description"] = "* for all."
     return Operation(
         "POST", path, handler, summary, "control", body=body, answer=ACKNOWLEDGED, status=202,
-        errors=(400, 413, 415, 503),
+        errors=(415,),
     )  # fmt: skip
 
 
@@ -106,7 +106,6 @@ OPERATIONS = (
                 "silent": {"type": "boolean"},
             },
         },
-        errors=(503,),
     ),
     _write("/api/v1/trading/kill", post_kill, "Throw the kill switch"),
     _write("/api/v1/trading/resume", post_resume, "Take the kill switch back"),

@@ -301,13 +301,27 @@ def test_a_client_that_never_ends_its_request_is_cut_off(redis_url, start):
     play(scene)
 
 
-def test_an_endless_header_is_refused(redis_url):
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"GET /live HTTP/1.1\r\nA: " + b"x" * 200_000, 431),
+        (b"GET /" + b"x" * 100_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400),
+    ],
+    ids=["an endless header", "a long URL", "TLS"],
+)
+def test_what_is_no_request_is_answered_with_a_problem(redis_url, sent, status):
     async def scene():
         async with served(redis_url) as url:
             port = int(url.rpartition(":")[2].partition("/")[0])
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            writer.write(b"GET /live HTTP/1.1\r\nA: " + b"x" * 200_000)
-            assert b" 431 " in await reader.readline()
+            writer.write(sent)
+            head = await reader.readuntil(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 %d " % status)
+            assert b"content-type: application/problem+json" in head.lower()
+            length = int(head.lower().partition(b"content-length: ")[2].split()[0])
+            found = orjson.loads(await reader.readexactly(length))
+            assert (found["type"], found["status"]) == ("about:blank", status)
             writer.close()
 
     play(scene)

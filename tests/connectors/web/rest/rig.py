@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,7 @@ from connectors.web.limits import Limits
 from connectors.web.rest.app import make_app
 from connectors.web.rest.pages import PAGE
 from connectors.web.tokens import Tokens
+from flows import gateway
 from flows.rest import rest_parts
 from flows.settings import Feed, Kafka, Postgres, Redis, Settings
 from state.lifecycle import Lifecycle
@@ -76,6 +79,27 @@ def serving(
         parts.close()
 
 
+@contextmanager
+def feeding(given: Settings) -> Iterator[str]:
+    """Serve the whole feed by its own wiring, on a port of its own; yields its address."""
+    listening: Future[str] = Future()
+    with asyncio.Runner() as runner:
+        loop = runner.get_loop()
+        task = loop.create_task(gateway.serve(given, listening.set_result))
+        thread = threading.Thread(target=loop.run_until_complete, args=(ended(task),))
+        thread.start()
+        try:
+            yield listening.result(20)
+        finally:
+            loop.call_soon_threadsafe(task.cancel)
+            thread.join()
+
+
+async def ended(task: asyncio.Task[None]) -> None:
+    with suppress(asyncio.CancelledError):
+        await task
+
+
 @dataclass
 class Issuer:
     """Signs tokens; `tokens` verifies them by the file of its public key."""
@@ -84,10 +108,14 @@ class Issuer:
     key: OKPKey = field(default_factory=lambda: OKPKey.generate_key("Ed25519", {"kid": "k"}))
 
     @property
-    def tokens(self) -> Tokens:
+    def jwks(self) -> Path:
         path = self.directory / "jwks.json"
         path.write_bytes(orjson.dumps({"keys": [self.key.as_dict(private=False)]}))
-        return Tokens(path, "headrace")
+        return path
+
+    @property
+    def tokens(self) -> Tokens:
+        return Tokens(self.jwks, "headrace")
 
     def header(self, scope: str, seconds: float = 60.0, **claims: Any) -> dict[str, str]:
         """Return the header of a request with a token."""

@@ -17,6 +17,7 @@ from tests.connectors.web.rest.rig import Issuer, problem, serving, settings
 VALUES = {
     "system": "market",
     "output": "bars",
+    "field": "symbol",
     "topic": "market.ticks",
     "partition": "0",
     "offset": "1",
