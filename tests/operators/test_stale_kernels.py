@@ -1,0 +1,88 @@
+"""A compiled kernel does not outlive the source of a kernel that it calls."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CALLED = """
+from numba import njit
+
+@njit("i8()", cache=True)
+def called():
+    return {value}
+"""
+CALLS = """
+from numba import njit
+
+from kernels.called import called
+
+@njit("i8()", cache=True)
+def calls():
+    return called()
+"""
+RUN = """
+import sys
+from pathlib import Path
+
+if sys.argv[1] == "drop":
+    from operators import drop_stale_kernels
+
+    drop_stale_kernels(Path("kernels"))
+from kernels.calls import calls
+
+print(calls(), sum(calls.stats.cache_hits.values()))
+"""
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def write(tmp_path):
+    """``write(value)`` writes a kernel that calls one that returns ``value``."""
+    (tmp_path / "kernels").mkdir()
+    (tmp_path / "kernels/__init__.py").touch()
+    (tmp_path / "kernels/calls.py").write_text(CALLS)
+
+    def changed(value: int) -> None:
+        (tmp_path / "kernels/called.py").write_text(CALLED.format(value=value))
+
+    return changed
+
+
+@pytest.fixture
+def run(tmp_path):
+    """``run(how)`` returns what the kernel returns in a new process, and how much was cached."""
+    path = os.pathsep.join([str(tmp_path), str(ROOT)])
+
+    def answer(how: str) -> list[int]:
+        done = subprocess.run(
+            [sys.executable, "-c", RUN, how],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": path},
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        return [int(word) for word in done.stdout.split()]
+
+    return answer
+
+
+def test_a_changed_kernel_is_seen_by_those_that_call_it(write, run):
+    write(1)
+    assert run("drop") == [1, 0]
+    assert run("drop") == [1, 1]
+    write(2)
+    assert run("drop") == [2, 0]
+
+
+def test_numba_alone_does_not_see_it(write, run):
+    """Where this fails one day, `drop_stale_kernels` can go."""
+    write(1)
+    assert run("keep") == [1, 0]
+    write(2)
+    assert run("keep") == [1, 1]
