@@ -30,7 +30,11 @@ _SENT: dict[str, dict[str, Any]] = {
 }
 """What clients send; a question mark ends the name of what may be missing."""
 _RECEIVED: dict[str, dict[str, Any]] = {
-    "hello": {"version": {"const": VERSION}, "heartbeat_ms": {"type": "integer"}},
+    "hello": {
+        "version": {"const": VERSION},
+        "heartbeat_ms": {"type": "integer"},
+        "requests_per_second": {"type": "integer"},
+    },
     "subscribed": {
         "channel": _TEXT,
         "asked": _TEXT,

@@ -125,6 +125,11 @@ class Channel:
         ]
         return "?".join([self.source.name, *(["&".join(words)] if words else [])])
 
+    @property
+    def wide(self) -> bool:
+        """Return whether it has to look at every record: it does not name the first field."""
+        return self.source.fields[0] not in dict(self.filters)
+
     def takes(self, values: Mapping[str, str]) -> bool:
         """Return whether a record with these fields (`Source.values`) is of the channel."""
         for name, wanted in self.filters:  # noqa: SIM110  # all() makes a generator a record

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing, suppress
 from typing import Any, Literal, NamedTuple
 
 import ormsgpack
@@ -48,6 +49,7 @@ class _Followed:
         self.positions: dict[str, str] = dict.fromkeys(channels, "")
         self.asked: dict[str, str] = {}
         self.silence_s = 30.0
+        self.a_second = 1
         self.stale = False
         self.back_off_s = FIRST_BACK_OFF_S
 
@@ -63,6 +65,7 @@ class _Followed:
         kind = message["type"]
         if kind == "hello":
             self.silence_s = SILENT_BEATS * message["heartbeat_ms"] / 1000
+            self.a_second = message["requests_per_second"]
         elif kind == "subscribed":
             self.asked[message["channel"]] = message["asked"]
             self.back_off_s = FIRST_BACK_OFF_S
@@ -88,7 +91,7 @@ class _Followed:
 
 async def follow(
     url: str, channels: Sequence[str], token: str | Callable[[], str] = ""
-) -> AsyncIterator[Update]:
+) -> AsyncGenerator[Update, None]:
     """Yield what comes of some channels, for ever: no record is left out and none comes twice.
 
     ``url`` is such as ``ws://127.0.0.1:9700/ws``; a ``token`` that is a function is called for each
@@ -97,13 +100,12 @@ async def follow(
     followed = _Followed(channels)
     while True:
         try:
-            async with await _open(url, token() if callable(token) else token) as connection:
-                for message in followed.subscriptions():
-                    await connection.send(ormsgpack.packb(message))
-                while True:
-                    async with asyncio.timeout(followed.silence_s):
-                        data = await connection.recv(decode=False)
-                    update = followed.take(ormsgpack.unpackb(data))
+            async with (
+                await _open(url, token() if callable(token) else token) as connection,
+                aclosing(_messages(connection, followed)) as messages,
+            ):
+                async for message in messages:
+                    update = followed.take(message)
                     if update is not None:
                         yield update
         except ConnectionClosed as error:
@@ -117,6 +119,34 @@ async def follow(
         # Not all clients of a feed that restarts come back at the same moment.
         await asyncio.sleep(followed.back_off_s * random.uniform(0.5, 1.0))  # noqa: S311
         followed.back_off_s = min(2 * followed.back_off_s, LAST_BACK_OFF_S)
+
+
+async def _messages(
+    connection: ClientConnection, followed: _Followed
+) -> AsyncGenerator[dict[str, Any], None]:
+    """Yield what comes over a connection, on which everything is asked for after the greeting."""
+    yield await _next(connection, followed)
+    asking = asyncio.create_task(_ask(connection, followed))
+    try:
+        while True:
+            yield await _next(connection, followed)
+    finally:
+        asking.cancel()
+
+
+async def _next(connection: ClientConnection, followed: _Followed) -> dict[str, Any]:
+    async with asyncio.timeout(followed.silence_s):
+        found: dict[str, Any] = ormsgpack.unpackb(await connection.recv(decode=False))
+    return found
+
+
+async def _ask(connection: ClientConnection, followed: _Followed) -> None:
+    """Subscribe to everything, as fast as the feed takes it."""
+    for number, message in enumerate(followed.subscriptions(), 1):
+        with suppress(ConnectionClosed):  # who reads from it sees that as well
+            await connection.send(ormsgpack.packb(message))
+        if number % followed.a_second == 0:
+            await asyncio.sleep(1.0)
 
 
 async def _open(url: str, token: str) -> ClientConnection:

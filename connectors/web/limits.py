@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 MAX_SUBSCRIPTIONS = 500
 """Channels of one client at the same time."""
+MAX_WIDE = 50
+"""Those of them that do not name the first field: each looks at every record of its output."""
 MAX_BUCKETS = 10_000
 """Addresses remembered; older ones have a full bucket again by then, or share the oldest's fate."""
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from connectors.web import audit, frames
 from connectors.web.channels import LATEST, UnknownChannel, parse
 from connectors.web.frames import BadMessage, Position, Record
-from connectors.web.limits import MAX_SUBSCRIPTIONS, Bucket, Limits
+from connectors.web.limits import MAX_SUBSCRIPTIONS, MAX_WIDE, Bucket, Limits
 from connectors.web.outbox import Outbox, Outlet
 from connectors.web.tokens import Access, Refused
 from state.metrics import FEED_CONFLATED, FEED_SLOW
@@ -74,8 +74,14 @@ class Session:
 
     def open(self) -> None:
         """Greet the client."""
-        heartbeat_ms = round(self._limits.heartbeat_s * 1000)
-        self.send({"type": "hello", "version": frames.VERSION, "heartbeat_ms": heartbeat_ms})
+        self.send(
+            {
+                "type": "hello",
+                "version": frames.VERSION,
+                "heartbeat_ms": round(self._limits.heartbeat_s * 1000),
+                "requests_per_second": self._limits.requests_per_second,
+            }
+        )
         self._hub.sessions.add(self)
 
     def end(self) -> None:
@@ -153,21 +159,27 @@ class Session:
             return
         position = frames.parse_position(after) if after is not None else None
         access = self.access
-        output, name = channel.source.output, str(channel)
+        output, fields, name = channel.source.output, channel.source.fields, str(channel)
         if access is None or not access.may_read(output.system, output.name):
             self._forbid(name, f"the scope read:{channel.source.name} is missing")
-        elif access.rows and not set(access.rows) & set(channel.source.fields):
+        elif access.rows and not set(access.rows) & set(fields):
             self._forbid(name, f"{channel.source.name} has none of the fields of the token's rows")
         elif name in self.subscriptions:
             self.error("bad-message", "subscribed already", name)
         elif len(self.subscriptions) >= MAX_SUBSCRIPTIONS:
             self.error("too-many", f"{MAX_SUBSCRIPTIONS} channels at the most", name)
+        elif channel.wide and self._wide() >= MAX_WIDE:
+            reason = f"{MAX_WIDE} channels at the most that do not filter by {fields[0]}"
+            self.error("too-many", reason, name)
         else:
             audit.allowed(self.subject, self._address, f"subscribe {name}")
             group = self._hub.group(channel, access.rows)
             subscription = Subscription(self, group, asked, position)
             self.subscriptions[name] = subscription
             self._hub.join(subscription)
+
+    def _wide(self) -> int:
+        return sum(each.group.channel.wide for each in self.subscriptions.values())
 
     def _unsubscribe(self, asked: object) -> None:
         held = self.subscriptions.items()
