@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,7 +29,7 @@ from benchmarks.incidents import (
     stop_redis,
 )
 from benchmarks.rig import Rig
-from benchmarks.trial import Incident, Trial
+from benchmarks.trial import FLOWS, Incident, Trial
 from replay.market.simulate import SESSION_START_NS, Session, record_session
 from replay.recording import Recording
 from replay.writer import RecordingWriter, rows_content
@@ -95,8 +96,8 @@ class Campaign:
     def reference(self) -> Result:
         """Run in peace; what it leaves is what all other runs must leave."""
         with self._rig() as rig:
-            trial = Trial(rig, self._recordings, PARTITIONS)
-            trial.finish()
+            with self._trial(rig) as trial:
+                trial.finish()
             self._expected = held(rig, rig.directory / "export")
             replayed = rig.directory / "replay"
             rig.headrace("replay", "market", *map(str, self._recordings), "--out", str(replayed))
@@ -108,10 +109,10 @@ class Campaign:
         assert self._expected is not None, "reference() comes first"
         with self._rig() as rig:
             try:
-                trial = Trial(rig, self._recordings, PARTITIONS, workers)
-                for incident in incidents:
-                    tell(incident.happen(trial))
-                trial.finish()
+                with self._trial(rig, workers) as trial:
+                    for incident in incidents:
+                        tell(incident.happen(trial))
+                    trial.finish()
                 found = held(rig, rig.directory / "export")
             except HeadraceError as error:
                 return Result([str(error)])
@@ -122,8 +123,7 @@ class Campaign:
 
     def emptied(self) -> Result:
         """Empty Redis in the middle of a run: the flow has to stop and to say so."""
-        with self._rig() as rig:
-            trial = Trial(rig, self._recordings, PARTITIONS, flows=("market",))
+        with self._rig() as rig, self._trial(rig, flows=("market",)) as trial:
             trial.reach(0.3)
             with redis.Redis(port=rig.valkey.port) as client:
                 client.flushall()
@@ -134,6 +134,15 @@ class Campaign:
     def _rig(self) -> Rig:
         self._runs += 1
         return Rig(self._directory / str(self._runs), SETTINGS)
+
+    @contextmanager
+    def _trial(self, rig: Rig, workers: int = 1, flows: tuple[str, ...] = FLOWS) -> Iterator[Trial]:
+        """Yield a trial that feeds nothing more at the end, whatever happened."""
+        trial = Trial(rig, self._recordings, PARTITIONS, workers, flows)
+        try:
+            yield trial
+        finally:
+            trial.feed.stop()
 
 
 def _against_replay(rig: Rig, found: Held) -> list[str]:

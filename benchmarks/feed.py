@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -19,6 +20,10 @@ _FACTOR = 10
 """Seconds of the recording per second of `publish`'s clock: it looks again that much sooner."""
 
 
+class _Closed(Exception):
+    """The gate is closed: nothing more is published."""
+
+
 class Gate:
     """A clock for `publish`: runs through the messages at ``rate`` a second, up to a limit."""
 
@@ -30,6 +35,11 @@ class Gate:
         self._passed = 0.0
         self._looked = time.monotonic()
         self._lock = threading.Lock()
+        self._closed = False
+
+    def close(self) -> None:
+        """Let nothing pass any more: who asks for the time from now on is told so."""
+        self._closed = True
 
     def allow(self, messages: int) -> None:
         """Let pass up to ``messages`` of all messages; what has passed has passed."""
@@ -51,6 +61,8 @@ class Gate:
 
     def now_ns(self) -> int:
         """Return the time, `_FACTOR` times slower than that of the message that may pass."""
+        if self._closed:
+            raise _Closed
         with self._lock:
             self._advance()
             last = len(self._times_ns) - 1
@@ -101,10 +113,16 @@ class Feed:
         if self._thread.is_alive():
             raise Broken(f"the feed is stuck at {self._sent} of {self.count} messages")
 
+    def stop(self) -> None:
+        """Publish nothing more."""
+        self.gate.close()
+        self._thread.join(PATIENCE_S)
+
     def _publish(self) -> None:
         speed = Speed(_FACTOR, self._first_ns, 0, self.gate.now_ns)
         try:
-            publish(self._recording, self._cluster, speed, self._note)
+            with suppress(_Closed):
+                publish(self._recording, self._cluster, speed, self._note)
         except BaseException as error:  # noqa: BLE001  # told to who asks, in its own thread
             self._failure = error
 

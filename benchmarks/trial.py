@@ -15,6 +15,7 @@ from flows.settings import MODELS
 from state.errors import Broken
 from state.outputs import MARKET
 
+FLOWS = ("market", "models", "history")
 KEPT = [output.topic for output in MARKET]
 """The topics that history reads here, where nobody trades."""
 RATE = 2_500
@@ -32,7 +33,7 @@ class Trial:
         recordings: Sequence[Path],
         partitions: int,
         workers: int = 1,
-        flows: tuple[str, ...] = ("market", "models", "history"),
+        flows: tuple[str, ...] = FLOWS,
     ) -> None:
         self.rig = rig
         rig.make_topics(partitions)

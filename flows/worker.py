@@ -30,6 +30,7 @@ from flows.settings import Settings
 from flows.systems import flow_name
 from state.errors import Misuse
 from state.lifecycle import Lifecycle
+from state.metrics import WORKER
 
 log = logging.getLogger("worker")
 
@@ -52,6 +53,7 @@ def main() -> int:
         settings = config.load_settings(args.config)
         _set_up_logs(args, settings)
         flow = find_flow(args.flow)
+        WORKER.labels(flow.name, str(args.index)).set(1)
         if args.prepare:
             prepare(flow, Generation(args.root, args.generation), args.start, settings)
             return DONE
@@ -59,6 +61,7 @@ def main() -> int:
         with health.serving(port, lifecycle):
             dataflow = _build(flow, args, settings, lifecycle)
             building = False
+            os.nice(flow.nice)
             _execute(dataflow, args, settings)
     except BaseException as error:  # whatever it is, the supervisor has to hear of it
         cause = _cause(error)

@@ -13,6 +13,7 @@ LATENCY_BUCKETS = (
 )  # fmt: skip
 """Seconds, from 100 µs."""
 
+WORKER = Gauge("headrace_worker", "1: this is that worker of that flow", ["flow", "index"])
 RECORDS = Counter("headrace_records", "Records decoded", ["topic"])
 MESSAGES = Counter("headrace_messages", "Kafka messages consumed", ["topic"])
 DEAD = Counter("headrace_dead", "Records set aside as dead letters", ["topic", "error"])

@@ -20,7 +20,8 @@ function rowOf(worker) {
   const delay = worker.watermark_delay ?? [];
   const rates = (worker.throughput ?? []).map((each) => each.per_second).filter((rate) => rate !== null);
   return {
-    name: worker.address.replace(/^https?:\/\//, ""),
+    address: worker.address,
+    name: worker.flow ? `${worker.flow} ${worker.index}` : worker.address.replace(/^https?:\/\//, ""),
     topics: [...new Set(lag.map((each) => each.topic))].sort(),
     state: stateOf(worker),
     lag: lag.length ? sum(lag.map((each) => each.messages)) : undefined,
@@ -51,7 +52,7 @@ export class Health {
     this.note = el("p", { class: "note", role: "status" });
     this.figures = new Figures(["Workers ready", "Throughput", "Lag", "Watermark delay", "Late", "Dead"]);
     this.workers = new Table("Workers", [
-      { title: "Worker", text: (row) => row.name, hint: (row) => row.topics.join(", ") },
+      { title: "Worker", text: (row) => row.name, hint: (row) => row.address },
       { title: "State", text: (row) => row.state.text, tone: (row) => row.state.tone },
       { title: "Reads", text: (row) => topicsText(row.topics), hint: (row) => row.topics.join(", ") },
       { title: "Lag", number: true, text: (row) => count(row.lag) },
@@ -59,7 +60,7 @@ export class Health {
       { title: "Records", number: true, text: (row) => perSecond(row.rate) },
       { title: "Late", number: true, text: (row) => count(row.late) },
       { title: "Dead", number: true, text: (row) => count(row.dead), tone: (row) => (row.dead ? "warn" : "") },
-    ], { key: (row) => row.name, empty: "feed.workers names no worker." });
+    ], { key: (row) => row.address, empty: "feed.workers names no worker." });
     this.sources = new Table("Servers", [
       { title: "Server", text: (row) => row.name },
       { title: "State", text: (row) => (row.ok ? "Answers" : "No answer"), tone: (row) => (row.ok ? "good" : "bad") },

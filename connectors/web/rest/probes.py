@@ -27,6 +27,8 @@ WORKER: dict[str, Any] = {
         "address": {"type": "string"},
         "live": {"type": "boolean"},
         "ready": {"type": "boolean"},
+        "flow": {"type": "string"},
+        "index": {"type": "string"},
         "error": {"type": "string", "description": "It does not answer; then nothing follows."},
         **{
             name: {"type": "array", "items": {"type": "object"}}

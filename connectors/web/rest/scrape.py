@@ -13,6 +13,8 @@ from prometheus_client.parser import text_string_to_metric_families
 class Figures:
     """What one scrape says; counters are totals since the worker started."""
 
+    worker: dict[tuple[str, ...], float] = field(default_factory=dict)
+    """(flow, index): one at the most, which says who was scraped."""
     lag: dict[tuple[str, ...], float] = field(default_factory=dict)
     """(topic, partition) -> messages."""
     watermark_delay_s: dict[tuple[str, ...], float] = field(default_factory=dict)
@@ -36,6 +38,7 @@ class Figures:
 
 
 SAMPLES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "headrace_worker": ("worker", ("flow", "index")),
     "headrace_consumer_lag": ("lag", ("topic", "partition")),
     "headrace_watermark_delay_seconds": ("watermark_delay_s", ("topic", "partition")),
     "headrace_partition_stalled": ("stalled", ("topic", "partition")),
@@ -96,6 +99,7 @@ def told(now: Figures, before: Figures | None, seconds: float) -> dict[str, Any]
     then = before or Figures()
     sinks = sorted({sink for sink, _ in now.latency})
     return {
+        **next((dict(zip(("flow", "index"), who, strict=True)) for who in now.worker), {}),
         "lag": _listed(now.lag, ("topic", "partition", "messages")),
         "watermark_delay": _listed(now.watermark_delay_s, ("topic", "partition", "seconds")),
         "stalled": [{"topic": t, "partition": p} for (t, p), n in sorted(now.stalled.items()) if n],

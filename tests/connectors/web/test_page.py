@@ -130,6 +130,8 @@ def test_health_tells_of_workers_and_dead_letters_are_sent_again(opened, picture
     workers = seen.page.get_by_role("region", name="Workers").locator("tbody tr")
     expect(workers).to_have_count(3)
     expect(workers.filter(has_text="market.ticks")).to_contain_text("Ready")
+    names = sorted(workers.locator("th").all_inner_texts())
+    assert names == ["history 0", "market 0", "trading 0"]
     latency = "Latency histogram of the last minute"
     seen.page.get_by_text("Histogram as a table").click()
     eventually(lambda: seen.page.get_by_role("region", name=latency).locator("tr").count() > 3)
@@ -194,6 +196,11 @@ def test_a_phone_scrolls_down_only(opened, picture, tab):
         each.getBoundingClientRect().right > 361 && !each.closest('.scroll, svg, .js-plotly-plot'))
         .map((each) => each.outerHTML.slice(0, 80))"""
     assert seen.page.evaluate(wide) == []
+    if tab == "market":  # what halts trading is not to be searched for
+        for name in ("Kill all trading", "Kill all accounts", "Resume leaders"):
+            box = seen.page.get_by_role("button", name=name, exact=True).bounding_box()
+            assert box is not None
+            assert box["x"] + box["width"] <= 348
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
