@@ -108,6 +108,8 @@ def _outage(
 
     def act(trial: Trial) -> None:
         server = server_of(trial)
+        # Who still starts ends without a server, and is started again.
+        trial.until("all flows are ready", lambda: all(f.ready() for f in trial.flows.values()))
         before = _pids(trial)
         if crash:
             server.kill()

@@ -22,6 +22,7 @@ from pathlib import Path
 from signal import SIGKILL, SIGTERM
 from types import TracebackType
 from typing import Any, Self
+from urllib.request import urlopen
 
 import psutil  # type: ignore[import-untyped]  # it ships no types
 from confluent_kafka import KafkaException, TopicPartition
@@ -32,6 +33,7 @@ from flows import market
 from flows.config import load
 from flows.live import cluster_of, group_name
 from flows.servers import KafkaBroker, Postgres, Valkey, launch, start_all
+from flows.servers.process import free_port
 from flows.systems import output_topic
 from state.errors import Broken
 from state.outputs import DEAD, OUTPUTS
@@ -59,6 +61,7 @@ class FlowRun:
     def __init__(self, environment: Mapping[str, str], words: tuple[str, ...], log: Path) -> None:
         self.name = words[0]
         self.log = log
+        self._port = int(environment["HEADRACE_RUN__HTTP_PORT"])
         command = [sys.executable, "-P", "-m", "flows", "run", *words]
         with log.open("ab") as stderr:
             self._process = subprocess.Popen(
@@ -80,6 +83,11 @@ class FlowRun:
             if "--index" in words and "--prepare" not in words:
                 found[words[words.index("--index") + 1]] = child
         return [found[index] for index in sorted(found)]
+
+    def ready(self) -> bool:
+        """Say whether its workers have opened their sources and wait for no server."""
+        count = len(self.workers())
+        return count > 0 and all(_answers(self._port + index) for index in range(count))
 
     def code(self) -> int | None:
         """Return the exit code; None while it runs."""
@@ -130,6 +138,14 @@ class FlowRun:
             return []
 
 
+def _answers(port: int) -> bool:
+    try:
+        with urlopen(f"http://127.0.0.1:{port}/ready", timeout=2) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
 class Rig:
     """Kafka, Valkey and PostgreSQL in a directory, and flows on them.
 
@@ -158,7 +174,6 @@ class Rig:
             "HEADRACE_REDIS__URL": self.valkey.url,
             "HEADRACE_POSTGRES__DSN": self.postgres.dsn,
             "HEADRACE_RUN__STATE_DIR": str(self.directory / "state"),
-            "HEADRACE_RUN__HTTP_PORT": "0",
             **self._given,
         }
         self.settings = load(environ=self.environment).settings
@@ -199,7 +214,8 @@ class Rig:
 
         From a thread that lives as long as the flow should: Linux ends it with that.
         """
-        run = FlowRun(self.environment, words, self.directory / f"{words[0]}.log")
+        environment = {"HEADRACE_RUN__HTTP_PORT": str(free_port()), **self.environment}
+        run = FlowRun(environment, words, self.directory / f"{words[0]}.log")
         self._runs.append(run)
         return run
 

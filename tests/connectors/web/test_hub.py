@@ -341,7 +341,7 @@ def test_a_stream_that_was_emptied_is_not_lost_again_and_again(redis_url):
     play(scene)
 
 
-@pytest.mark.parametrize("clients", [1, 10])
+@pytest.mark.parametrize("clients", [1, joining.READERS + 2])
 def test_only_a_few_pages_are_read_from_redis_at_once(redis_url, clients, monkeypatch):
     monkeypatch.setattr("connectors.web.mirror.RING", 200)
     after, reading, most = Tail.after, [0], [0]
@@ -358,15 +358,15 @@ def test_only_a_few_pages_are_read_from_redis_at_once(redis_url, clients, monkey
 
     async def catch_up(url: str, position: str) -> None:
         async with connected(url) as client:
-            names = [f"market.bars?symbol=S1,X{n}" for n in range(40)]
+            names = [f"market.bars?symbol=S1,X{n}" for n in range(20)]
             for name in names:
                 await client.send(type="subscribe", channel=name, after=position)
             seen: dict[str, list[int]] = {}
-            while sum(map(len, seen.values())) < 40 * 300:
+            while sum(map(len, seen.values())) < 20 * 300:
                 message = await client.next("subscribed", "delta")
                 if message["type"] == "delta":
                     seen.setdefault(message["channel"], []).extend(starts([message]))
-            assert list(seen.values()) == [list(range(11, 3010, 10))] * 40
+            assert list(seen.values()) == [list(range(11, 3010, 10))] * 20
 
     async def scene():
         writer = Writer(redis_url)
