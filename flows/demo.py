@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,9 +22,11 @@ import psycopg
 
 from connectors.kafka.client import Cluster
 from connectors.kafka.topics import ensure_topics
+from flows import demo_past
 from flows.servers import KafkaBroker, Postgres, Valkey, launch, start_all
 from flows.servers.process import free_port
 from flows.systems import output_topic
+from state.clock import now_ns
 from state.errors import HeadraceError, Misuse
 from state.outputs import DEAD, MARKET
 
@@ -51,11 +53,20 @@ Portfolios = dict[str, dict[str, float]]
 
 @dataclass(frozen=True)
 class Ticks:
-    """What the demo runs on: one topic, and portfolios of its symbols."""
+    """What the demo runs on: one topic, and portfolios of its symbols.
+
+    ``symbols`` are those that have a past of daily closes (flows/demo_past.py).
+    """
 
     topic: str
     partitions: int
     portfolios: Portfolios
+    symbols: Sequence[str] = ()
+
+    @property
+    def flows(self) -> tuple[str, ...]:
+        """Return the flows that work on it, in the order in which they end."""
+        return ("market", *(("models",) if self.symbols else ()), "trading", "history")
 
 
 def simulated(symbols: int) -> Ticks:
@@ -70,6 +81,7 @@ def simulated(symbols: int) -> Ticks:
             "leaders": _equal(names[:3]),
             "hedged": _equal(names[:half]) | _equal(names[half:], -0.8),
         },
+        names,
     )
 
 
@@ -194,14 +206,16 @@ class World:
         """Return how to reach Kafka."""
         return Cluster(self.kafka.bootstrap)
 
-    def create_topics(self) -> None:
-        """Create the ticks' topic and those of the outputs."""
+    def prepare_topics(self) -> None:
+        """Create the ticks' topic and those of the outputs, and write the past."""
         # A recording is of the past: by default Kafka would delete it at once.
         ensure_topics(
             self.cluster(), {self.ticks.topic: self.ticks.partitions}, {"retention.ms": "-1"}
         )
         names = [output_topic("market", name) for name in [*(o.name for o in MARKET), DEAD]]
         ensure_topics(self.cluster(), dict.fromkeys(names, self.ticks.partitions))
+        if self.ticks.symbols:
+            demo_past.send(self.cluster(), self.ticks.symbols, now_ns())
 
     def history_rows(self) -> int:
         """Return how many bars PostgreSQL holds."""
@@ -213,7 +227,8 @@ class World:
         return f"{self.kafka.kind}, Valkey, PostgreSQL"
 
     def _environment(self, http_port: int) -> dict[str, str]:
-        settings = SETTINGS | {
+        settings = SETTINGS | (demo_past.SETTINGS if self.ticks.symbols else {})
+        settings |= {
             "KAFKA__BOOTSTRAP": self.kafka.bootstrap,
             "KAFKA__SHARDS": str(min(PARTITIONS, self.ticks.partitions)),
             "REDIS__URL": self.valkey.url,
@@ -239,7 +254,7 @@ def world(directory: Path, ticks: Ticks) -> Iterator[World]:
     )
     start_all(made.postgres, made.valkey, made.kafka)
     try:
-        made.create_topics()
+        made.prepare_topics()
         yield made
     finally:
         for server in (made.postgres, made.valkey, made.kafka):

@@ -44,8 +44,6 @@ LOG = logging.getLogger(__name__)
 SYSTEM = "models"
 REQUESTS, ANSWERS = output_topic("market", "requests"), MODELS
 """Topics of the market system's: it asks, and it reads."""
-NICE = 10
-"""Ticks and orders go first: nothing waits for a fit but another one."""
 
 
 def build(context: Context) -> Dataflow:

@@ -104,15 +104,13 @@ class Flow:
     """The topics of rare events that are created, of one partition, where they are missing."""
     optional: Callable[[Settings], Sequence[str]] = lambda settings: ()
     """The topics that a generation does without for good where its first start finds none."""
-    nice: int = 0
-    """By how much its workers give way to other processes of the machine (nice(2))."""
 
 
 def find_flow(flow: str) -> Flow:
     """Return a system, or the flow of a Python file.
 
-    A file has ``build(context)``, and where it likes ``warm_up()``, ``OUTPUTS``, the names of
-    its outputs, and ``NICE``. Raises Misuse where it is missing or has no ``build``; what
+    A file has ``build(context)``, and where it likes ``warm_up()`` and ``OUTPUTS``, the
+    names of its outputs. Raises Misuse where it is missing or has no ``build``; what
     importing it raises passes through.
     """
     name = flow_name(flow)
@@ -128,7 +126,6 @@ def find_flow(flow: str) -> Flow:
         getattr(module, "OUTPUTS", outputs),
         getattr(module, "inputs", _no_topics),
         getattr(module, "optional", _no_topics),
-        getattr(module, "NICE", 0),
     )
 
 

@@ -61,7 +61,6 @@ def main() -> int:
         with health.serving(port, lifecycle):
             dataflow = _build(flow, args, settings, lifecycle)
             building = False
-            os.nice(flow.nice)
             _execute(dataflow, args, settings)
     except BaseException as error:  # whatever it is, the supervisor has to hear of it
         cause = _cause(error)

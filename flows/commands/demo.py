@@ -25,8 +25,6 @@ from state.errors import Misuse
 DIRECTORY = Path(".headrace/demo")
 REFRESH_S = 0.25
 LINE_S = 1.0
-FLOWS = ("market", "trading", "history")
-"""In the order in which they end."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -61,7 +59,7 @@ def _run(args: argparse.Namespace, stop: threading.Event) -> int:
     print("starting the servers", flush=True)
     with world(DIRECTORY, ticks) as made, ExitStack() as stack:
         print(f"{made}; starting the flows", flush=True)
-        flows = [stack.enter_context(made.child("run", name)) for name in FLOWS]
+        flows = [stack.enter_context(made.child("run", name)) for name in ticks.flows]
         flows[0].wait_until_ready(stop)
         gateway = stack.enter_context(made.gateway(flows))
         gateway.wait_until_ready(stop)

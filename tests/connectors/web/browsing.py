@@ -106,8 +106,7 @@ def site(directory: Path) -> Iterator[Site]:
     """Start everything, with simulated ticks that go on until the end."""
     stop = Event()
     with world(directory, simulated(SYMBOLS)) as made, ExitStack() as stack:
-        names = ("market", "trading", "history")
-        flows = [stack.enter_context(made.child("run", name)) for name in names]
+        flows = [stack.enter_context(made.child("run", name)) for name in made.ticks.flows]
         for flow in flows:
             flow.wait_until_ready(stop)
         gateway = stack.enter_context(made.gateway(flows))

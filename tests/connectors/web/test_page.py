@@ -12,6 +12,7 @@ from threading import Event
 import pytest
 from playwright.sync_api import Browser, expect
 
+from flows.demo_ticks import SYMBOLS
 from tests.connectors.web.browsing import (
     PATIENCE_MS,
     Site,
@@ -100,6 +101,26 @@ def test_another_symbol_has_another_price(opened):
     eventually(lambda: sorted(names.all_inner_texts()) == ["SIM0000", "SIM0001", "SIM0002"])
 
 
+def test_a_portfolio_of_daily_closes_has_figures_of_every_method_and_target_weights(
+    opened, picture
+):
+    seen = opened()
+    choice = seen.page.get_by_label("Portfolio", exact=True)
+    eventually(lambda: "core" in choice.locator("option").all_inner_texts(), 60)
+    choice.select_option("core")
+    card = seen.page.get_by_role("region", name="target weights")
+    eventually(lambda: card.locator("tbody tr").count() == SYMBOLS, 60)
+    shares = [
+        float(each.rstrip(" %")) for each in card.locator("tbody td:nth-child(2)").all_inner_texts()
+    ]
+    assert sum(shares) == pytest.approx(100, abs=0.01)
+    assert max(shares) == pytest.approx(15, abs=0.01)
+    figure = seen.page.get_by_label("Figure", exact=True)
+    eventually(lambda: figure.locator("option").count() >= 5)
+    expect(seen.page.get_by_text(re.compile(r"^min-variance by "))).to_be_visible()
+    picture(seen, "weights")
+
+
 def test_the_kill_switch_halts_and_resume_takes_it_back(opened, picture):
     seen = opened()
     everyone = seen.page.get_by_role("row").filter(has_text="All accounts")
@@ -125,13 +146,13 @@ def test_the_kill_switch_halts_and_resume_takes_it_back(opened, picture):
 def test_health_tells_of_workers_and_dead_letters_are_sent_again(opened, picture):
     seen = opened()
     seen.page.get_by_role("tab", name="Health").click()
-    eventually(lambda: seen.figure("Workers ready") == "3 of 3")
+    eventually(lambda: seen.figure("Workers ready") == "4 of 4")
     eventually(lambda: seen.figure("Throughput").endswith("/s"))
     workers = seen.page.get_by_role("region", name="Workers").locator("tbody tr")
-    expect(workers).to_have_count(3)
+    expect(workers).to_have_count(4)
     expect(workers.filter(has_text="market.ticks")).to_contain_text("Ready")
     names = sorted(workers.locator("th").all_inner_texts())
-    assert names == ["history 0", "market 0", "trading 0"]
+    assert names == ["history 0", "market 0", "models 0", "trading 0"]
     latency = "Latency histogram of the last minute"
     seen.page.get_by_text("Histogram as a table").click()
     eventually(lambda: seen.page.get_by_role("region", name=latency).locator("tr").count() > 3)
