@@ -150,7 +150,7 @@ def test_health_tells_of_workers_and_dead_letters_are_sent_again(opened, picture
     eventually(lambda: seen.figure("Throughput").endswith("/s"))
     workers = seen.page.get_by_role("region", name="Workers").locator("tbody tr")
     expect(workers).to_have_count(4)
-    expect(workers.filter(has_text="market.ticks")).to_contain_text("Ready")
+    expect(workers.filter(has_text="market 0")).to_contain_text("Ready")
     names = sorted(workers.locator("th").all_inner_texts())
     assert names == ["history 0", "market 0", "models 0", "trading 0"]
     latency = "Latency histogram of the last minute"
