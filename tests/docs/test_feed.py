@@ -24,7 +24,8 @@ def test_the_example_prints_what_comes(redis_url, tmp_path):
         async with served(redis_url) as url:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, script, url, "2",
-                stdout=asyncio.subprocess.PIPE, env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
+                stdout=asyncio.subprocess.PIPE,
+                env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
             )  # fmt: skip
             assert process.stdout is not None
             async with asyncio.timeout(2 * SECONDS):
