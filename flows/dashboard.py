@@ -16,6 +16,7 @@ from rich.panel import Panel
 from rich.table import Table
 
 from connectors.redis.reader import RedisReader
+from operators.market.daily.book import INTERVAL as SESSION
 from state.clock import NS
 
 SIGNALS_SHOWN = 8
@@ -102,7 +103,11 @@ class Watch:
         shortest = [bar for bar in bars if bar["interval"] == "1s"]
         figures.bars = sorted(shortest, key=lambda bar: str(bar["symbol"]))
         risks = map(orjson.loads, self._reader.latest("risk").values())
-        figures.portfolios = [risk for risk in risks if risk["scope"].startswith("portfolio:")]
+        figures.portfolios = [
+            risk
+            for risk in risks
+            if risk["scope"].startswith("portfolio:") and risk["interval"] != SESSION
+        ]
         for entry in self._reader.entries("signals", self._after):
             self._after = entry.stream_id
             signal = orjson.loads(entry.value)

@@ -60,7 +60,8 @@ def _run(args: argparse.Namespace, stop: threading.Event) -> int:
     with world(DIRECTORY, ticks) as made, ExitStack() as stack:
         print(f"{made}; starting the flows", flush=True)
         flows = [stack.enter_context(made.child("run", name)) for name in ticks.flows]
-        flows[0].wait_until_ready(stop)
+        for flow in flows:  # what the others load would delay the first ticks
+            flow.wait_until_ready(stop)
         gateway = stack.enter_context(made.gateway(flows))
         gateway.wait_until_ready(stop)
         address = f"http://127.0.0.1:{gateway.http_port}/"
