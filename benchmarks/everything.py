@@ -11,7 +11,7 @@ import orjson
 from replay.heartbeats import heartbeat
 from replay.market.simulate import TOPIC
 from replay.rows import Message
-from state.clock import NS
+from state.clock import DAY_NS, NS
 from state.outputs import to_json
 
 CLOSES, PORTFOLIOS = "market.closes", "market.portfolios"
@@ -20,7 +20,6 @@ INPUTS = (TOPIC, CLOSES, PORTFOLIOS)
 SYMBOLS = tuple(f"DAY{index:02d}" for index in range(20))
 START_NS = 1_685_653_200 * NS
 """2023-06-01 21:00 UTC: before any tick, and within history's retention, a year, of them."""
-DAY_NS = 86_400 * NS
 MOST = 270
 """How many sessions there are before the first tick of a simulated session."""
 SIGNALS = (

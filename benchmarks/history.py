@@ -20,12 +20,12 @@ from benchmarks.report import Goal, Report, percentile_line
 from connectors.postgres.client import Connection, Database
 from connectors.postgres.decode import Row
 from connectors.postgres.history import Position, hours, page, page_query
-from connectors.postgres.keeping import DAY_NS, Keeping
+from connectors.postgres.keeping import Keeping
 from connectors.postgres.tables import TABLES
 from connectors.postgres.writer import Writer
 from flows.servers import Postgres
 from replay import arguments
-from state.clock import NS
+from state.clock import DAY_NS, NS
 
 OPEN_NS = 1_381_152_600 * NS
 """7 October 2013, 13:30 UTC: the session is of 23,400 s."""

@@ -17,13 +17,12 @@ from rich.table import Table
 
 from connectors.redis.reader import RedisReader
 from operators.market.daily.book import INTERVAL as SESSION
-from state.clock import NS
+from state.clock import MS, NS
 
 SIGNALS_SHOWN = 8
 SYMBOLS_SHOWN = 10
 LATENCY_WINDOW_S = 15.0
 """The latency percentiles are of the signals of so many last seconds."""
-MS = 1_000_000
 
 
 @dataclass

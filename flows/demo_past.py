@@ -10,16 +10,15 @@ import orjson
 
 from connectors.kafka.client import Cluster
 from connectors.kafka.topics import ensure_topics
-from state.clock import NS
+from flows.settings import CLOSES
+from state.clock import DAY_NS, MS
 from state.errors import Broken
 from state.outputs import to_json
-from state.records import HEARTBEAT_HEADER
+from state.records import heartbeat_header
 
 PORTFOLIO = "core"
-CLOSES, PORTFOLIOS = "market.closes", "market.portfolios"
+PORTFOLIOS = "market.portfolios"
 SESSIONS = 130
-DAY_NS = 86_400 * NS
-MS = 1_000_000
 
 SETTINGS = {
     "MARKET__DAILY": "true",
@@ -75,8 +74,7 @@ def _events(symbols: Sequence[str], now_ns: int) -> Iterator[_Event]:
     for session, prices in enumerate(_prices(symbols)):
         yield _event(CLOSES, "closes", first_ns + session * DAY_NS, prices=prices)
     # No other portfolio came until now: without this nobody could know.
-    header = (HEARTBEAT_HEADER, now_ns.to_bytes(8, "big", signed=True))
-    yield _Event(PORTFOLIOS, now_ns, b"", (header,))
+    yield _Event(PORTFOLIOS, now_ns, b"", (heartbeat_header(now_ns),))
 
 
 def _prices(symbols: Sequence[str]) -> Iterator[dict[str, float]]:

@@ -12,7 +12,7 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException, Message
 
 from connectors.kafka.client import Cluster
-from state.clock import NS, now_ns
+from state.clock import MS, NS, now_ns
 from state.errors import Broken
 
 TICKS_PER_SECOND = 5000
@@ -23,7 +23,6 @@ SESSION_S = 23_400
 LEAD_NS = 2 * NS
 """How far ahead of the clock ticks are made, so that making them delays none."""
 
-MS = 1_000_000
 BEAT_S = 0.002
 
 

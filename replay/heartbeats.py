@@ -7,7 +7,7 @@ import pyarrow as pa
 from replay.rows import Message
 from replay.writer import RecordingWriter, rows_content
 from state.clock import NS
-from state.records import HEARTBEAT_HEADER
+from state.records import heartbeat_header
 
 _DAY, _HOUR = 86_400 * NS, 3_600 * NS
 
@@ -23,7 +23,7 @@ def closing_ns(last_ns: int) -> int:
 
 def heartbeat(topic: str, partition: int, offset: int, time_ns: int) -> Message:
     """Return a message that moves a partition's watermark to ``time_ns`` less the lateness."""
-    header = (HEARTBEAT_HEADER, time_ns.to_bytes(8, "big", signed=True))
+    header = heartbeat_header(time_ns)
     return Message(topic, partition, offset, time_ns, None, b"", [header])
 
 

@@ -12,8 +12,8 @@ from connectors.kafka.client import Cluster
 from connectors.kafka.topics import ensure_topics, partition_count
 from replay.interleave import Speed, all_streams, next_ns, take
 from replay.recording import Recording
-from replay.rows import MS, Message, to_messages
-from state.clock import NS
+from replay.rows import Message, to_messages
+from state.clock import MS, NS
 from state.errors import Broken, Misuse, Undelivered
 from state.records import ORIGIN_HEADER
 

@@ -12,10 +12,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from connectors.kafka.messages import first_offsets
+from state.clock import MS
 from state.records import Header, Messages
-
-MS = 1_000_000
-"""Nanoseconds in a millisecond, in which Kafka keeps its timestamps."""
 
 
 class Message(NamedTuple):

@@ -6,6 +6,10 @@ import time
 
 NS = 1_000_000_000
 """Nanoseconds in a second."""
+MS = 1_000_000
+"""Nanoseconds in a millisecond, the unit of Kafka's timestamps."""
+DAY_NS = 86_400 * NS
+"""Nanoseconds in a day of UTC."""
 
 
 def now_ns() -> int:

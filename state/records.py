@@ -24,6 +24,11 @@ SEQUENCE_HEADER = "headrace-sequence"
 Header = tuple[str, bytes]
 
 
+def heartbeat_header(time_ns: int) -> tuple[str, bytes]:
+    """Return the header of a heartbeat."""
+    return HEARTBEAT_HEADER, time_ns.to_bytes(8, "big", signed=True)
+
+
 class Coordinates(NamedTuple):
     """Where a record came from; its identity. ``sequence`` counts inside a message."""
 

@@ -15,7 +15,7 @@ from connectors.market.json_ticks import ticks_json
 from connectors.market.tick_columns import TickColumns
 from state.clock import NS
 from state.errors import Undelivered
-from state.records import HEARTBEAT_HEADER
+from state.records import heartbeat_header
 
 FRAME = 4096
 _CHUNK = 1 << 18
@@ -117,7 +117,7 @@ class _Out:
     def end(self, last_ns: int) -> None:
         """Close every window, and wait for the broker."""
         closing = (last_ns // NS + 3600) * NS
-        beat = (HEARTBEAT_HEADER, closing.to_bytes(8, "big", signed=True))
+        beat = heartbeat_header(closing)
         for partition in range(self._partitions):
             self.send(partition, None, b"", [beat])
         self._producer.flush()

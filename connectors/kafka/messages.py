@@ -14,10 +14,10 @@ import numpy as np
 from confluent_kafka import Message
 from numpy.typing import NDArray
 
+from state.clock import MS
 from state.errors import Broken
 from state.records import ORIGIN_HEADER, Header, Messages
 
-_MS = 1_000_000
 _MAX_OFFSET = (1 << 63) - 1
 _milliseconds = itemgetter(1)
 
@@ -48,7 +48,7 @@ def to_messages(
         partitions=partitions,
         partition=partition,
         offset=offset,
-        timestamp_ns=np.fromiter(milliseconds, np.int64, count) * _MS,
+        timestamp_ns=np.fromiter(milliseconds, np.int64, count) * MS,
         keyed=_keyed(keys),
         data=np.frombuffer(b"".join(values), np.uint8),
         starts=starts,

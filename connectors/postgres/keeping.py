@@ -20,11 +20,10 @@ from psycopg import sql
 from connectors.postgres.client import Connection
 from connectors.postgres.migrate import NATIVE
 from connectors.postgres.tables import Table
-from state.clock import NS, now_ns
+from state.clock import DAY_NS, now_ns
 
 LOG = logging.getLogger(__name__)
 
-DAY_NS = 86_400 * NS
 _EPOCH = date(1970, 1, 1)
 _LOCK = 0x48_45_41_44_50_41_52_54  # "HEADPART"
 _PARTITION = re.compile(r".*_p(\d{8})")

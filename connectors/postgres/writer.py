@@ -11,7 +11,6 @@ from psycopg import sql
 from connectors.postgres.client import Connection
 from connectors.postgres.decode import Row
 from connectors.postgres.keeping import (
-    DAY_NS,
     Keeping,
     create_partitions,
     drop_old,
@@ -20,6 +19,7 @@ from connectors.postgres.keeping import (
 from connectors.postgres.migrate import NATIVE, TIMESCALE, migrate, stored_layout
 from connectors.postgres.tables import Kind, Table
 from connectors.postgres.timescale import lift_limits, set_policies
+from state.clock import DAY_NS
 
 Batch = Mapping[Table, list[Row]]
 

@@ -19,7 +19,7 @@ from flows.config import add_config_argument, load_settings
 from flows.live import cluster_of
 from state.clock import now_ns
 from state.errors import Broken, Misuse
-from state.records import HEARTBEAT_HEADER
+from state.records import heartbeat_header
 
 FLUSH_S = 10.0
 
@@ -80,7 +80,7 @@ class Heart:
         return idle
 
     def _produce(self, partition: int, time_ns: int) -> None:
-        header = (HEARTBEAT_HEADER, time_ns.to_bytes(8, "big", signed=True))
+        header = heartbeat_header(time_ns)
         try:
             self._producer.produce(
                 self.topic,

@@ -19,14 +19,13 @@ from replay.heartbeats import heartbeat
 from replay.market.price_table import PriceTable, csv_rows, number
 from replay.rows import Message
 from replay.writer import GROUP_ROWS, RecordingWriter, rows_content
-from state.clock import NS
+from state.clock import DAY_NS, NS
 from state.errors import BadRecord, Misuse
 from state.outputs import to_json
 
 CLOSES, PORTFOLIOS = "market.closes", "market.portfolios"
 EQUAL = "equal"
 DEFAULT_CLOSE = "16:00 America/New_York"
-_DAY_NS = 86_400 * NS
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +88,7 @@ def import_daily_prices(
             advance(1)
         writer.write(CLOSES, 0, rows_content(waiting))
         for topic, offset in ((CLOSES, days), (PORTFOLIOS, 1)):
-            end = heartbeat(topic, 0, offset, last_ns + _DAY_NS)
+            end = heartbeat(topic, 0, offset, last_ns + DAY_NS)
             writer.write(topic, 0, rows_content([end]))
     return days + 1
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from connectors.postgres.keeping import DAY_NS
 from operators.market.audit import AuditChain
+from state.clock import DAY_NS
 from state.outputs import to_json
 from state.records import Messages
 

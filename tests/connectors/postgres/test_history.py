@@ -12,9 +12,9 @@ from psycopg import sql
 from connectors.postgres import history
 from connectors.postgres.client import Connection
 from connectors.postgres.history import HOUR_NS, Page, Position, hours, page, page_query
-from connectors.postgres.keeping import DAY_NS
 from connectors.postgres.reader import promote
 from connectors.postgres.sink import PostgresPartition
+from state.clock import DAY_NS
 from state.errors import Misuse
 from state.outputs import to_json
 from tests.connectors.postgres.rows import ONE_OF_EACH, T0, bar

@@ -14,12 +14,13 @@ from bytewax.dataflow import Dataflow
 from bytewax.testing import TestingSource, run_main
 
 from connectors.postgres.client import Connection
-from connectors.postgres.keeping import DAY_NS, Keeping
+from connectors.postgres.keeping import Keeping
 from connectors.postgres.reader import current_generation, promote, records
 from connectors.postgres.sink import PostgresPartition
 from connectors.postgres.tables import TABLES
 from flows.servers import Postgres
 from operators.market.audit import AuditChain, Verifier
+from state.clock import DAY_NS
 from state.errors import SettingsError, Stopped, Undelivered
 from state.lifecycle import Lifecycle
 from state.metrics import SINK_WAITING

@@ -19,12 +19,12 @@ from psycopg import sql
 from pydantic import SecretStr
 
 from connectors.postgres.client import Connection, Database
-from connectors.postgres.keeping import DAY_NS, Keeping
+from connectors.postgres.keeping import Keeping
 from connectors.postgres.migrate import FOLDER, TIMESCALE, layout, migrate, migrations, pending
 from connectors.postgres.reader import promote, records
 from connectors.postgres.sink import PostgresPartition
 from connectors.postgres.tables import TABLES
-from state.clock import NS
+from state.clock import DAY_NS, NS
 from state.outputs import to_json
 from tests.connectors.postgres.rows import ONE_OF_EACH, T0, YEAR_NS, bar
 from tests.connectors.postgres.writing import BARS, bars, block, count, partition

@@ -8,9 +8,10 @@ from pydantic import SecretStr
 
 from connectors.postgres.client import Connection
 from connectors.postgres.decode import HistoryDecoder, RowsBlock
-from connectors.postgres.keeping import DAY_NS, Keeping
+from connectors.postgres.keeping import Keeping
 from connectors.postgres.sink import PostgresPartition, PostgresSink
 from connectors.postgres.tables import TABLES
+from state.clock import DAY_NS
 from state.lifecycle import Lifecycle
 from state.shards import shard_names
 from tests.connectors.postgres.rows import YEAR_NS, bar, json_of, messages
