@@ -117,3 +117,11 @@ def _kind(message: dict[str, Any]) -> str:
 def starts(messages: list[dict[str, Any]]) -> list[int]:
     """Return the numbers of the bars in some messages."""
     return [int(record["start_ns"]) for message in messages for record in message["records"]]
+
+
+async def bars_until(client: Client, last: int) -> list[int]:
+    """Return the numbers of the bars of deltas, up to ``last``."""
+    found: list[int] = []
+    while not found or found[-1] < last:
+        found += starts([await client.next("delta")])
+    return found

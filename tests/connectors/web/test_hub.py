@@ -3,32 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
 import redis
 
-from benchmarks.web.resume import Plan, watch
 from benchmarks.web.writer import Writer
 from connectors.redis.keys import Keys
 from connectors.redis.reader import promote
-from connectors.web import hub, joining
-from connectors.web.client import follow
+from connectors.web import hub
 from connectors.web.frames import JSON, MSGPACK
 from connectors.web.mirror import Mirror
 from connectors.web.tail import Tail
-from tests.connectors.web.feeds import SECONDS, Client, connected, play, served, starts
-
-STREAM = Keys("market", 1).stream("bars")
-
-
-async def bars_until(client: Client, last: int) -> list[int]:
-    """Return the numbers of the bars of deltas, up to ``last``."""
-    found: list[int] = []
-    while not found or found[-1] < last:
-        found += starts([await client.next("delta")])
-    return found
+from tests.connectors.web.feeds import bars_until, connected, play, served, starts
 
 
 @pytest.mark.parametrize("encoding", [JSON, MSGPACK])
@@ -91,60 +79,6 @@ def test_fields_made_of_a_scope_can_be_filtered_by(redis_url):
                 await client.subscribe(channel)
                 snapshot = await client.next("snapshot")
                 assert [int(r["ts_ns"]) for r in snapshot["records"]] == expected
-
-    play(scene)
-
-
-@pytest.mark.parametrize("missed", [50, 5_000], ids=["from memory", "from Redis"])
-def test_a_client_resumes_where_it_was(redis_url, missed, monkeypatch):
-    monkeypatch.setattr("connectors.web.mirror.RING", 200)
-
-    async def scene():
-        writer = Writer(redis_url)
-        writer.bars(0, 10)
-        async with served(redis_url) as url:
-            async with connected(url) as client:
-                await client.subscribe("market.bars")
-                position = (await client.next("snapshot"))["position"]
-            writer.bars(10, missed)
-            async with connected(url) as client:
-                assert (await client.subscribe("market.bars", position))["resumed"]
-                assert await bars_until(client, 9 + missed) == list(range(10, 10 + missed))
-                writer.bars(10 + missed, 5)
-                found = await bars_until(client, 14 + missed)
-                assert found == list(range(10 + missed, 15 + missed))
-
-    play(scene)
-
-
-def test_a_feed_that_restarts_resumes_its_clients(redis_url):
-    async def scene():
-        writer = Writer(redis_url)
-        writer.bars(0, 10)
-        async with served(redis_url) as url, connected(url) as client:
-            await client.subscribe("market.bars")
-            position = (await client.next("snapshot"))["position"]
-        writer.bars(10, 500)
-        async with served(redis_url) as url, connected(url) as client:
-            assert (await client.subscribe("market.bars", position))["resumed"]
-            assert await bars_until(client, 509) == list(range(10, 510))
-
-    play(scene)
-
-
-def test_what_was_trimmed_is_told(redis_url):
-    async def scene():
-        writer = Writer(redis_url, stream_length=300)
-        writer.bars(0, 10)
-        async with served(redis_url) as url, connected(url) as client:
-            await client.subscribe("market.bars")
-            position = (await client.next("snapshot"))["position"]
-        for first in range(10, 2010, 500):
-            writer.bars(first, 500)
-        async with served(redis_url) as url, connected(url) as client:
-            assert not (await client.subscribe("market.bars", position))["resumed"]
-            assert (await client.next("reset"))["reason"] == "trimmed"
-            assert sorted(starts([await client.next("snapshot")])) == list(range(2000, 2010))
 
     play(scene)
 
@@ -216,55 +150,6 @@ def test_a_feed_that_starts_before_redis_begins_when_it_is_there(own_valkey):
             await asyncio.to_thread(own_valkey.start)
             await client.next("subscribed")
             assert sorted(starts([await client.next("snapshot")])) == list(range(10))
-
-    play(scene)
-
-
-def test_a_client_that_is_killed_again_and_again_sees_what_another_sees(redis_url):
-    """20,000 updates/s for six seconds; ten kills at seeded points."""
-    plan = Plan(seconds=6, rate=20_000, kills=10, seed=7)
-
-    async def scene():
-        async with served(redis_url) as url:
-            writer = Writer(redis_url)
-            outcome = await watch(url, writer.bars, plan)
-        assert outcome.uninterrupted == list(range(plan.total))
-        assert outcome.killed == outcome.uninterrupted
-        assert (outcome.resumed, outcome.resets) == (plan.kills, [])
-
-    play(scene)
-
-
-def test_the_python_client_resumes_over_a_feed_that_restarts(redis_url):
-    async def scene():
-        writer = Writer(redis_url)
-        writer.bars(0, 10)
-        found: list[int] = []
-        kinds: list[str] = []
-
-        async def read(url: str, last: int) -> None:
-            async for update in follow(url, ["market.bars"]):
-                kinds.append(update.kind)
-                found.extend(record["start_ns"] for record in update.records)
-                if found[-1] >= last:
-                    return
-
-        async with served(redis_url) as url:
-            port = int(url.rpartition(":")[2].partition("/")[0])
-            reader = asyncio.create_task(read(url, 299))
-            while len(found) < 10:
-                await asyncio.sleep(0.01)
-            writer.bars(10, 90)
-            while len(found) < 100:
-                await asyncio.sleep(0.01)
-        writer.bars(100, 100)
-        async with served(redis_url, port=port):
-            writer.bars(200, 100)
-            async with asyncio.timeout(SECONDS):
-                await reader
-        assert found == list(range(300))
-        assert kinds.count("snapshot") == 1
-        assert "reset" not in kinds
 
     play(scene)
 
@@ -341,48 +226,6 @@ def test_a_stream_that_was_emptied_is_not_lost_again_and_again(redis_url):
     play(scene)
 
 
-@pytest.mark.parametrize("clients", [1, joining.READERS + 2])
-def test_only_a_few_pages_are_read_from_redis_at_once(redis_url, clients, monkeypatch):
-    monkeypatch.setattr("connectors.web.mirror.RING", 200)
-    after, reading, most = Tail.after, [0], [0]
-
-    async def counted(self: Tail, *args: Any) -> Any:
-        reading[0] += 1
-        most[0] = max(most[0], reading[0])
-        try:
-            return await after(self, *args)
-        finally:
-            reading[0] -= 1
-
-    monkeypatch.setattr(Tail, "after", counted)
-
-    async def catch_up(url: str, position: str) -> None:
-        async with connected(url) as client:
-            names = [f"market.bars?symbol=S1,X{n}" for n in range(20)]
-            for name in names:
-                await client.send(type="subscribe", channel=name, after=position)
-            seen: dict[str, list[int]] = {}
-            while sum(map(len, seen.values())) < 20 * 300:
-                message = await client.next("subscribed", "delta")
-                if message["type"] == "delta":
-                    seen.setdefault(message["channel"], []).extend(starts([message]))
-            assert list(seen.values()) == [list(range(11, 3010, 10))] * 20
-
-    async def scene():
-        writer = Writer(redis_url)
-        writer.bars(0, 10)
-        async with served(redis_url) as url:
-            async with connected(url) as client:
-                await client.subscribe("market.bars")
-                position = (await client.next("snapshot"))["position"]
-                writer.bars(10, 3000)
-                await bars_until(client, 3009)
-            await asyncio.gather(*(catch_up(url, position) for _ in range(clients)))
-        assert 0 < most[0] <= (1 if clients == 1 else joining.READERS)
-
-    play(scene)
-
-
 def test_a_quiet_channel_is_told_how_far_it_is(redis_url):
     """With the heartbeats while it is followed, and at once when it is resumed."""
 
@@ -442,36 +285,6 @@ def test_a_key_that_leaves_a_channel_is_told_to_have_left(redis_url):
     play(scene)
 
 
-def test_who_leaves_while_catching_up_gets_nothing_more(redis_url, monkeypatch):
-    """Nor where the library swallows the cancellation, as it may (`Joining`)."""
-    monkeypatch.setattr("connectors.web.mirror.RING", 200)
-    after = Tail.after
-
-    async def swallows(self: Tail, *args: Any) -> Any:
-        with suppress(asyncio.CancelledError):
-            await asyncio.sleep(0.5)
-        return await after(self, *args)
-
-    monkeypatch.setattr(Tail, "after", swallows)
-
-    async def scene():
-        writer = Writer(redis_url)
-        writer.bars(0, 10)
-        async with served(redis_url) as url, connected(url) as client:
-            await client.subscribe("market.bars")
-            position = (await client.next("snapshot"))["position"]
-            writer.bars(10, 1000)
-            await bars_until(client, 1009)
-            await client.send(type="subscribe", channel="market.bars?symbol=S1", after=position)
-            await client.beat(ok=True)
-            await client.send(type="unsubscribe", channel="market.bars?symbol=S1")
-            await asyncio.sleep(0.5)
-            await client.subscribe("market.signals")
-            await client.next("snapshot")
-
-    play(scene)
-
-
 def test_a_reset_makes_one_snapshot_for_all_who_get_the_same(redis_url, monkeypatch):
     snapshot, made = Mirror.snapshot, [0]
 
@@ -513,36 +326,5 @@ def test_a_channel_is_left_by_either_of_its_spellings(redis_url):
                 await client.next("snapshot")
             await client.send(type="unsubscribe", channel=asked)
             assert (await client.next("error"))["code"] == "bad-message"
-
-    play(scene)
-
-
-def test_who_is_gone_is_read_for_no_more_though_the_library_swallows_a_cancellation(
-    redis_url, monkeypatch
-):
-    under_way: list[bool] = []
-    after = Tail.after
-
-    async def stubborn(self: Tail, *args: Any) -> Any:
-        under_way.append(True)
-        with suppress(asyncio.CancelledError):
-            await asyncio.sleep(0.2)
-        return await after(self, *args)
-
-    monkeypatch.setattr(Tail, "after", stubborn)
-
-    async def scene():
-        Writer(redis_url).bars(0, 20_000)
-        plain: Any = redis.from_url(redis_url)
-        ((first, _),) = await asyncio.to_thread(plain.xrange, STREAM, count=1)
-        async with served(redis_url) as url:
-            async with connected(url) as client:
-                # Older than what the feed read at its start: twenty pages follow.
-                after_first = f"1:{first.decode()}"
-                await client.send(type="subscribe", channel="market.bars", after=after_first)
-                while not under_way:
-                    await asyncio.sleep(0.01)
-            await asyncio.sleep(1.5)
-            assert len(under_way) == 1
 
     play(scene)

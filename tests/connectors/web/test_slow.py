@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 
 import pytest
 from prometheus_client import REGISTRY
 
 from benchmarks.web.writer import Writer, bar
 from connectors.web import connection, session
-from connectors.web.client import follow
 from connectors.web.frames import JSON
 from connectors.web.limits import MAX_SUBSCRIPTIONS, MAX_WIDE
 from connectors.web.outbox import Outbox
@@ -262,24 +261,5 @@ def test_there_is_an_end_to_the_channels_of_one_client(redis_url):
                 await client.next("snapshot")
             refused = await client.subscribe("market.bars?symbol=AAPL")
             assert (refused["type"], refused["code"]) == ("error", "too-many")
-
-    play(scene)
-
-
-def test_the_python_client_asks_no_faster_than_the_feed_takes(redis_url):
-    """45 channels, where 10 a second are taken, 20 at once."""
-
-    async def scene():
-        channels = [f"market.bars?symbol=S{number}" for number in range(45)]
-        seen = set()
-        async with (
-            served(redis_url, requests_per_second=10) as url,
-            aclosing(follow(url, channels)) as updates,
-        ):
-            async for update in updates:
-                seen.add(update.channel)
-                if len(seen) == len(channels):
-                    break
-        assert seen == set(channels)
 
     play(scene)
