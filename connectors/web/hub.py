@@ -13,10 +13,10 @@ from connectors.web import frames
 from connectors.web.channels import SOURCES, Channel
 from connectors.web.frames import SUBPROTOCOLS, Record
 from connectors.web.groups import Group, System
-from connectors.web.joining import RETRY_S, Joining
+from connectors.web.joining import Joining
 from connectors.web.mirror import Broken, Entry, Mirror
 from connectors.web.session import Session, Subscription
-from connectors.web.tail import DOWN, Tail
+from connectors.web.tail import DOWN, RETRY_S, Tail
 from state.metrics import FEED_SOURCE
 
 LOG = logging.getLogger("headrace.feed")

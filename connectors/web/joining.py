@@ -13,7 +13,8 @@ from connectors.web.session import Session, Subscription
 from connectors.web.tail import DOWN, Tail
 from state.metrics import FEED_RESUMED
 
-RETRY_S = 0.25
+AGAIN_S = 0.025
+"""How long who catches up waits for the others, for its client or for Redis."""
 READERS = 4
 """Pages of older records that are read at once: each takes the loop some milliseconds."""
 
@@ -81,7 +82,7 @@ class Joining:
         while (found := mirror.since(place)) is None:
             if ahead and place > mirror.place:
                 # Who went on reading here would stay ahead, and never join the others.
-                await asyncio.sleep(RETRY_S / 10)
+                await asyncio.sleep(AGAIN_S)
                 continue
             page = await self._page(session, keys, mirror.source.output.name, place)
             if self.under_way.get(subscription) is not asyncio.current_task():
@@ -90,14 +91,14 @@ class Joining:
                 self.reset(subscription, "redis-lost" if place > mirror.place else "trimmed")
                 break
             if not page:
-                await asyncio.sleep(RETRY_S / 10)  # Redis is down, or ahead of what we have read
+                await asyncio.sleep(AGAIN_S)  # Redis is down, or ahead of what we have read
                 continue
             _accept(subscription, resumed="redis")
             place, ahead = page[-1].place, True
             group.older(subscription, mirror.older(page, known), place)
             session.flush()
             while session.blocked:
-                await asyncio.sleep(RETRY_S / 10)
+                await asyncio.sleep(AGAIN_S)
         else:
             _accept(subscription, resumed="memory")
             group.older(subscription, found, mirror.place)

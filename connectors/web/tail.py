@@ -20,6 +20,8 @@ from state.outputs import Output
 
 DOWN = (RedisError, OSError, TimeoutError)
 """What a Redis raises that does not answer."""
+RETRY_S = 0.25
+"""How long to wait before such a Redis is asked again."""
 PAGE = 1_000
 """Entries of one read of one stream."""
 

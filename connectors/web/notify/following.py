@@ -11,11 +11,10 @@ import orjson
 from connectors.redis.keys import Keys
 from connectors.web.frames import START, Place, Position
 from connectors.web.hub import LOOK_S
-from connectors.web.joining import RETRY_S
 from connectors.web.mirror import Entry
 from connectors.web.notify.delivery import Deliveries
 from connectors.web.notify.endpoint import Endpoint
-from connectors.web.tail import Tail
+from connectors.web.tail import RETRY_S, Tail
 from state.metrics import FEED_NOTIFY_FAILED
 
 LOG = logging.getLogger("headrace.feed")

@@ -13,13 +13,12 @@ from random import SystemRandom
 import httpx2
 
 from connectors.web.hub import LOOK_S
-from connectors.web.joining import RETRY_S
 from connectors.web.notify.dead import DeadList
 from connectors.web.notify.delivery import Deliveries, Delivery
 from connectors.web.notify.endpoint import Endpoint, read_endpoints
 from connectors.web.notify.following import Following
 from connectors.web.notify.shapes import request
-from connectors.web.tail import DOWN, Tail
+from connectors.web.tail import DOWN, RETRY_S, Tail
 from state.errors import SettingsError
 from state.metrics import FEED_BREAKER, FEED_NOTIFIED, FEED_NOTIFY_DEAD, FEED_NOTIFY_FAILED
 
