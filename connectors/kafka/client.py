@@ -20,6 +20,14 @@ from state.errors import SettingsError
 
 LOG = logging.getLogger(__name__)
 
+LIBRARY = logging.getLogger("librdkafka")
+"""Receives librdkafka's own log lines.
+
+Its empty handler keeps them off the terminal of a command that sets up no logging: Python would
+print them there as they are. A flow's log has them.
+"""
+LIBRARY.addHandler(logging.NullHandler())
+
 RESERVED = frozenset(
     {
         "bootstrap.servers",
@@ -178,7 +186,7 @@ class Cluster:
 
         config = {**_COMMON, **tuning, **self.options, **self._security(), **fixed}
         try:
-            return kind({**config, "error_cb": on_error, "logger": LOG})
+            return kind({**config, "error_cb": on_error, "logger": LIBRARY})
         except (KafkaException, TypeError, ValueError) as error:
             raise SettingsError(f"kafka: {self._redacted(str(error))}") from None
 

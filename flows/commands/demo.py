@@ -16,6 +16,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.live import Live
 
+from flows import logs
 from flows.dashboard import Figures, Watch, render
 from flows.demo import World, recorded, simulated, world
 from flows.demo_ticks import SYMBOLS, Feed
@@ -50,7 +51,11 @@ def run(args: argparse.Namespace) -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    with locked(DIRECTORY, "a demo is already running here: end it first"):
+    with (
+        locked(DIRECTORY, "a demo is already running here: end it first"),
+        (DIRECTORY / "demo.log").open("w") as log,
+    ):
+        logs.set_up(log, ())  # the terminal is for the figures
         return _run(args, stop)
 
 

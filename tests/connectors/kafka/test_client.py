@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 
 import pytest
 from confluent_kafka import Consumer
@@ -54,6 +56,31 @@ def test_a_log_of_everything_holds_no_password(caplog):
     consumer.close()
     assert "sasl.mechanisms = PLAIN" in caplog.text
     assert SECRET not in caplog.text
+
+
+def told_by(set_up: str) -> str:
+    """What a process writes whose client cannot reach its broker and logs all that it does."""
+    talk = (
+        "from connectors.kafka.client import Cluster\n"
+        "consumer = Cluster('127.0.0.1:1', options={'debug': 'all'}).consumer('g')\n"
+        "consumer.poll(1.0)\n"
+        "consumer.close()\n"
+    )
+    command = [sys.executable, "-c", set_up + talk]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return done.stdout + done.stderr
+
+
+def test_a_command_that_sets_up_no_logging_prints_no_line_of_the_library():
+    told = told_by("")
+    assert "Kafka: " in told  # our own warning is seen
+    assert "thrd:" not in told
+
+
+def test_lines_of_the_library_reach_the_log():
+    told = told_by("import logging\nlogging.basicConfig(level=logging.DEBUG)\n")
+    assert "DEBUG:librdkafka:" in told
+    assert "thrd:" in told
 
 
 def test_a_free_option_replaces_what_only_tunes():
