@@ -36,7 +36,7 @@ demo: setup
 	@$(BIN)/headrace demo $(ARGS)
 
 test: setup $(REGISTRY)/.app
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 check: setup
 	@echo 'ruff check' && $(BIN)/ruff check --quiet

@@ -8,43 +8,63 @@ takes `own_kafka`, `own_valkey` or `own_postgres`.
 from __future__ import annotations
 
 import logging
+import os
 import time
 import uuid
-from collections.abc import Callable, Generator, Iterator
-from itertools import count
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator, Sequence
+from typing import Any
 
 import psycopg
 import pytest
+import redis
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # it is there
 
 from flows.servers import KafkaBroker, Postgres, Valkey
 from flows.servers.registry import Registry, missing_for_registry, required
+from tests import servers
+from tests.servers import Servers, handed_to, shared
 
+MOST_WORKERS = 4
+"""More than these would wait for one Kafka."""
+LONGEST_FIRST = (
+    "tests/benchmarks/test_crash.py",
+    "tests/connectors/web/test_page.py",
+    "tests/system",
+    "tests/benchmarks",
+    "tests/connectors/web/rest",
+    "tests/flows",
+)
+"""What workers begin with, so that all end at about the same time."""
+SERVERS = pytest.StashKey[Servers]()
 KAFKA_FIXTURES = {"kafka", "own_kafka"}
-KAFKA_TESTS = pytest.StashKey[dict[str, int]]()
+KAFKA_KIND = "kafka"
 MakeTopic = Callable[..., str]
 
 
 @pytest.fixture(scope="session")
-def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
+def kafka(
+    pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[KafkaBroker]:
     """The run's broker."""
-    with KafkaBroker(tmp_path_factory.mktemp("shared")) as broker:
-        yield broker
+    yield from servers.kafka(handed_to(pytestconfig), tmp_path_factory.mktemp("shared"))
 
 
 @pytest.fixture(scope="session")
-def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
+def valkey(
+    pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Valkey]:
     """The run's Redis server."""
-    with Valkey(tmp_path_factory.mktemp("shared")) as server:
-        yield server
+    yield from shared(Valkey, handed_to(pytestconfig), tmp_path_factory.mktemp("shared"))
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+def postgres(
+    pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Postgres]:
     """The run's PostgreSQL server."""
-    with Postgres(tmp_path_factory.mktemp("shared")) as server:
-        yield server
+    yield from shared(Postgres, handed_to(pytestconfig), tmp_path_factory.mktemp("shared"))
 
 
 @pytest.fixture(scope="session")
@@ -120,45 +140,99 @@ def topic(kafka: KafkaBroker) -> MakeTopic:
     return make
 
 
-_databases = count(1)
+def empty_redis(valkey: Valkey) -> str:
+    """Return the address of a database of the shared Redis server that nobody has used."""
+    with redis.Redis(port=valkey.port) as client:
+        return f"redis://127.0.0.1:{valkey.port}/{client.incr('tests.databases')}"
 
 
-@pytest.fixture
-def redis_url(valkey: Valkey) -> str:
-    """The address of an empty database of the shared Redis server."""
-    return f"redis://127.0.0.1:{valkey.port}/{next(_databases)}"
-
-
-@pytest.fixture
-def database(postgres: Postgres) -> str:
-    """The address of an empty database of the shared PostgreSQL server."""
+def empty_database(postgres: Postgres) -> str:
+    """Return the address of a new database of the shared PostgreSQL server."""
     name = f"t{uuid.uuid4().hex[:12]}"
     with psycopg.connect(postgres.dsn, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")
     return postgres.dsn.removesuffix("headrace") + name
 
 
+@pytest.fixture
+def redis_url(valkey: Valkey) -> str:
+    """The address of an empty database of the shared Redis server."""
+    return empty_redis(valkey)
+
+
+@pytest.fixture
+def database(postgres: Postgres) -> str:
+    """The address of an empty database of the shared PostgreSQL server."""
+    return empty_database(postgres)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Return no worker for a selection, which starts faster in this process."""
+    chosen = config.args_source is pytest.Config.ArgsSource.ARGS
+    if chosen or config.option.keyword or config.option.markexpr or config.option.collectonly:
+        return 0
+    return min(len(os.sched_getaffinity(0)) + 1, MOST_WORKERS)
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """In a controller: start the servers for all workers, before those collect."""
+    config = session.config
+    if getattr(config.option, "tx", None) and not hasattr(config, "workerinput"):
+        factory: pytest.TempPathFactory = config._tmp_path_factory  # type: ignore[attr-defined]  # a fixture of this name is for tests
+        started = config.stash[SERVERS] = Servers(factory.mktemp("shared"))
+        config.add_cleanup(started.stop)
+        started.launch()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Hand the servers' addresses to a worker."""
+    node.workerinput["servers"] = node.config.stash[SERVERS].addresses
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_node_collection_finished(node: Any, ids: Sequence[str]) -> None:
+    """Let no test begin before the servers answer."""
+    node.config.stash[SERVERS].wait()
+
+
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in this hook
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The tests of a file run in one worker, one after another, unless they say otherwise."""
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+    if hasattr(config, "workerinput"):
+        items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    found = (turn for turn, path in enumerate(LONGEST_FIRST) if item.nodeid.startswith(path))
+    return next(found, len(LONGEST_FIRST))
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Count the tests that passed with a broker, by what the broker was."""
+    """Note in the report of a test that passed with a broker what the broker was."""
     report = yield
     used = KAFKA_FIXTURES.intersection(getattr(item, "fixturenames", ()))
     if call.when == "call" and report.passed and isinstance(item, pytest.Function) and used:
         broker = item.funcargs[used.pop()]
         assert isinstance(broker, KafkaBroker)
-        counts = item.config.stash.setdefault(KAFKA_TESTS, {})
-        counts[broker.kind] = counts.get(broker.kind, 0) + 1
+        report.user_properties.append((KAFKA_KIND, broker.kind))
     return report
 
 
-def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, config: pytest.Config
-) -> None:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say which Kafka the tests ran on; `.ci/run` reads it."""
-    for kind, tests in config.stash.get(KAFKA_TESTS, {}).items():
-        terminalreporter.write_line(f"Kafka tests: {tests} on {kind}")
+    passed = terminalreporter.getreports("passed")
+    kinds = Counter(dict(report.user_properties).get(KAFKA_KIND) for report in passed)
+    for kind, tests in kinds.items():
+        if kind:
+            terminalreporter.write_line(f"Kafka tests: {tests} on {kind}")
 
 
 def pytest_unconfigure() -> None:

@@ -191,9 +191,9 @@ def test_servers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
     assert not any(runs(pid) for pid in pids)
 
 
-def test_servers_do_not_get_the_terminal_s_interrupt(valkey: Valkey) -> None:
-    assert os.getsid(valkey.pid) != os.getsid(0)
-    assert os.getpgid(valkey.pid) != os.getpgid(0)
+def test_servers_do_not_get_the_terminal_s_interrupt(own_valkey: Valkey) -> None:
+    assert os.getsid(own_valkey.pid) != os.getsid(0)
+    assert os.getpgid(own_valkey.pid) != os.getpgid(0)
 
 
 def test_a_server_that_cannot_start_says_why(tmp_path: Path, valkey: Valkey) -> None:

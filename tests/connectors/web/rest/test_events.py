@@ -20,6 +20,8 @@ from tests.connectors.web.rest.rig import Issuer, problem, serving, settings
 
 TOPICS = ("market.portfolios", "market.positions", "market.control")
 
+pytestmark = pytest.mark.xdist_group("rest-writes")  # test_fuzz writes to these topics too
+
 
 @pytest.fixture(scope="module")
 def given(kafka):

@@ -27,7 +27,7 @@ from operators.market.controls.controls import Controls
 from operators.market.controls.entries import Entry
 from state.clock import NS
 from state.records import Coordinates
-from tests.conftest import create_topic
+from tests.conftest import create_topic, empty_database, empty_redis
 from tests.connectors.postgres.rows import bar
 from tests.connectors.postgres.writing import bars, partition
 from tests.connectors.web.rest.rig import Issuer, feeding, settings, write
@@ -54,6 +54,8 @@ CONTROL = "market.control"
 TICK = {"type": "trade", "symbol": "IBM", "ts_ns": 17, "price": 181.32, "size": 100}
 LETTERS = 5
 Place = tuple[str, int, int]
+
+pytestmark = pytest.mark.xdist_group("rest-writes")  # test_events writes to these topics too
 
 
 class Kafka:
@@ -121,10 +123,10 @@ class Feed:
 @pytest.fixture(scope="module")
 def feed(kafka, valkey, postgres, tmp_path_factory):
     """A feed over bars in Redis and PostgreSQL, and dead letters in Kafka."""
-    url = f"redis://127.0.0.1:{valkey.port}/1000"
+    url, dsn = empty_redis(valkey), empty_database(postgres)
     found = [bar(number) for number in range(10)]
     write(url, "bars", found, [f"{b['symbol']}|1s" for b in found])
-    made = partition(postgres.dsn)
+    made = partition(dsn)
     made.write_batch([bars(0, 10)])
     made.snapshot()
     made.close()
@@ -145,7 +147,7 @@ def feed(kafka, valkey, postgres, tmp_path_factory):
     issuer = Issuer(tmp_path_factory.mktemp("keys"))
     many = {"requests_per_second": 100_000, "connections_per_second": 100_000}
     secured = {"port": 0, "jwks": issuer.jwks, "audience": "headrace"}
-    given = settings(url, postgres.dsn, kafka.bootstrap, **secured, **many)
+    given = settings(url, dsn, kafka.bootstrap, **secured, **many)
     wanted = dict.fromkeys((*EVENTS, CONTROL), 1)
     ensure_topics(cluster_of(given.kafka), wanted, {"retention.ms": "-1"})
     with feeding(given) as address:

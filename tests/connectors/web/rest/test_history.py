@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from connectors.web.rest.history import END_NS, time_ns
+from tests.conftest import empty_database
 from tests.connectors.postgres.rows import ONE_OF_EACH, bar
 from tests.connectors.postgres.writing import bars, block, partition
 from tests.connectors.web.rest.rig import Issuer, problem, serving, settings
@@ -15,14 +16,15 @@ COUNT = 50
 
 @pytest.fixture(scope="module")
 def dsn(postgres):
-    made = partition(postgres.dsn)
+    found = empty_database(postgres)
+    made = partition(found)
     made.write_batch([bars(0, COUNT)])
     made.write_batch([block("risk", [ONE_OF_EACH["market.risk"]])])
     minutes = [bar(n, start_ns=n * 60 * 10**9, interval="1m") | {"symbol": "M"} for n in range(180)]
     made.write_batch([block("bars", [m | {"id": f"M|1m|{m['start_ns']}"} for m in minutes])])
     made.snapshot()
     made.close()
-    return postgres.dsn
+    return found
 
 
 @pytest.fixture(scope="module")
