@@ -26,7 +26,7 @@ from replay.market.simulate import TOPIC
 from replay.partitioner import partition_of
 from state.clock import NS
 from state.errors import Broken
-from state.ticks import QUOTE, TRADE
+from state.market.ticks import QUOTE, TRADE
 
 PARTITIONS = 4
 CHUNK = 20_000

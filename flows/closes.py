@@ -8,12 +8,12 @@ from bytewax.operators import StatefulBatchLogic
 
 from operators.market.handover import Handover
 from operators.market.merge import Merge
-from state.events import Event, EventBlock
 from state.records import Coordinates
+from state.rows import Event, Rows
 from state.snapshots import pack, unpack
 
 
-class ClosesLogic(StatefulBatchLogic[Handover, EventBlock, bytes]):
+class ClosesLogic(StatefulBatchLogic[Handover, Rows[Event], bytes]):
     """Merges the closes of all partitions by session; emits them as one event, and the time.
 
     The events are of the topic of the ticks, as if it had one partition; the offset is the time.
@@ -29,7 +29,7 @@ class ClosesLogic(StatefulBatchLogic[Handover, EventBlock, bytes]):
             self._merge.restore(parts["merge"])
             self._told_ns = parts["told_ns"]
 
-    def on_batch(self, values: list[Handover]) -> tuple[list[EventBlock], bool]:
+    def on_batch(self, values: list[Handover]) -> tuple[list[Rows[Event]], bool]:
         """Take the handovers; emit the sessions that are over and how far time has got."""
         blocks = []
         for handover in values:
@@ -38,7 +38,7 @@ class ClosesLogic(StatefulBatchLogic[Handover, EventBlock, bytes]):
             self._merge.advance(handover.topic, handover.partitions, handover.passed)
             events = self._events(handover.topic)
             if events:
-                blocks.append(EventBlock(handover.topic, 1, events))
+                blocks.append(Rows[Event](handover.topic, 1, events))
         return blocks, StatefulBatchLogic.RETAIN
 
     def snapshot(self) -> bytes:

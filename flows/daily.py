@@ -27,9 +27,9 @@ from operators.market.daily.settings import DailySettings, Shock, Target
 from operators.market.handover import Handover
 from operators.market.merge import Item, Merge
 from operators.market.models import answer as compute
-from state.events import EventBlock
 from state.metrics import DAILY_WAITING, MODEL_VALID, SNAPSHOT_BYTES, UNANSWERED
 from state.records import Coordinates, OutputBatch
+from state.rows import Event, Rows
 from state.shards import shard_name
 from state.snapshots import pack, unpack
 
@@ -101,7 +101,7 @@ def add_daily(
     topics = [topic for topic in market.event_topics if _step(topic) in streams]
     fingerprint = settings_hash(market, context.settings.kafka.shards)
     alone = _step(MODELS) not in streams
-    events: list[KeyedStream[EventBlock]] = [streams[_step(topic)] for topic in topics]
+    events: list[KeyedStream[Rows[Event]]] = [streams[_step(topic)] for topic in topics]
     if events:
         blocks = op.merge("events", *events)
         op.output("events_dead", op.flat_map("e_dead", blocks, dead_letters), context.sinks.dead)
@@ -132,15 +132,15 @@ def _step(topic: str) -> str:
     return topic.replace(".", "_")
 
 
-def _under_one_key(item: tuple[str, EventBlock]) -> tuple[str, EventBlock]:
+def _under_one_key(item: tuple[str, Rows[Event]]) -> tuple[str, Rows[Event]]:
     return shard_name(0), item[1]
 
 
-def _answers(item: tuple[str, EventBlock]) -> list[tuple[str, Answer]]:
-    return [(shard_name(0), event.body) for event in item[1].events if event.body]
+def _answers(item: tuple[str, Rows[Event]]) -> list[tuple[str, Answer]]:
+    return [(shard_name(0), event.body) for event in item[1].rows if event.body]
 
 
-class MergeLogic(StatefulBatchLogic[EventBlock, Moment, bytes]):
+class MergeLogic(StatefulBatchLogic[Rows[Event], Moment, bytes]):
     """Events, in whatever order they come, out in the order of time."""
 
     def __init__(self, topics: list[str], settings_hash: str, resume: bytes | None) -> None:
@@ -153,7 +153,7 @@ class MergeLogic(StatefulBatchLogic[EventBlock, Moment, bytes]):
             self._merge.restore(parts)
             self._retried = {Coordinates(*at) for at in parts.get("retried", ())}
 
-    def on_batch(self, values: list[EventBlock]) -> tuple[list[Moment], bool]:
+    def on_batch(self, values: list[Rows[Event]]) -> tuple[list[Moment], bool]:
         """Take what came; emit the times that are complete."""
         for block in values:
             self._take(block)
@@ -164,8 +164,8 @@ class MergeLogic(StatefulBatchLogic[EventBlock, Moment, bytes]):
         parts = self._merge.snapshot() | {"retried": sorted(map(tuple, self._retried))}
         return pickle.dumps(pack(self._hash, parts), protocol=5)
 
-    def _take(self, block: EventBlock) -> None:
-        for event in block.events:
+    def _take(self, block: Rows[Event]) -> None:
+        for event in block.rows:
             if event.retried:
                 if event.coordinates in self._retried:
                     continue

@@ -31,9 +31,9 @@ from operators.market.models import answer, check, garch_request, weights_reques
 from operators.market.optimisers.choose import OBJECTIVES
 from state import metrics
 from state.errors import BadRecord, Malformed
-from state.events import Event, EventBlock
 from state.outputs import to_json
-from state.records import DeadLetter, Messages, OutputBatch
+from state.records import Messages, OutputBatch
+from state.rows import Event, Rows
 from state.shards import shard_names
 
 if TYPE_CHECKING:
@@ -73,9 +73,9 @@ def warm_up() -> None:
         answer(weights_request("warm", 0, 0, objective, {"A": moves, "B": moves[::-1]}, {}))
 
 
-def decode(messages: Messages) -> EventBlock:
+def decode(messages: Messages) -> Rows[Event]:
     """Return the requests of a batch in order, and a dead letter for whatever is none."""
-    block = EventBlock(messages.topic, messages.partitions, [], ranges=dict(messages.ranges))
+    block: Rows[Event] = Rows.of(messages)
     for row in range(len(messages)):
         value = messages.value(row)
         if not value:  # a heartbeat: no request waits for a time
@@ -83,17 +83,17 @@ def decode(messages: Messages) -> EventBlock:
         try:
             request = _request(value)
         except BadRecord as error:
-            block.dead.append(_letter(messages, row, error))
+            block.dead.append(messages.dead(row, error))
         else:
-            block.events.append(Event(request["ts_ns"], messages.coordinates(row), request))
+            block.rows.append(Event(request["ts_ns"], messages.coordinates(row), request))
     metrics.RECORDS.labels(messages.topic).inc(len(block))
     return block
 
 
-def answers(item: tuple[str, EventBlock]) -> Iterator[tuple[str, OutputBatch]]:
+def answers(item: tuple[str, Rows[Event]]) -> Iterator[tuple[str, OutputBatch]]:
     """Yield the answer to each request of a block, as an output keyed by its scope."""
     name, block = item
-    for event in block.events:
+    for event in block.rows:
         found = answer(event.body)
         if found["status"] != "ok":
             LOG.warning("%s: %s", found["id"], found["reason"])
@@ -124,17 +124,6 @@ def _request(value: bytes) -> dict[str, Any]:
         raise Malformed(f"no JSON, from character {error.pos} on") from None
     check(request)
     return request
-
-
-def _letter(messages: Messages, row: int, error: BadRecord) -> DeadLetter:
-    return DeadLetter(
-        coordinates=messages.coordinates(row),
-        timestamp_ns=int(messages.timestamp_ns[row]),
-        key=messages.keys[row],
-        value=messages.value(row),
-        error=type(error).__name__,
-        reason=str(error),
-    )
 
 
 def _sink(context: Context) -> KafkaSink:

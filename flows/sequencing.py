@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from connectors.market.entries import Sequenced
+from state.sequenced import Sequenced
 
 
 class Repetitions:

@@ -15,15 +15,15 @@ from operators.market.symbols import Symbols
 from operators.market.watermark import UNKNOWN_NS, Watermarks
 from operators.operator import Operator, Work, grown
 from state.clock import NS, now_ns
-from state.events import EventBlock
+from state.market.ticks import HEARTBEAT, TickBlock
 from state.metrics import OUTPUTS, RECORDS, SNAPSHOT_BYTES, WATERMARK_DELAY
 from state.outputs import to_json
 from state.records import DeadLetter, OutputBatch
+from state.rows import Event, Rows
 from state.snapshots import pack, pack_array, unpack, unpack_array
-from state.ticks import HEARTBEAT, TickBlock
 
 
-def dead_letters(item: tuple[str, TickBlock | EventBlock]) -> list[tuple[str, DeadLetter]]:
+def dead_letters(item: tuple[str, TickBlock | Rows[Event]]) -> list[tuple[str, DeadLetter]]:
     """Return the dead letters of a block under its shard's name: a step of a flow."""
     name, block = item
     return [(name, letter) for letter in block.dead]

@@ -22,7 +22,7 @@ import bytewax.operators as op
 from bytewax.dataflow import Dataflow
 from bytewax.operators import StatefulBatchLogic
 
-from connectors.market.entries import Sequenced, SequencedBlock, SequencedDecoder
+from connectors.kafka.sequenced import SequencedDecoder
 from flows.inputs import Source, add_inputs
 from flows.sequencing import Repetitions
 from flows.settings import SEQUENCED, Settings, trading_hash
@@ -35,6 +35,8 @@ from state.errors import BadRecord, Misuse
 from state.metrics import DUPLICATES, RECORDS, SNAPSHOT_BYTES
 from state.outputs import MARKET, TRADING, to_json
 from state.records import DeadLetter, OutputBatch
+from state.rows import Rows
+from state.sequenced import Sequenced
 from state.snapshots import pack, unpack
 
 if TYPE_CHECKING:
@@ -152,7 +154,7 @@ def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
-class DecideLogic(StatefulBatchLogic[SequencedBlock, Item, bytes]):
+class DecideLogic(StatefulBatchLogic[Rows[Sequenced], Item, bytes]):
     """A Decider as a Bytewax step; its snapshot is one pickle of plain values."""
 
     def __init__(self, decider: Decider, settings_hash: str, resume: bytes | None) -> None:
@@ -162,7 +164,7 @@ class DecideLogic(StatefulBatchLogic[SequencedBlock, Item, bytes]):
             parts = pickle.loads(resume)  # noqa: S301  # our own recovery store
             decider.restore(unpack(parts, settings_hash))
 
-    def on_batch(self, values: list[SequencedBlock]) -> tuple[list[Item], bool]:
+    def on_batch(self, values: list[Rows[Sequenced]]) -> tuple[list[Item], bool]:
         """Decide what has come, in order."""
         decider = self._decider
         for block in values:
@@ -232,6 +234,6 @@ def _letters(item: tuple[str, Item]) -> list[tuple[str, DeadLetter]]:
     return [(name, result)] if isinstance(result, DeadLetter) else []
 
 
-def _undecoded(item: tuple[str, SequencedBlock]) -> list[tuple[str, DeadLetter]]:
+def _undecoded(item: tuple[str, Rows[Sequenced]]) -> list[tuple[str, DeadLetter]]:
     name, block = item
     return [(name, letter) for letter in block.dead]

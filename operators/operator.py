@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from operators.market.handover import SessionClose
+from state.market.ticks import TickBlock
 from state.snapshots import pack_array, unpack_array
-from state.ticks import TickBlock
 
 
 @dataclass(slots=True)

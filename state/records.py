@@ -9,6 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from state.errors import BadRecord
+
 HEARTBEAT_HEADER = "headrace-heartbeat"
 """int64 nanoseconds, big-endian, on a message with an empty value: moves the watermark."""
 
@@ -20,6 +22,9 @@ RETRY_HEADER = "headrace-retry"
 
 SEQUENCE_HEADER = "headrace-sequence"
 """ASCII decimal: which record of its message a dead letter is; kept when it is retried."""
+
+MAX_DIGITS = 9
+"""The most digits of that number, so that it fits into 32 bits."""
 
 Header = tuple[str, bytes]
 
@@ -76,6 +81,26 @@ class Messages:
         """Return the (first) coordinates of one message."""
         return Coordinates(self.topic, int(self.partition[row]), int(self.offset[row]))
 
+    def dead(
+        self,
+        row: int,
+        error: BadRecord,
+        coordinates: Coordinates | None = None,
+        value: bytes | None = None,
+    ) -> DeadLetter:
+        """Return a message as a dead letter, which a record of it may narrow.
+
+        ``coordinates`` and ``value`` are the record's. Without them they are the message's: one
+        that is retried was itself a record of another, and its header says which.
+        """
+        if coordinates is None:
+            sequence = dict(self.headers.get(row, ())).get(SEQUENCE_HEADER, b"")
+            number = int(sequence) if sequence.isdigit() and len(sequence) <= MAX_DIGITS else 0
+            coordinates = self.coordinates(row)._replace(sequence=number)
+        if value is None:
+            value = self.value(row)
+        return DeadLetter.of(error, coordinates, int(self.timestamp_ns[row]), self.keys[row], value)
+
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
@@ -87,6 +112,18 @@ class DeadLetter:
     value: bytes
     error: str
     reason: str
+
+    @classmethod
+    def of(
+        cls,
+        error: BadRecord,
+        coordinates: Coordinates,
+        timestamp_ns: int,
+        key: bytes | None,
+        value: bytes,
+    ) -> DeadLetter:
+        """Return the letter for an error, whose class it names."""
+        return cls(coordinates, timestamp_ns, key, value, type(error).__name__, str(error))
 
 
 @dataclass(frozen=True, slots=True)

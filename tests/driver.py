@@ -21,9 +21,9 @@ from flows.signals import pairs_of
 from operators.market.pair_signals import PairSignals
 from operators.market.portfolio import Portfolios
 from operators.operator import Operator
+from state.market.ticks import HEARTBEAT, NO_SEQ, QUOTE, TRADE, TickBlock
 from state.outputs import MARKET
 from state.records import OutputBatch
-from state.ticks import HEARTBEAT, NO_SEQ, QUOTE, TRADE, TickBlock
 from tests.reference.vocabulary import Record, Tick
 
 KINDS = {"heartbeat": HEARTBEAT, "trade": TRADE, "quote": QUOTE}

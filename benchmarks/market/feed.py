@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from connectors.market.tick_columns import TickColumns
 from state.clock import NS
-from state.ticks import QUOTE, TRADE
+from state.market.ticks import QUOTE, TRADE
 
 VENUES = ("K", "N", "P", "Q", "Z")
 QUOTES = 0.7

@@ -18,8 +18,8 @@ from connectors.kafka.delivery import Delivery
 from connectors.market.decode import TickDecoder
 from connectors.redis.sink import RedisPartition
 from flows.shard import ShardLogic
+from state.market.ticks import TickBlock
 from state.records import Messages, OutputBatch
-from state.ticks import TickBlock
 
 now = time.time_ns
 

@@ -18,12 +18,12 @@ import orjson
 from fastavro import parse_schema, schemaless_reader, schemaless_writer
 from fastavro.schema import SchemaParseException
 
+from connectors.json import MAX_JSON
 from connectors.market.avro_schema import (
     check_finite,
     counted_from_the_front,
     without_logical_types,
 )
-from connectors.market.kernels import MAX_JSON
 from connectors.market.schemas import Schemas
 from connectors.market.tick_columns import TickColumns
 from connectors.market.ticks import Tick, fields_of

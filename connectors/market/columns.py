@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from connectors.market import kernels
+from connectors.market import layout
 from connectors.market.interning import Interner
 from connectors.market.ticks import Tick
-from state.ticks import HEARTBEAT, NO_SEQ
+from state.market.ticks import HEARTBEAT, NO_SEQ
 
 Arrays = tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int32], NDArray[np.uint8]]
 
@@ -20,7 +20,7 @@ Arrays = tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int32], NDArra
 class Columns:
     """``arrays``: ints int64[3, n], floats float64[4, n], codes int32[4, n], small uint8[3, n].
 
-    What their rows mean is in `connectors.market.kernels`; a column is contiguous. ``status``
+    What their rows mean is in `connectors.market.layout`; a column is contiguous. ``status``
     uint8[n] says what is known of each row.
     """
 
@@ -46,13 +46,13 @@ class Columns:
         ints[:, row] = tick.ts_ns, tick.recv_ns, tick.seq
         floats[:, row] = tick.price, tick.size, tick.ask, tick.ask_size
         codes[:, row] = (
-            strings.code(kernels.SYMBOL, tick.symbol),
-            strings.code(kernels.VENUE, tick.venue),
-            strings.code(kernels.CONDITION, tick.condition),
+            strings.code(layout.SYMBOL, tick.symbol),
+            strings.code(layout.VENUE, tick.venue),
+            strings.code(layout.CONDITION, tick.condition),
             0,
         )
         small[:, row] = tick.kind, tick.side, 0
-        self.status[row] = kernels.DONE
+        self.status[row] = layout.DONE
 
     def put_heartbeat(self, row: int, ts_ns: int) -> None:
         """Fill one row with a heartbeat."""
@@ -61,7 +61,7 @@ class Columns:
         floats[:, row] = 0
         codes[:, row] = -1, -1, -1, 0
         small[:, row] = HEARTBEAT, 0, 0
-        self.status[row] = kernels.DONE
+        self.status[row] = layout.DONE
 
     def put_rows(self, first: int, source: Columns, rows: slice) -> None:
         """Copy consecutive rows of ``source`` to ``first`` and on."""

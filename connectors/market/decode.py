@@ -8,24 +8,20 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from connectors.market import kernels
+from connectors.heartbeat import heartbeat_ns
+from connectors.json import parse_json
+from connectors.market import layout
 from connectors.market.avro_ticks import MAGIC, AvroReader
 from connectors.market.columns import Columns
-from connectors.market.frames import Frame, encode_frame, open_frame
-from connectors.market.heartbeat import heartbeat_ns
+from connectors.market.frames import Frame, open_frame
 from connectors.market.interning import Interner
-from connectors.market.json_ticks import parse_json, ticks_json
+from connectors.market.kernels.objects import decode_json
+from connectors.market.kernels.pacing import newest_by_partition
 from connectors.market.schemas import NoSchemas, Schemas
-from connectors.market.tick_columns import TickColumns
 from connectors.market.ticks import tick_of
 from state.errors import BadRecord, Malformed, NoKey
-from state.records import (
-    RETRY_HEADER,
-    SEQUENCE_HEADER,
-    DeadLetter,
-    Messages,
-)
-from state.ticks import TRADE, TickBlock
+from state.market.ticks import TickBlock
+from state.records import MAX_DIGITS, RETRY_HEADER, SEQUENCE_HEADER, DeadLetter, Messages
 
 DEAD = 255
 """Status of a row that has become a dead letter, beside those of the kernels."""
@@ -79,8 +75,8 @@ class _Batch:
             self._finish(message)
         _ints, _floats, codes, small = self._columns.arrays
         for message, sequence in self._retried.items():
-            codes[kernels.SEQUENCE, message] = sequence
-            small[kernels.RETRIED, message] = 1
+            codes[layout.SEQUENCE, message] = sequence
+            small[layout.RETRIED, message] = 1
         if self._frames:
             self._insert_frames()
         if self._dead:
@@ -91,7 +87,7 @@ class _Batch:
         messages = self._messages
         done = 0
         while True:
-            done = kernels.decode_json(
+            done = decode_json(
                 messages.data, messages.starts, messages.keyed, messages.timestamp_ns,
                 self._max_ahead_ns, done, self._strings.table, self._columns.arrays,
                 self._columns.status,
@@ -113,15 +109,15 @@ class _Batch:
         columns, messages = self._columns, self._messages
         status = columns.status[message]
         try:
-            if status == kernels.EMPTY:
+            if status == layout.EMPTY:
                 ts_ns = heartbeat_ns(messages, message, self._latest_ns(message))
                 columns.put_heartbeat(message, ts_ns)
             elif not messages.keyed[message]:
                 raise NoKey("the message has no key")
-            elif status == kernels.FRAME:
+            elif status == layout.FRAME:
                 data = messages.data[messages.starts[message] : messages.starts[message + 1]]
                 self._frames[message] = open_frame(data)
-            elif status == kernels.ASK:
+            elif status == layout.ASK:
                 fields = self._fields(messages.value(message))
                 columns.put_tick(message, tick_of(fields, self._latest_ns(message)), self._strings)
         except BadRecord as error:
@@ -155,75 +151,67 @@ class _Batch:
             unsure = frame.fill(columns, first, self._strings, latest_ns)
         except BadRecord as error:
             columns.status[first : first + frame.ticks] = DEAD
-            self._bury(message, 0, self._messages.value(message), error)
+            self._bury(message, 0, error)
             return
         for sequence, fields in unsure.items():
             row = first + sequence
             try:
                 columns.put_tick(row, tick_of(fields, latest_ns), self._strings)
-                columns.arrays[2][kernels.SEQUENCE, row] = sequence
+                columns.arrays[2][layout.SEQUENCE, row] = sequence
             except BadRecord as error:
                 columns.status[row] = DEAD
                 # NaN becomes null, which JSON can say.
-                self._bury(message, sequence, orjson.dumps(fields), error)
+                self._bury(message, sequence, error, orjson.dumps(fields))
         if message in self._retried:
-            columns.arrays[3][kernels.RETRIED, first : first + frame.ticks] = 1
+            columns.arrays[3][layout.RETRIED, first : first + frame.ticks] = 1
 
     def _drop_dead(self) -> None:
-        kept = np.flatnonzero(self._columns.status == kernels.DONE)
+        kept = np.flatnonzero(self._columns.status == layout.DONE)
         self._message_of = kept if self._message_of is None else self._message_of[kept]
         self._columns = self._columns.take(kept)
         self._dead.sort(key=lambda letter: letter.coordinates)
 
     def _bury_message(self, message: int, error: BadRecord) -> None:
         self._columns.status[message] = DEAD
-        sequence = self._retried.get(message, 0)
-        self._bury(message, sequence, self._messages.value(message), error)
+        self._bury(message, self._retried.get(message, 0), error)
 
-    def _bury(self, message: int, sequence: int, value: bytes, error: BadRecord) -> None:
-        messages = self._messages
-        self._dead.append(
-            DeadLetter(
-                messages.coordinates(message)._replace(sequence=sequence),
-                int(messages.timestamp_ns[message]),
-                messages.keys[message],
-                value,
-                type(error).__name__,
-                str(error),
-            )
-        )
+    def _bury(
+        self, message: int, sequence: int, error: BadRecord, value: bytes | None = None
+    ) -> None:
+        coordinates = self._messages.coordinates(message)._replace(sequence=sequence)
+        self._dead.append(self._messages.dead(message, error, coordinates, value))
 
     def _block(self) -> TickBlock:
         messages, strings = self._messages, self._strings
         ints, floats, codes, small = self._columns.arrays
         rows = slice(None) if self._message_of is None else self._message_of
         partition = messages.partition[rows].copy()
-        ts_ns = ints[kernels.TS]
+        ts_ns = ints[layout.TS]
         newest = np.zeros(messages.partitions, np.int64)
-        kernels.newest_by_partition(partition, ts_ns, newest)
+        newest_by_partition(partition, ts_ns, newest)
         return TickBlock(
             topic=messages.topic,
             partitions=messages.partitions,
             partition=partition,
             offset=messages.offset[rows].copy(),
-            sequence=codes[kernels.SEQUENCE],
+            sequence=codes[layout.SEQUENCE],
             timestamp_ns=messages.timestamp_ns[rows].copy(),
-            kind=small[kernels.KIND],
-            symbol=codes[kernels.SYMBOL],
-            venue=codes[kernels.VENUE],
-            condition=codes[kernels.CONDITION],
-            side=small[kernels.SIDE],
+            kind=small[layout.KIND],
+            symbol=codes[layout.SYMBOL],
+            venue=codes[layout.VENUE],
+            condition=codes[layout.CONDITION],
+            side=small[layout.SIDE],
             ts_ns=ts_ns,
-            recv_ns=ints[kernels.RECV],
-            price=floats[kernels.PRICE],
-            size=floats[kernels.SIZE],
-            ask=floats[kernels.ASK_PRICE],
-            ask_size=floats[kernels.ASK_SIZE],
-            seq=ints[kernels.SEQ],
-            retried=small[kernels.RETRIED].view(np.bool_),
-            symbols=strings.texts(kernels.SYMBOL),
-            venues=strings.texts(kernels.VENUE),
-            conditions=strings.texts(kernels.CONDITION),
+            recv_ns=ints[layout.RECV],
+            price=floats[layout.PRICE],
+            size=floats[layout.SIZE],
+            ask=floats[layout.ASK_PRICE],
+            ask_size=floats[layout.ASK_SIZE],
+            seq=ints[layout.SEQ],
+            retried=small[layout.RETRIED].view(np.bool_),
+            symbols=strings.texts(layout.SYMBOL),
+            venues=strings.texts(layout.VENUE),
+            conditions=strings.texts(layout.CONDITION),
             dead=self._dead,
             ranges=dict(messages.ranges),
             newest={p: ts for p, ts in enumerate(newest.tolist()) if ts > 0},
@@ -232,29 +220,6 @@ class _Batch:
 
 def _sequence(text: bytes) -> int:
     """Return the sequence that a retried record's header holds; raises Malformed."""
-    if not (text.isdigit() and len(text) <= 9):
+    if not (text.isdigit() and len(text) <= MAX_DIGITS):
         raise Malformed(f"{SEQUENCE_HEADER} is not a decimal number")
     return int(text)
-
-
-def warm_up() -> None:
-    """Load every kernel, so that no message waits for a compiler."""
-    tick = TickColumns.of([TRADE], [0], ["WARM"], [1], [1.0], [1.0])
-    frame = encode_frame(tick)
-    text = ticks_json(tick).to_list()[0]
-    values = [text, frame, b"{}"]
-    data = np.frombuffer(b"".join(values), np.uint8)
-    count = len(values)
-    TickDecoder(0).decode(
-        Messages(
-            topic="",
-            partitions=1,
-            partition=np.zeros(count, np.int32),
-            offset=np.arange(count),
-            timestamp_ns=np.ones(count, np.int64),
-            keyed=np.ones(count, np.bool_),
-            data=data,
-            starts=np.cumsum([0, *map(len, values)]),
-            keys=[b""] * count,
-        )
-    )

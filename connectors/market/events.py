@@ -7,13 +7,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
-from connectors.market.heartbeat import heartbeat_ns
-from connectors.market.json_ticks import parse_json
-from connectors.market.kernels import MAX_TIME_NS
+from connectors.heartbeat import heartbeat_ns
+from connectors.json import parse_json
+from state.clock import MAX_TIME_NS
 from state.errors import BadRecord, FromTheFuture, OutOfRange, WrongType
-from state.events import Event, EventBlock
-from state.records import RETRY_HEADER, SEQUENCE_HEADER, DeadLetter, Messages
-from state.ticks import MAX_SYMBOL
+from state.market.ticks import MAX_SYMBOL
+from state.records import RETRY_HEADER, Messages
+from state.rows import Event, Rows
 
 MAX_NAME = 64
 """The most characters of a portfolio's or a view's name."""
@@ -150,16 +150,16 @@ class EventDecoder:
     def __init__(self, max_ahead_ns: int) -> None:
         self._max_ahead_ns = max_ahead_ns
 
-    def decode(self, messages: Messages) -> EventBlock:
+    def decode(self, messages: Messages) -> Rows[Event]:
         """Return the messages' events and heartbeats in order, and their dead letters."""
-        block = EventBlock(messages.topic, messages.partitions, [], ranges=dict(messages.ranges))
+        block: Rows[Event] = Rows.of(messages)
         for row in range(len(messages)):
             try:
                 event = self._event(messages, row)
             except BadRecord as error:
-                block.dead.append(_letter(messages, row, error))
+                block.dead.append(messages.dead(row, error))
                 continue
-            block.events.append(event)
+            block.rows.append(event)
             partition = event.coordinates.partition
             block.newest[partition] = max(event.ts_ns, block.newest.get(partition, 0))
         return block
@@ -179,9 +179,9 @@ class EventDecoder:
 class AnswerDecoder:
     """Decodes answers to model requests; they count from a time to come."""
 
-    def decode(self, messages: Messages) -> EventBlock:
+    def decode(self, messages: Messages) -> Rows[Event]:
         """Return the answers in order, their bodies as they were written, and dead letters."""
-        block = EventBlock(messages.topic, messages.partitions, [], ranges=dict(messages.ranges))
+        block: Rows[Event] = Rows.of(messages)
         for row in range(len(messages)):
             value = messages.value(row)
             if not value:
@@ -191,11 +191,11 @@ class AnswerDecoder:
                 body = parse_json(value, sys.maxsize)
                 _ANSWER.validate_python(body)
             except ValidationError:
-                block.dead.append(_letter(messages, row, WrongType("no answer to a request")))
+                block.dead.append(messages.dead(row, WrongType("no answer to a request")))
             except BadRecord as error:
-                block.dead.append(_letter(messages, row, error))
+                block.dead.append(messages.dead(row, error))
             else:
-                block.events.append(Event(body["ts_ns"], messages.coordinates(row), body))
+                block.rows.append(Event(body["ts_ns"], messages.coordinates(row), body))
         return block
 
 
@@ -216,17 +216,3 @@ def event_of(fields: dict[str, Any]) -> dict[str, Any]:
 def _said(kind: str, message: str) -> str:
     # The message of these quotes what was found.
     return "the type is unknown" if kind.startswith("union_tag") else message
-
-
-def _letter(messages: Messages, row: int, error: BadRecord) -> DeadLetter:
-    headers = dict(messages.headers.get(row, ()))
-    sequence = headers.get(SEQUENCE_HEADER, b"0")
-    at = messages.coordinates(row)
-    return DeadLetter(
-        at._replace(sequence=int(sequence) if sequence.isdigit() else 0),
-        int(messages.timestamp_ns[row]),
-        messages.keys[row],
-        messages.value(row),
-        type(error).__name__,
-        str(error),
-    )

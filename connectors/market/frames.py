@@ -10,14 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from connectors.market import kernels
+from connectors.market import layout
 from connectors.market.columns import Columns
 from connectors.market.interning import Interner
-from connectors.market.kernels import FRAME_COLUMNS, TICK_BYTES
+from connectors.market.kernels.frames import decode_frame, intern_dictionary
+from connectors.market.layout import FRAME_COLUMNS, TICK_BYTES
 from connectors.market.tick_columns import TickColumns
 from connectors.market.ticks import Tick, fields_of
 from state.errors import BadChecksum, Malformed
-from state.ticks import MAX_CONDITION, MAX_SYMBOL, MAX_VENUE
+from state.market.ticks import MAX_CONDITION, MAX_SYMBOL, MAX_VENUE
 
 MAGIC = b"\x89HRF"
 VERSION = 1
@@ -98,7 +99,7 @@ class Frame:
         Raises Malformed where the dictionary or a code is wrong; then no row is filled.
         """
         ids = self._intern(strings)
-        asks = kernels.decode_frame(
+        asks = decode_frame(
             self.data, self.columns, self.ticks, latest_ns, ids, self.symbols, self.venues,
             strings.table, columns.arrays, first, columns.status,
         )  # fmt: skip
@@ -107,7 +108,7 @@ class Frame:
         if asks == 0:
             return {}
         status = columns.status[first : first + self.ticks]
-        rows = np.flatnonzero(status == kernels.ASK).tolist()
+        rows = np.flatnonzero(status == layout.ASK).tolist()
         return {row: self._fields(row, ids, strings) for row in rows}
 
     def _intern(self, strings: Interner) -> NDArray[np.int32]:
@@ -119,7 +120,7 @@ class Frame:
             self.data[self.dictionary : self.columns].tobytes().decode()
         except UnicodeDecodeError:
             raise Malformed("the frame's dictionary is not UTF-8") from None
-        if not kernels.intern_dictionary(
+        if not intern_dictionary(
             self.data, self.dictionary, self.columns, self.symbols, self.venues, self.conditions,
             strings.table, ids,
         ):  # fmt: skip

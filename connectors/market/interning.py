@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from connectors.market import kernels
+from connectors.market.kernels.interning import intern_all, intern_words
 
 Table = tuple[
     NDArray[np.int32], NDArray[np.uint64], NDArray[np.int32], NDArray[np.int32], NDArray[np.int64]
@@ -37,7 +37,7 @@ class Interner:
         self.table = _empty_table(1024)
         self._texts.clear()
         self._ids.clear()
-        self.identify("")  # kernels.EMPTY_TEXT is its id
+        self.identify("")  # layout.EMPTY_TEXT is its id
 
     def start_batch(self) -> None:
         """Forget the codes of the last batch."""
@@ -56,7 +56,7 @@ class Interner:
         if count + more <= capacity:
             return
         bigger = _empty_table(1 << (count + more + capacity - 1).bit_length())
-        kernels.intern_all(bigger, words[:count])
+        intern_all(bigger, words[:count])
         bigger[2][:, :capacity] = local
         bigger[3][:, :capacity] = used
         bigger[4][:] = counts
@@ -73,7 +73,7 @@ class Interner:
         if found is None:
             self.reserve(1)
             words = np.frombuffer(text.encode().ljust(32, b"\0"), np.uint64)
-            found = self._ids[text] = kernels.intern_words(self.table, words)
+            found = self._ids[text] = intern_words(self.table, words)
         return found
 
     def code(self, which: int, text: str) -> int:

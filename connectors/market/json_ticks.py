@@ -1,4 +1,4 @@
-"""Ticks as JSON, one a message: read by definition (the kernel is in ``kernels``), and written."""
+"""Ticks as JSON, one a message: written by column."""
 
 from __future__ import annotations
 
@@ -11,29 +11,9 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from connectors.market import kernels
-from connectors.market.kernels import MAX_JSON
+from connectors.market.kernels.writing import measure_json, write_json
 from connectors.market.tick_columns import TickColumns
-from state.errors import Malformed
-from state.ticks import NO_SEQ, SIDES, TRADE
-
-
-def parse_json(value: bytes, most: int = MAX_JSON) -> dict[str, Any]:
-    """Return the fields of a JSON message of at most ``most`` bytes.
-
-    Raises Malformed where the bytes are no JSON object or too many. RFC 8259; of fields
-    with the same name the last one counts.
-    """
-    if len(value) > most:
-        raise Malformed(f"a message of {len(value)} bytes; JSON has at most {most}")
-    try:
-        fields = orjson.loads(value)
-    except orjson.JSONDecodeError as error:
-        raise Malformed(f"no JSON, from character {error.pos} on") from None
-    if type(fields) is not dict:
-        raise Malformed("the JSON is not an object")
-    return fields
-
+from state.market.ticks import NO_SEQ, SIDES, TRADE
 
 _CHUNK = 65_536
 """Ticks written at a time, so that what lies between stays small."""
@@ -83,9 +63,9 @@ def _chunk_json(ticks: TickColumns) -> pa.LargeBinaryArray:
     names, name_at = _joined([name.encode() for name in _MEMBERS])
     at = np.stack(spans)
     starts = np.empty(len(ticks) + 1, np.int64)
-    kernels.measure_json(name_at, at, starts)
+    measure_json(name_at, at, starts)
     data = np.empty(starts[-1], np.uint8)
-    kernels.write_json(names, name_at, texts.joined(), at, starts, data)
+    write_json(names, name_at, texts.joined(), at, starts, data)
     return pa.LargeBinaryArray.from_buffers(
         pa.large_binary(), len(ticks), [None, pa.py_buffer(starts), pa.py_buffer(data)]
     )

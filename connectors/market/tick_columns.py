@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from state.ticks import NO_SEQ
+from state.market.ticks import NO_SEQ
 
 
 @dataclass(frozen=True, slots=True)
 class TickColumns:
-    """Ticks by column; fields mean what they mean in `state.ticks.TickBlock`.
+    """Ticks by column; fields mean what they mean in `state.market.ticks.TickBlock`.
 
     ``symbol``, ``venue`` and ``condition`` are codes into the lists of strings.
     """

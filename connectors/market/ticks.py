@@ -4,15 +4,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from connectors.market.kernels import (
-    LEAST_PRICE,
-    LEAST_SIZE,
-    MAX_TIME_NS,
-    MOST_PRICE,
-    MOST_SIZE,
-)
+from connectors.market.bounds import LEAST_PRICE, LEAST_SIZE, MOST_PRICE, MOST_SIZE
+from state.clock import MAX_TIME_NS
 from state.errors import FromTheFuture, OutOfRange, WrongType
-from state.ticks import MAX_CONDITION, MAX_SYMBOL, MAX_VENUE, NO_SEQ, QUOTE, SIDES, TRADE
+from state.market.ticks import MAX_CONDITION, MAX_SYMBOL, MAX_VENUE, NO_SEQ, QUOTE, SIDES, TRADE
 
 KINDS = {"trade": TRADE, "quote": QUOTE}
 """``type`` of a tick to ``TickBlock.kind``."""
@@ -21,7 +16,7 @@ MAX_SEQ = 2**63 - 1
 
 
 class Tick(NamedTuple):
-    """One valid tick; fields as in `state.ticks.TickBlock`."""
+    """One valid tick; fields as in `state.market.ticks.TickBlock`."""
 
     kind: int
     symbol: str

@@ -70,7 +70,7 @@ class HistoryDecoder:
             try:
                 block.rows.append(self._row(value, headers))
             except BadRecord as error:
-                block.dead.append(_dead_letter(messages, index, value, error))
+                block.dead.append(messages.dead(index, error))
         return block
 
     def _row(self, value: bytes, headers: dict[str, bytes]) -> Row:
@@ -96,17 +96,6 @@ class HistoryDecoder:
         if checked[self._clock] < 0:
             raise OutOfRange(f"{self._table.clock} is before 1970")
         return (_generation(headers), *checked)
-
-
-def _dead_letter(messages: Messages, index: int, value: bytes, error: BadRecord) -> DeadLetter:
-    return DeadLetter(
-        coordinates=messages.coordinates(index),
-        timestamp_ns=int(messages.timestamp_ns[index]),
-        key=messages.keys[index],
-        value=value,
-        error=type(error).__name__,
-        reason=str(error),
-    )
 
 
 def _generation(headers: dict[str, bytes]) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from operators.operator import Outbox, Stateless, Work
-from state.ticks import TRADE
+from state.market.ticks import TRADE
 
 
 def is_excluded(condition: str, words: frozenset[str], bits: int) -> bool:

@@ -6,8 +6,8 @@ import numpy as np
 
 from operators.market.records import TYPES
 from operators.operator import Outbox, Stateless, Work
+from state.market.ticks import TRADE
 from state.metrics import LATE
-from state.ticks import TRADE
 
 
 class Late(Stateless):

@@ -38,8 +38,8 @@ from operators.market.bars import by_name
 from operators.market.kernels import bands
 from operators.market.kernels import luld as kernel
 from operators.operator import Outbox, Work, grown
+from state.market.ticks import QUOTE
 from state.snapshots import pack_array, unpack_array
-from state.ticks import QUOTE
 
 STATES = ("open", "limit_up", "limit_down", "paused")
 

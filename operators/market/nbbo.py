@@ -12,8 +12,8 @@ from operators.market.kernels import nbbo as kernel
 from operators.market.lookup import Lookup
 from operators.market.windows import Windows
 from operators.operator import Outbox, Work, grown
+from state.market.ticks import QUOTE
 from state.snapshots import pack_array, unpack_array
-from state.ticks import QUOTE
 
 
 class Nbbo:

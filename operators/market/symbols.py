@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from operators.market.kernels import symbols as kernel
 from operators.market.watermark import UNKNOWN_NS
 from operators.operator import grown
+from state.market.ticks import TickBlock
 from state.snapshots import pack_array, unpack_array
-from state.ticks import TickBlock
 
 
 class Symbols:

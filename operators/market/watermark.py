@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from operators.market.kernels import watermark as kernel
+from state.market.ticks import TickBlock
 from state.snapshots import pack_array, unpack_array
-from state.ticks import TickBlock
 
 UNKNOWN_NS = -(1 << 62)
 """The watermark of a partition that has had no record."""

@@ -36,7 +36,7 @@ from replay.partitioner import partition_of
 from replay.writer import GROUP_ROWS, RecordingWriter, content
 from state.clock import NS
 from state.errors import Misuse
-from state.ticks import QUOTE, TRADE
+from state.market.ticks import QUOTE, TRADE
 
 TOPIC = "market.ticks"
 _UNIT = 10_000

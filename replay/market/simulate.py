@@ -24,7 +24,7 @@ from replay.partitioner import partition_of
 from replay.rows import Message
 from replay.writer import RecordingWriter, content
 from state.clock import NS
-from state.ticks import QUOTE, SIDES, TRADE
+from state.market.ticks import QUOTE, SIDES, TRADE
 
 TOPIC = "market.ticks"
 SESSION_NS = 6 * 3600 * NS + 1800 * NS

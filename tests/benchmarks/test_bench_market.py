@@ -18,7 +18,7 @@ from benchmarks.report import Figure, Goal, Report, histogram, percentiles
 from flows.__main__ import main
 from state.clock import NS
 from state.errors import Broken
-from state.ticks import TRADE
+from state.market.ticks import TRADE
 
 MESSAGES, TICKS, RECORDS = 60_000, 20_000, 3000
 

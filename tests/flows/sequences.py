@@ -6,11 +6,11 @@ import random
 from typing import Any
 
 from connectors.kafka.sequencer import SOURCE_HEADER
-from connectors.market.entries import Sequenced
 from replay.rows import Message
 from state.clock import NS
 from state.outputs import to_json
 from state.records import Coordinates
+from state.sequenced import Sequenced
 
 Body = dict[str, Any]
 START_NS = 1_700_000_000 * NS

@@ -13,7 +13,6 @@ from confluent_kafka import Producer
 from pydantic import SecretStr
 
 from connectors.kafka.sequencer import SOURCE_HEADER
-from connectors.market.entries import Sequenced
 from connectors.redis.reader import RedisReader
 from flows.__main__ import main
 from flows.servers import KafkaBroker
@@ -23,6 +22,7 @@ from operators.market.controls.controls import Controls
 from replay.recording import Recording
 from state.outputs import to_json
 from state.records import Coordinates
+from state.sequenced import Sequenced
 from tests.conftest import create_topic
 from tests.flows.runs import Run, eventually, settings
 from tests.flows.sequences import control, message, order, quote, row, sequence

@@ -7,10 +7,10 @@ from typing import Any
 
 from confluent_kafka import Message
 
+from connectors.json import parse_json
 from connectors.kafka.client import Cluster
 from connectors.kafka.follower import Follower
 from connectors.market.events import event_of
-from connectors.market.json_ticks import parse_json
 from state.errors import BadRecord
 
 Key = Callable[[dict[str, Any]], tuple[str, ...]]

@@ -13,7 +13,7 @@ from operators.market.signals.signal import Closings, Signal, Tape
 from operators.market.signals.signing import Signing
 from operators.market.signals.windows import SignalWindows
 from operators.operator import Outbox, Work
-from state.ticks import QUOTE
+from state.market.ticks import QUOTE
 
 _NO_QUOTES = np.empty((0, 4))
 

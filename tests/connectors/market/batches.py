@@ -8,8 +8,8 @@ import numpy as np
 
 from connectors.market.tick_columns import TickColumns
 from connectors.market.ticks import Tick
+from state.market.ticks import QUOTE, TRADE, TickBlock
 from state.records import Header, Messages
-from state.ticks import QUOTE, TRADE, TickBlock
 
 NOW_NS = 1_700_000_000_000_000_000
 AHEAD_NS = 5_000_000_000

@@ -18,8 +18,8 @@ from connectors.market.frames import encode_frame
 from connectors.market.json_ticks import ticks_json
 from connectors.market.schemas import SchemaDirectory
 from connectors.market.tick_columns import TickColumns
+from state.market.ticks import QUOTE, TRADE, TickBlock
 from state.records import HEARTBEAT_HEADER, RETRY_HEADER, SEQUENCE_HEADER, DeadLetter
-from state.ticks import QUOTE, TRADE, TickBlock
 from tests.connectors.market.batches import AHEAD_NS, NOW_NS, messages, rows, some_ticks
 
 OURS = 7

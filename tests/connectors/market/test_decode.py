@@ -9,11 +9,11 @@ import numpy as np
 import orjson
 import pytest
 
-from connectors.market.decode import TickDecoder, warm_up
+from connectors.market.decode import TickDecoder
 from connectors.market.frames import encode_frame
 from connectors.market.json_ticks import ticks_json
+from state.market.ticks import HEARTBEAT, TickBlock
 from state.records import HEARTBEAT_HEADER, RETRY_HEADER, SEQUENCE_HEADER, Header, Messages
-from state.ticks import HEARTBEAT, TickBlock
 from tests.connectors.market.batches import AHEAD_NS, NOW_NS, messages, rows, some_ticks
 
 TRADE = b'{"type":"trade","symbol":"A","ts_ns":%d,"price":1.5,"size":2}' % NOW_NS
@@ -253,7 +253,6 @@ def test_writable_messages_decode_the_same():
 
 def test_decoding_leaves_no_memory_behind():
     """The kernels count no references, so a slip would show here."""
-    warm_up()
     batch = messages([*ticks_json(some_ticks(2000)).to_list(), encode_frame(some_ticks(500))])
     decoder = TickDecoder(AHEAD_NS)
     decoder.decode(batch)

@@ -38,7 +38,7 @@ def said(model: str, output: dict[str, Any], **more: Any) -> dict[str, Any]:
 )
 def test_an_answer_is_taken_as_it_was_written(answer):
     block = AnswerDecoder().decode(messages([orjson.dumps(answer)]))
-    assert [event.body for event in block.events] == [answer]
+    assert [event.body for event in block.rows] == [answer]
     assert block.dead == []
 
 
@@ -57,5 +57,5 @@ def test_an_answer_is_taken_as_it_was_written(answer):
 )
 def test_an_answer_that_does_not_say_what_was_asked_is_a_dead_letter(answer):
     block = AnswerDecoder().decode(messages([orjson.dumps(answer)]))
-    assert block.events == []
+    assert block.rows == []
     assert [letter.error for letter in block.dead] == ["WrongType"]

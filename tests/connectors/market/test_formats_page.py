@@ -11,8 +11,8 @@ from connectors.market.avro_ticks import TICK_SCHEMA
 from connectors.market.decode import TickDecoder
 from connectors.market.schemas import SchemaDirectory
 from connectors.market.ticks import Tick
+from state.market.ticks import HEARTBEAT
 from state.records import HEARTBEAT_HEADER
-from state.ticks import HEARTBEAT
 from tests.connectors.market.batches import messages, rows
 
 PAGE = Path(__file__).parents[3] / "docs" / "formats.md"

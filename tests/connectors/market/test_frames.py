@@ -14,8 +14,8 @@ from connectors.market.decode import TickDecoder
 from connectors.market.frames import encode_frame
 from connectors.market.json_ticks import ticks_json
 from connectors.market.tick_columns import TickColumns
+from state.market.ticks import QUOTE, TRADE, TickBlock
 from state.records import DeadLetter
-from state.ticks import QUOTE, TRADE, TickBlock
 from tests.connectors.market.batches import AHEAD_NS, NOW_NS, messages, rows, some_ticks
 
 

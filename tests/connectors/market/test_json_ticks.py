@@ -10,11 +10,17 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from connectors.market import kernels
+from connectors.json import parse_json
+from connectors.market import bounds, layout
 from connectors.market.columns import Columns
 from connectors.market.decode import TickDecoder
 from connectors.market.interning import Interner
-from connectors.market.json_ticks import parse_json, ticks_json
+from connectors.market.json_ticks import ticks_json
+from connectors.market.kernels.frames import decode_frame, intern_dictionary
+from connectors.market.kernels.interning import intern_all, intern_words
+from connectors.market.kernels.objects import decode_json
+from connectors.market.kernels.pacing import newest_by_partition
+from connectors.market.kernels.writing import measure_json, write_json
 from connectors.market.ticks import Tick, tick_of
 from state.errors import BadRecord
 from tests.connectors.market.batches import AHEAD_NS, NOW_NS, messages, rows, some_ticks
@@ -54,7 +60,7 @@ def decoded(values: list[bytes]) -> list[Tick | tuple[str, str]]:
 
 def kernel_status(values: list[bytes]) -> list[int]:
     batch, columns, strings = messages(values), Columns.empty(len(values)), Interner()
-    kernels.decode_json(
+    decode_json(
         batch.data, batch.starts, batch.keyed, batch.timestamp_ns, AHEAD_NS, 0, strings.table,
         columns.arrays, columns.status,
     )  # fmt: skip
@@ -75,9 +81,8 @@ def assert_as_defined(values: list[bytes]) -> None:
 
 def test_kernels_are_compiled():
     for kernel in (
-        kernels.decode_json, kernels.decode_frame, kernels.intern_words, kernels.intern_all,
-        kernels.intern_dictionary, kernels.newest_by_partition, kernels.measure_json,
-        kernels.write_json,
+        decode_json, decode_frame, intern_words, intern_all, intern_dictionary,
+        newest_by_partition, measure_json, write_json,
     ):  # fmt: skip
         assert len(kernel.signatures) == 1
 
@@ -316,7 +321,7 @@ def test_plain_messages_never_leave_the_kernel():
         orjson.dumps(TRADE | {"symbol": "x" * 32, "venue": "v" * 16, "condition": "c" * 32}),
         orjson.dumps(TRADE | {"price": 0.00001}),
     ]  # fmt: skip
-    assert kernel_status(values) == [kernels.DONE] * len(values)
+    assert kernel_status(values) == [layout.DONE] * len(values)
     assert_as_defined(values)
 
 
@@ -366,7 +371,7 @@ def test_written_ticks_read_back_the_same():
         assert read == [getattr(ticks, texts)[c] for c in getattr(ticks, codes)]
 
 
-@given(st.lists(st.floats(kernels.LEAST_PRICE, kernels.MOST_PRICE), min_size=1, max_size=50))
+@given(st.lists(st.floats(bounds.LEAST_PRICE, bounds.MOST_PRICE), min_size=1, max_size=50))
 @settings(max_examples=100, deadline=None)
 def test_written_doubles_read_back_to_the_last_bit(prices):
     ticks = some_ticks(1).take(np.zeros(len(prices), int))

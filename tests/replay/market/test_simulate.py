@@ -13,7 +13,7 @@ from replay.market.simulate import Session, batches, record_session, simulate
 from replay.partitioner import partition_of
 from replay.recording import Recording
 from replay.rows import to_block
-from state.ticks import QUOTE, TRADE
+from state.market.ticks import QUOTE, TRADE
 from tests.replay.recordings import read
 
 S = 1_000_000_000

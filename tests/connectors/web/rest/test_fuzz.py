@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from schemathesis import GenerationMode, checks
 from schemathesis.config import SchemathesisConfig
 
+from connectors.json import parse_json
 from connectors.kafka.messages import to_messages
 from connectors.kafka.topics import ensure_topics, watermarks
 from connectors.market.decode import TickDecoder
 from connectors.market.events import EventDecoder
-from connectors.market.json_ticks import parse_json
 from connectors.web.rest.app import OPERATIONS
 from connectors.web.rest.operation import Operation
 from flows.live import cluster_of
@@ -232,7 +232,7 @@ def event_of(feed, message):
         to_messages([message], message.topic(), 1, place)
     )
     assert block.dead == []
-    (event,) = block.events
+    (event,) = block.rows
     return event.body
 
 

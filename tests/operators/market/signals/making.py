@@ -20,7 +20,7 @@ from operators.market.signals.signals import Signals
 from operators.market.signals.vpin import Vpin
 from operators.operator import Operator, Outbox, Stateless, Work
 from state.clock import NS
-from state.ticks import TRADE
+from state.market.ticks import TRADE
 from tests.reference.signals import SignalSettings
 from tests.reference.vocabulary import Tick
 

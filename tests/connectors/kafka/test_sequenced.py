@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from connectors.kafka.sequenced import SequencedDecoder
 from connectors.kafka.sequencer import SOURCE_HEADER
 from connectors.kafka.sink import COUNTER_HEADER, GENERATION_HEADER, LENGTH_HEADER
-from connectors.market.entries import Sequenced, SequencedDecoder
 from state.errors import OutOfRange
 from state.records import HEARTBEAT_HEADER, Coordinates, DeadLetter, Header, Messages
+from state.sequenced import Sequenced
 
 SOURCE = (SOURCE_HEADER, b"market.orders/3/17")
 GOOD = b'{"type":"order"}'

@@ -12,9 +12,11 @@ import pytest
 CALLED = """
 from numba import njit
 
+from constants import FACTOR
+
 @njit("i8()", cache=True)
 def called():
-    return {value}
+    return {value} * FACTOR
 """
 CALLS = """
 from numba import njit
@@ -29,10 +31,12 @@ RUN = """
 import sys
 from pathlib import Path
 
-if sys.argv[1] == "drop":
-    from operators import drop_stale_kernels
+import constants
 
-    drop_stale_kernels(Path("kernels"))
+if sys.argv[1] == "drop":
+    from state.kernels import drop_stale_kernels
+
+    drop_stale_kernels(Path("kernels"), constants)
 from kernels.calls import calls
 
 print(calls(), sum(calls.stats.cache_hits.values()))
@@ -42,13 +46,14 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture
 def write(tmp_path):
-    """``write(value)`` writes a kernel that calls one that returns ``value``."""
+    """``write(value)`` writes a kernel that calls one that returns ``value``, times a constant."""
     (tmp_path / "kernels").mkdir()
     (tmp_path / "kernels/__init__.py").touch()
     (tmp_path / "kernels/calls.py").write_text(CALLS)
 
-    def changed(value: int) -> None:
+    def changed(value: int, factor: int = 1) -> None:
         (tmp_path / "kernels/called.py").write_text(CALLED.format(value=value))
+        (tmp_path / "constants.py").write_text(f"FACTOR = {factor}")
 
     return changed
 
@@ -77,6 +82,16 @@ def test_a_changed_kernel_is_seen_by_those_that_call_it(write, run):
     assert run("drop") == [1, 0]
     assert run("drop") == [1, 1]
     write(2)
+    assert run("drop") == [2, 0]
+
+
+def test_a_changed_constant_is_seen_by_those_that_use_it(write, run, tmp_path):
+    write(1)
+    kernel = (tmp_path / "kernels/called.py").stat()
+    assert run("drop") == [1, 0]
+    write(1, factor=2)
+    # As if only the constant had been written: numba itself sees the other file.
+    os.utime(tmp_path / "kernels/called.py", ns=(kernel.st_atime_ns, kernel.st_mtime_ns))
     assert run("drop") == [2, 0]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from connectors.market.kernels import MAX_TIME_NS
+from state.clock import MAX_TIME_NS
 from state.errors import FromTheFuture, Malformed, NoKey, OutOfRange
 from state.records import HEARTBEAT_HEADER, Messages
 
