@@ -122,6 +122,8 @@ def secrets(settings: Settings) -> list[str]:
                 found += [text, password[1] or password[2]]
             elif text and "://" not in text:
                 found.append(text)
+    keyring = settings.sealing.keyring()
+    found += keyring.secrets() if keyring else []
     options = settings.kafka.options.items()
     return found + [value for name, value in options if value and _SECRET_OPTION.search(name)]
 

@@ -15,6 +15,8 @@ from connectors.kafka.sink import (
     GENERATION_HEADER,
     LENGTH_HEADER,
     REASON_HEADER,
+    RETRACTED_HEADER,
+    SEALED_HEADER,
     SHA256_HEADER,
     TIMESTAMP_HEADER,
 )
@@ -44,16 +46,23 @@ def export_output(
             if headers.get(GENERATION_HEADER) != wanted or counter is None or counter in seen:
                 continue
             seen.add(counter)
-            files.add(_one(output, counter, message.value or b""))
+            retracted = RETRACTED_HEADER in headers
+            files.add(_one(output, counter, message.value or b"", retracted=retracted))
         advance(len(messages))
 
 
-def _one(output: Output, counter: bytes, value: bytes) -> OutputBatch:
+def _one(output: Output, counter: bytes, value: bytes, *, retracted: bool) -> OutputBatch:
     record = orjson.loads(value)
     origin, _, number = counter.decode().rpartition("/")
-    # No table key: the tables are in Redis.
     return OutputBatch(
-        output.name, origin, int(number), [record[output.time]], [record["id"]], [""], [value]
+        output=output.name,
+        origin=origin,
+        first=int(number),
+        times_ns=[record[output.time]],
+        ids=[record["id"]],
+        keys=[""],  # the tables are in Redis
+        values=[value],
+        retracted=frozenset({0} if retracted else ()),
     )
 
 
@@ -83,6 +92,8 @@ def _dead_record(message: Message) -> tuple[Coordinates, dict[str, Any]]:
         "reason": headers[REASON_HEADER],
         "timestamp_ns": int(headers[TIMESTAMP_HEADER]),
     }
+    if SEALED_HEADER in headers:
+        record["sealed"] = True
     if LENGTH_HEADER in headers:
         record |= {"length": int(headers[LENGTH_HEADER]), "sha256": headers[SHA256_HEADER]}
     else:

@@ -2,7 +2,7 @@
 
 ``DIR/<output>.jsonl`` holds every record of an output by (event time, id); late records
 and ``dead.jsonl`` are by (topic, partition, offset, sequence). ``DIR/tables/<output>.jsonl``
-holds the last value of each key of a keyed output, by key.
+holds the last value of each key of a keyed output, by key, without the retracted ones.
 """
 
 from __future__ import annotations
@@ -125,9 +125,16 @@ class OutputFiles:
         with self._lock:
             self._put(output.name, entries, sum(map(len, lines)))
             if output.keyed:
-                # As in Redis, a record without a table key enters no table.
-                pairs = zip(batch.keys, entries, strict=True)
-                self._tables[output.name][batch.origin].update(pair for pair in pairs if pair[0])
+                self._tabulate(self._tables[output.name][batch.origin], batch, entries)
+
+    @staticmethod
+    def _tabulate(table: dict[str, Entry], batch: OutputBatch, entries: list[Entry]) -> None:
+        """Put records under their keys, and take retracted keys away, in their order."""
+        for row, (key, entry) in enumerate(zip(batch.keys, entries, strict=True)):
+            if row in batch.retracted:
+                table.pop(key, None)
+            elif key:  # as in Redis, a record without a table key enters no table
+                table[key] = entry
 
     def _learn(self, batch: OutputBatch) -> Output:
         """Return an output that was not announced: one of a user's own flow."""
@@ -210,6 +217,8 @@ def dead_record(letter: DeadLetter, max_bytes: int) -> dict[str, Any]:
         "timestamp_ns": letter.timestamp_ns,
         "topic": topic,
     }
+    if letter.sealed:
+        record["sealed"] = True
     if len(letter.value) > max_bytes:
         large = {"length": len(letter.value), "sha256": hashlib.sha256(letter.value).hexdigest()}
         return record | large

@@ -6,6 +6,9 @@
     ├── Misuse                what the user asked for cannot be done (exit code 2)
     │   └── SettingsError     a setting is missing, unknown or out of range
     ├── ServerFailed          a local server did not start or end (flows.servers)
+    ├── CannotUnseal          sealed data stays closed; never shows any of it
+    │   ├── UnknownKey        the keyring has no key of this id
+    │   └── DamagedSeal       it was altered, or sealed with another key for another place
     ├── BadRecord             one input record cannot be used: it becomes a dead letter
     │   ├── Malformed         its bytes do not parse
     │   ├── WrongType         a field is missing or of another type
@@ -48,6 +51,32 @@ class ServerFailed(HeadraceError):
     def __str__(self) -> str:
         name, reason = self.args
         return f"{name}: {reason}"
+
+
+class CannotUnseal(HeadraceError):
+    """Sealed data cannot be read with this keyring."""
+
+
+class UnknownKey(CannotUnseal):
+    """args: (key id,)."""
+
+    def __str__(self) -> str:
+        (key_id,) = self.args
+        return (
+            f"the keyring has no key {key_id!r}: use the newest key file, which keeps the keys "
+            "from before a rotation"
+        )
+
+
+class DamagedSeal(CannotUnseal):
+    """args: (what,): an output's topic, or the purpose of other sealed bytes."""
+
+    def __str__(self) -> str:
+        (what,) = self.args
+        return (
+            f"sealed data of {what} does not open: it is damaged, of another output, or sealed "
+            "with another key of the same id"
+        )
 
 
 class BadRecord(HeadraceError):

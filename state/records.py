@@ -112,6 +112,8 @@ class DeadLetter:
     value: bytes
     error: str
     reason: str
+    sealed: bool = False
+    """Whether key and value are sealed bytes (state/sealing)."""
 
     @classmethod
     def of(
@@ -136,6 +138,7 @@ class OutputBatch:
     ``keys`` are the table keys of a keyed output, else empty strings.
     ``values`` are canonical JSON (sorted keys). ``timestamp_ns`` is the Kafka timestamp of the
     newest message behind them, for the latency metric alone; 0 where several partitions are.
+    ``retracted`` are the rows that take their key away (state/retraction).
     """
 
     output: str
@@ -146,6 +149,7 @@ class OutputBatch:
     keys: list[str]
     values: list[bytes]
     timestamp_ns: int = 0
+    retracted: frozenset[int] = frozenset()
 
     def __len__(self) -> int:
         return len(self.values)

@@ -24,6 +24,12 @@ from state.records import ORIGIN_HEADER, SEQUENCE_HEADER, DeadLetter, OutputBatc
 COUNTER_HEADER = "headrace-counter"
 """``origin/counter``: the record's place in its output (OutputBatch)."""
 
+RETRACTED_HEADER = "headrace-retracted"
+"""``1`` on a record that takes its key away; absent from all others."""
+
+SEALED_HEADER = "headrace-sealed"
+"""``1`` on a dead letter whose key and value are sealed (state/sealing)."""
+
 GENERATION_HEADER = "headrace-generation"
 """Which run of the flow wrote it, as decimal digits."""
 
@@ -89,12 +95,13 @@ class KafkaSink(ShardSink[OutputBatch]):
     def _send(self, item: OutputBatch) -> None:
         topic = self._topics[item.output]
         field = self._key_fields.get(item.output, "")
-        for counter, (key, value) in enumerate(
-            zip(item.keys, item.values, strict=True), start=item.first
-        ):
-            where = (COUNTER_HEADER, f"{item.origin}/{counter}".encode())
+        for row, (key, value) in enumerate(zip(item.keys, item.values, strict=True)):
+            where = (COUNTER_HEADER, f"{item.origin}/{item.first + row}".encode())
+            headers: Headers = [where, self._generation]
+            if row in item.retracted:
+                headers.append((RETRACTED_HEADER, b"1"))
             message_key = key.encode() if key else _field(value, field)
-            self._delivery.send(Outgoing(topic, message_key, value, [where, self._generation]))
+            self._delivery.send(Outgoing(topic, message_key, value, headers))
 
 
 class DeadLetterSink(ShardSink[DeadLetter]):
@@ -163,6 +170,7 @@ def dead_letter_headers(letter: DeadLetter) -> Headers:
         (ERROR_HEADER, letter.error.encode()),
         (REASON_HEADER, letter.reason[:_MAX_REASON].encode(errors="replace")),
         (TIMESTAMP_HEADER, str(letter.timestamp_ns).encode()),
+        *([(SEALED_HEADER, b"1")] if letter.sealed else []),
     ]
 
 

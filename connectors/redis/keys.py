@@ -47,7 +47,7 @@ class Keys:
         return self.prefix + "lineage"
 
     def stream(self, output: str) -> str:
-        """Return the stream of an output: fields origin, counter, id, v."""
+        """Return the stream of an output: fields origin, counter, id, v; some have retracted."""
         return f"{self.prefix}stream:{output}"
 
     def latest(self, output: str) -> str:

@@ -24,6 +24,7 @@ class Entry(NamedTuple):
     counter: int
     id: str
     value: bytes
+    retracted: bool = False
 
 
 def current_generation(connection: redis.Redis, system: str) -> int:
@@ -58,6 +59,7 @@ class RedisReader:
                     int(fields[b"counter"]),
                     fields[b"id"].decode(),
                     fields[b"v"],
+                    b"retracted" in fields,
                 )
             if len(page) < PAGE:
                 return

@@ -15,8 +15,8 @@ MAX_RECORDS = 500
 APPEND = """
 local marks, lineage, stream, latest = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local field, ours, origin = ARGV[1], ARGV[2], ARGV[3]
-local max_length, first = ARGV[4], tonumber(ARGV[5])
-local fixed = 5
+local max_length, first, flags = ARGV[4], tonumber(ARGV[5]), ARGV[6]
+local fixed = 6
 local count = (#ARGV - fixed) / 3
 
 local found = redis.call('GET', lineage)
@@ -36,18 +36,31 @@ if last <= mark then
   return {'done'}
 end
 local pairs_of_latest = {}
-for i = mark - first + 2, count do
-  local id, key, value = ARGV[fixed + i], ARGV[fixed + count + i], ARGV[fixed + 2 * count + i]
-  redis.call('XADD', stream, '*', 'origin', origin,
-    'counter', string.format('%.0f', first + i - 1), 'id', id, 'v', value)
-  if key ~= '' then
-    pairs_of_latest[#pairs_of_latest + 1] = key
-    pairs_of_latest[#pairs_of_latest + 1] = value
+local function keep()
+  if #pairs_of_latest > 0 then
+    redis.call('HSET', latest, unpack(pairs_of_latest))
+    pairs_of_latest = {}
   end
 end
-if #pairs_of_latest > 0 then
-  redis.call('HSET', latest, unpack(pairs_of_latest))
+for i = mark - first + 2, count do
+  local id, key, value = ARGV[fixed + i], ARGV[fixed + count + i], ARGV[fixed + 2 * count + i]
+  local counter = string.format('%.0f', first + i - 1)
+  if flags ~= '' and string.sub(flags, i, i) == '1' then
+    redis.call('XADD', stream, '*', 'origin', origin,
+      'counter', counter, 'id', id, 'v', value, 'retracted', '1')
+    if key ~= '' then
+      keep()  -- the key may be among what came before, and it may come back
+      redis.call('HDEL', latest, key)
+    end
+  else
+    redis.call('XADD', stream, '*', 'origin', origin, 'counter', counter, 'id', id, 'v', value)
+    if key ~= '' then
+      pairs_of_latest[#pairs_of_latest + 1] = key
+      pairs_of_latest[#pairs_of_latest + 1] = value
+    end
+  end
 end
+keep()
 redis.call('XTRIM', stream, 'MAXLEN', '~', max_length)
 redis.call('HSET', marks, field, string.format('%.0f', last))
 return {'done'}
@@ -79,7 +92,15 @@ def calls(batch: OutputBatch, keys: Keys, lineage: str, stream_length: int) -> l
         rows = slice(start, min(start + MAX_RECORDS, len(batch)))
         count = rows.stop - rows.start
         first = batch.first + start
-        body = encode([first, *batch.ids[rows], *batch.keys[rows], *batch.values[rows]])
-        payload = b"*%d\r\n%b%b" % (12 + 3 * count, head, body)
+        flags = _flags(batch, range(rows.start, rows.stop))
+        body = encode([first, flags, *batch.ids[rows], *batch.keys[rows], *batch.values[rows]])
+        payload = b"*%d\r\n%b%b" % (13 + 3 * count, head, body)
         made.append(Call(batch.output, batch.origin, first, first + count - 1, payload))
     return made
+
+
+def _flags(batch: OutputBatch, rows: range) -> str:
+    """Return a character for each row, ``1`` for a retraction; nothing where there is none."""
+    if batch.retracted.isdisjoint(rows):
+        return ""
+    return "".join("1" if row in batch.retracted else "0" for row in rows)

@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from flows.settings.feed import Feed
 from flows.settings.market import CLOSES, MODELS, Market, decision_hash
 from flows.settings.part import Part, duration_ns, settings_hash
+from flows.settings.sealing import Sealing
 from flows.settings.servers import Kafka, Postgres, Redis, Run
 from flows.settings.trading import SEQUENCED, Trading, trading_hash
 
@@ -25,6 +26,7 @@ __all__ = [
     "Postgres",
     "Redis",
     "Run",
+    "Sealing",
     "Settings",
     "Trading",
     "decision_hash",
@@ -45,6 +47,7 @@ class Settings(BaseSettings):
     redis: Redis = Redis()
     postgres: Postgres = Postgres()
     run: Run = Run()
+    sealing: Sealing = Sealing()
     market: Market = Market()
     trading: Trading = Trading()
     feed: Feed = Feed()

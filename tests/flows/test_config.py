@@ -10,6 +10,7 @@ from flows.__main__ import main
 from flows.config import duration_text, load, secrets
 from flows.settings import Settings, duration_ns
 from state.errors import SettingsError
+from state.sealing import Keyring
 from tests.flows.runs import ROOT
 
 TOML = """\
@@ -118,6 +119,22 @@ def test_secrets_name_the_password_inside_a_url():
     ).settings
     assert {"hunter2", "swordfish", "sesame"} <= set(secrets(settings))
     assert "r1" not in secrets(settings)
+
+
+def test_a_key_file_is_read_and_no_key_of_it_may_be_printed(tmp_path):
+    made = Keyring.generate()
+    (tmp_path / "keys.toml").write_text(made.text())
+    loaded = load(None, {"HEADRACE_SEALING__KEYS_FILE": str(tmp_path / "keys.toml")})
+    assert loaded.settings.sealing.keyring() == made
+    assert set(made.secrets()) <= set(secrets(loaded.settings))
+    assert {s.name: s for s in loaded.listing()}["sealing.keys"].value == "********"
+
+
+def test_a_bad_key_file_is_refused_without_showing_it():
+    text = Keyring.generate().text().replace("k1 =", "k1")
+    with pytest.raises(SettingsError, match=r"sealing\.keys .*no TOML") as caught:
+        load(None, {"HEADRACE_SEALING__KEYS": text})
+    assert not any(len(word) > 30 and word in str(caught.value) for word in text.split('"'))
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 import base64
 import hashlib
+from dataclasses import replace
 
 import orjson
 import pytest
@@ -37,6 +38,15 @@ def test_records_are_in_the_order_of_time_then_id(tmp_path):
     files.add(batch("signals", [(1, "a", "", b"1"), (10, "a", "", b"4")], origin="1"))
     files.write()
     assert lines(tmp_path / "signals.jsonl") == [b"1", b"2", b"3", b"4"]
+
+
+def test_a_retracted_key_is_in_the_file_and_not_in_the_table(tmp_path):
+    files = make(tmp_path, KEYED)
+    rows = [(1, "a/1", "a", b"a1"), (2, "a/2", "a", b"gone"), (3, "b/1", "b", b"b1")]
+    files.add(replace(batch("bars", rows), retracted=frozenset({1})))
+    files.write()
+    assert lines(tmp_path / "tables" / "bars.jsonl") == [b"b1"]
+    assert lines(tmp_path / "bars.jsonl") == [b"a1", b"gone", b"b1"]
 
 
 def test_late_records_are_in_the_order_of_their_coordinates(tmp_path):

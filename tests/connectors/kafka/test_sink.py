@@ -7,6 +7,7 @@ import threading
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -106,6 +107,16 @@ def test_every_record_arrives_once_with_its_key_and_its_identity(cluster, topic)
     ]
     assert len({(m["key"], m["partition"]) for m in messages}) == 5, "a key has one partition"
     assert SINK_QUEUE.labels(SINK)._value.get() == 0
+
+
+def test_a_retraction_has_a_header_and_its_key(cluster, topic):
+    name = topic(1)
+    part = sink(cluster, name).build_part("out", NAMES[0], None)
+    part.write_batch([replace(batch("bars", 1, 3), retracted=frozenset({1}))])
+    part.snapshot()
+    messages = contents(cluster, name)
+    assert [m["headers"].get("headrace-retracted") for m in messages] == [None, b"1", None]
+    assert [m["key"] for m in messages] == [b"key1", b"key2", b"key3"]
 
 
 def test_a_key_goes_where_kafka_s_java_client_sends_it(cluster, topic):

@@ -6,6 +6,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import pairwise
 
 import bytewax.operators as op
@@ -119,12 +120,35 @@ def test_a_batch_becomes_stream_latest_values_and_mark(place: Redis) -> None:
     reader = place.reader()
     entries = list(reader.entries("bars"))
     assert [e[1:] for e in entries] == [
-        ("0", c, f"bars/0/{c}", b'{"c":%d}' % c) for c in range(1, 10)
+        ("0", c, f"bars/0/{c}", b'{"c":%d}' % c, False) for c in range(1, 10)
     ]
     assert reader.latest("bars") == {f"K{c % 7}": b'{"c":%d}' % c for c in (7, 8, 9, 3, 4, 5, 6)}
     assert reader.marks() == {("bars", "0"): 9}
     assert reader.lineage() == "ours"
     reader.close()
+
+
+def test_a_call_of_many_records_keeps_the_order_of_values_and_retractions(place: Redis) -> None:
+    whole = batch(1, 3 * MAX_RECORDS + 7)
+    gone = frozenset(row for row in range(len(whole)) if row % 3 == 1)
+    write(place.partition(), replace(whole, retracted=gone))
+    expected: dict[str, bytes] = {}
+    for row, (key, value) in enumerate(zip(whole.keys, whole.values, strict=True)):
+        if row in gone:
+            expected.pop(key, None)
+        else:
+            expected[key] = value
+    reader = place.reader()
+    assert 0 < len(expected) < 7
+    assert reader.latest("bars") == dict(sorted(expected.items()))
+    assert [e.counter - 1 for e in reader.entries("bars") if e.retracted] == sorted(gone)
+    reader.close()
+
+
+def test_a_retraction_without_a_key_is_an_entry_alone(place: Redis) -> None:
+    write(place.partition(), replace(batch(1, 2, "signals"), retracted=frozenset({1})))
+    assert not place.client.exists(Keys(place.system, 1).latest("signals"))
+    assert place.counters("signals") == [1, 2]
 
 
 def test_an_output_without_keys_has_no_latest_values(place: Redis) -> None:
