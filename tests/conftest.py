@@ -20,6 +20,8 @@ import pytest
 import redis
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # it is there
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from flows.servers import KafkaBroker, Postgres, Valkey
 from flows.servers.registry import Registry, missing_for_registry, required
@@ -37,6 +39,10 @@ LONGEST_FIRST = (
     "tests/flows",
 )
 """What workers begin with, so that all end at about the same time."""
+PROFILES: dict[str, dict[str, Any]] = {
+    "tests": {"derandomize": True},  # a failure is the fault of what has changed
+    "explore": {"derandomize": False, "print_blob": True},
+}
 SERVERS = pytest.StashKey[Servers]()
 KAFKA_FIXTURES = {"kafka", "own_kafka"}
 KAFKA_KIND = "kafka"
@@ -77,13 +83,20 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
         yield server
 
 
-@pytest.fixture
-def own_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
-    """A broker of the test's own, with a restart that keeps its data."""
+@pytest.fixture(scope="session")
+def spare_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
+    """This process's broker for those who need one for themselves, one after another."""
     with KafkaBroker(tmp_path_factory.mktemp("own")) as broker:
         if not broker.kind.startswith("Apache"):
             pytest.skip(f"{broker.kind} keeps nothing over a restart")
         yield broker
+
+
+@pytest.fixture
+def own_kafka(spare_kafka: KafkaBroker) -> KafkaBroker:
+    """An empty broker of the test's own, with a restart that keeps its data."""
+    servers.empty(spare_kafka)
+    return spare_kafka
 
 
 @pytest.fixture
@@ -164,6 +177,19 @@ def redis_url(valkey: Valkey) -> str:
 def database(postgres: Postgres) -> str:
     """The address of an empty database of the shared PostgreSQL server."""
     return empty_database(postgres)
+
+
+def pytest_configure() -> None:
+    """Let a Java of a few minutes compile no more than it has to: half of the time it takes."""
+    os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
+
+
+for _name, _options in PROFILES.items():
+    # No deadline and no `too_slow`: they measure the machine.
+    hypothesis_settings.register_profile(
+        _name, suppress_health_check=[HealthCheck.too_slow], **_options
+    )
+hypothesis_settings.load_profile("tests")
 
 
 @pytest.hookimpl(optionalhook=True)

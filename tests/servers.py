@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+from confluent_kafka.admin import AdminClient
 
 from flows.servers import KafkaBroker, Postgres, Valkey
 from flows.servers.process import Server
+from state.errors import ServerFailed
 
 Addresses = dict[str, Any]
 S = TypeVar("S", bound=Server)
@@ -89,6 +91,28 @@ def shared(kind: type[S], handed: Addresses | None, directory: Path) -> Iterator
     else:
         with kind(directory) as server:
             yield server
+
+
+def empty(broker: KafkaBroker) -> None:
+    """Leave a broker running without topics and groups, whatever its last user did to it."""
+    if not _runs(broker):
+        broker.start()
+    admin = AdminClient({"bootstrap.servers": broker.bootstrap})
+    topics = [name for name in admin.list_topics(timeout=60).topics if not name.startswith("__")]
+    if topics:
+        for deleted in admin.delete_topics(topics, operation_timeout=60).values():
+            deleted.result()
+    groups = [group.group_id for group in admin.list_consumer_groups().result().valid]
+    if groups:
+        for forgotten in admin.delete_consumer_groups(groups).values():
+            forgotten.result()
+
+
+def _runs(broker: KafkaBroker) -> bool:
+    try:
+        return broker.pid > 0
+    except ServerFailed:
+        return False
 
 
 def handed_to(config: pytest.Config) -> Addresses | None:

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import replace
 
 import orjson
-from hypothesis import HealthCheck, given
+from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 
 from state.records import HEARTBEAT_HEADER, ORIGIN_HEADER, RETRY_HEADER
@@ -40,7 +40,7 @@ def read_back(message: WireMessage) -> Tick:
 
 
 @given(streams(SETTINGS))
-@hypothesis_settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@hypothesis_settings(max_examples=50)
 def test_the_wire_carries_every_tick(stream: Stream) -> None:
     messages = stream.messages("t")
     assert [read_back(message) for message in messages] == stream.ticks
@@ -49,14 +49,14 @@ def test_the_wire_carries_every_tick(stream: Stream) -> None:
 
 
 @given(streams(SETTINGS))
-@hypothesis_settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@hypothesis_settings(max_examples=50)
 def test_partitions_may_interleave_in_any_way(stream: Stream) -> None:
     by_partition = sorted(stream.ticks, key=lambda tick: tick.partition)
     assert first_difference(run(stream.ticks, SETTINGS), run(by_partition, SETTINGS), 0, 0) is None
 
 
 @given(streams(SETTINGS, ended=False))
-@hypothesis_settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@hypothesis_settings(max_examples=50)
 def test_offsets_of_arrival_grow_and_identities_are_unique(stream: Stream) -> None:
     identities = [(tick.partition, tick.offset) for tick in stream.ticks]
     assert len(identities) == len(set(identities))

@@ -22,7 +22,7 @@ def test_a_cut_holds_what_lies_between_its_bounds(tmp_path):
     assert Recording([out]).partitions == {"t": 3}
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     times=st.lists(st.integers(0, 20), min_size=1, max_size=30),
     bounds=st.lists(st.integers(0, 21), min_size=1, max_size=3),

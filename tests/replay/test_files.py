@@ -113,7 +113,7 @@ row = st.tuples(
 )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(rows=st.lists(row, max_size=30), cut=st.integers(1, 7))
 def test_spilling_to_files_changes_nothing(tmp_path_factory, rows, cut):
     spill, chunk = module.SPILL_BYTES, module._CHUNK

@@ -33,7 +33,7 @@ def plain(messages):
     return [m._replace(headers=list(m.headers)) for m in messages]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(drawn=st.lists(st.lists(rows, max_size=8), min_size=1, max_size=3))
 def test_what_is_written_is_read(tmp_path_factory, drawn):
     path = tmp_path_factory.mktemp("r") / "a.parquet"
@@ -42,7 +42,7 @@ def test_what_is_written_is_read(tmp_path_factory, drawn):
     assert plain(read(path)) == plain(messages)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     drawn=st.lists(st.lists(rows, min_size=1, max_size=8), min_size=1, max_size=3),
     cut=st.integers(1, 4),

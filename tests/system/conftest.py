@@ -7,13 +7,14 @@ from collections.abc import Iterator
 import pytest
 
 from flows.servers import KafkaBroker, Valkey
+from tests import servers
 
 
 @pytest.fixture(scope="module")
-def own_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
-    """A broker for the module."""
-    with KafkaBroker(tmp_path_factory.mktemp("system")) as broker:
-        yield broker
+def own_kafka(spare_kafka: KafkaBroker) -> KafkaBroker:
+    """An empty broker for the module."""
+    servers.empty(spare_kafka)
+    return spare_kafka
 
 
 @pytest.fixture(scope="module")

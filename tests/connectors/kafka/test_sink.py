@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import threading
 import uuid
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -71,22 +70,13 @@ def cluster(kafka) -> Cluster:
     return Cluster(kafka.bootstrap)
 
 
-@pytest.fixture(scope="module")
-def stoppable(tmp_path_factory) -> Iterator[KafkaBroker]:
-    """A broker for the tests that kill it; the last of them does not start it again."""
-    with KafkaBroker(tmp_path_factory.mktemp("stoppable")) as broker:
-        if not broker.kind.startswith("Apache"):
-            pytest.skip(f"{broker.kind} keeps nothing over a restart")
-        yield broker
-
-
 @pytest.fixture
-def own(stoppable) -> tuple[KafkaBroker, Cluster, str]:
+def own(own_kafka) -> tuple[KafkaBroker, Cluster, str]:
     """The broker to kill, its address, and a new topic."""
-    cluster = Cluster(stoppable.bootstrap)
+    cluster = Cluster(own_kafka.bootstrap)
     name = f"t.{uuid.uuid4().hex[:12]}"
     ensure_topics(cluster, {name: 2}, timeout_s=20)
-    return stoppable, cluster, name
+    return own_kafka, cluster, name
 
 
 def sink(cluster: Cluster, topic: str, lifecycle: Lifecycle | None = None, **options) -> KafkaSink:

@@ -115,7 +115,7 @@ def is_json(value: Any) -> bool:
 
 
 @given(st.lists(any_fields(), max_size=5))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_good_or_bad_records_are_judged_as_in_json(schemas, records):
     decoder = TickDecoder(AHEAD_NS, SchemaDirectory(schemas))
     records = [r for r in records if all(map(is_json, r.values()))]
@@ -134,7 +134,7 @@ def message(record: dict[str, Any]) -> bytes:
 
 
 @given(st.sampled_from(["price", "size"]), st.sampled_from([np.nan, np.inf, -np.inf]))
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 def test_what_json_cannot_say_is_out_of_range(schemas, name, value):
     decoder = TickDecoder(AHEAD_NS, SchemaDirectory(schemas))
     letter = only_dead(decoder.decode(messages([message(TRADE_FIELDS | {name: value})])))
@@ -143,7 +143,7 @@ def test_what_json_cannot_say_is_out_of_range(schemas, name, value):
 
 @given(st.lists(st.sampled_from(["json", "avro", "frame", "heartbeat", "bad"]), max_size=12),
        st.integers(1, 5))  # fmt: skip
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_a_mix_of_formats_is_the_same_however_it_is_cut(schemas, kinds, step):
     decoder = TickDecoder(AHEAD_NS, SchemaDirectory(schemas))
     ticks = some_ticks(40)
@@ -209,7 +209,7 @@ def test_whatever_a_byte_is_changed_to_the_message_is_a_tick_or_a_dead_letter(de
 
 
 @given(st.binary(max_size=200))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_any_bytes_are_a_tick_or_a_dead_letter(schemas, payload):
     decoder = TickDecoder(AHEAD_NS, SchemaDirectory(schemas))
     block = decoder.decode(messages([struct.pack(">xI", OURS) + payload]))

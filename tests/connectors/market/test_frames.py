@@ -66,7 +66,7 @@ def test_an_empty_frame_has_no_ticks():
 
 
 @given(cut=st.integers(0, 400))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_truncated_frame_is_malformed(cut):
     frame = encode_frame(some_ticks(5))
     letter = only_dead(frame[: 1 + cut % (len(frame) - 1)])
@@ -85,7 +85,7 @@ def test_an_unknown_version_or_flag_is_malformed(at, version_or_flags):
 
 
 @given(st.integers(0, 10_000), st.integers(0, 7))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_a_flipped_bit_is_never_taken_for_data(place, bit):
     frame = bytearray(encode_frame(some_ticks(20)))
     frame[place % len(frame)] ^= 1 << bit
@@ -101,7 +101,7 @@ def test_a_damaged_column_is_a_bad_checksum():
 
 
 @given(st.lists(st.tuples(st.integers(12, 2000), st.integers(0, 255)), max_size=6))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_bytes_under_a_right_checksum_are_ticks_or_dead_letters(changes):
     """Each tick of the frame comes out once, whatever the frame says."""
     frame = bytearray(encode_frame(some_ticks(10)))

@@ -269,7 +269,7 @@ def spelled(draw: st.DrawFn) -> bytes:
 
 
 @given(st.lists(spelled(), min_size=1, max_size=8))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_the_kernel_agrees_with_the_definition_on_any_spelling(values):
     assert_as_defined(values)
 
@@ -278,7 +278,7 @@ def test_the_kernel_agrees_with_the_definition_on_any_spelling(values):
     st.lists(spelled(), min_size=1, max_size=4),
     st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255), st.integers(0, 2)), max_size=4),
 )
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_the_kernel_agrees_with_the_definition_on_damaged_messages(values, damages):
     damaged = []
     for value in values:
@@ -297,13 +297,13 @@ def test_the_kernel_agrees_with_the_definition_on_damaged_messages(values, damag
 
 
 @given(st.lists(st.binary(min_size=1, max_size=60), min_size=1, max_size=10))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_random_bytes_are_dead_letters(values):
     assert_as_defined([b" " + value for value in values])
 
 
 @given(st.lists(SPELLINGS, min_size=1, max_size=20))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @example(["0.1", "123456789.125", "9007199254740992", "9007199254740993", "1e22", "1e23", "1e-22"])
 def test_doubles_are_the_same_to_the_last_bit(spellings):
     text = orjson.dumps(TRADE)
@@ -372,7 +372,7 @@ def test_written_ticks_read_back_the_same():
 
 
 @given(st.lists(st.floats(bounds.LEAST_PRICE, bounds.MOST_PRICE), min_size=1, max_size=50))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_written_doubles_read_back_to_the_last_bit(prices):
     ticks = some_ticks(1).take(np.zeros(len(prices), int))
     ticks.kind[:] = 1

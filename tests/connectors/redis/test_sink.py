@@ -175,11 +175,7 @@ def test_the_same_batches_twice_change_nothing(place: Redis) -> None:
     assert place.dump() == before
 
 
-@settings(
-    max_examples=25,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     cuts=st.lists(st.integers(1, 60), max_size=6),
     again=st.lists(st.integers(1, 60), max_size=6),

@@ -55,7 +55,7 @@ def difference(
     return first_difference(reference.run(stream.ticks, ours), driver.run(stream.ticks))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     stream=streams(reference_settings()),
     seed=st.integers(0, 2**32),

@@ -74,7 +74,7 @@ BOTH = pytest.mark.parametrize(
 
 
 @BOTH
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(case=cases())
 def test_components_sum_to_var(contributions, var, case: Case) -> None:
     returns, weights = case
@@ -86,7 +86,7 @@ def test_components_sum_to_var(contributions, var, case: Case) -> None:
 
 
 @BOTH
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(case=cases(), scale=st.sampled_from([0.25, 2.0, 8.0]))
 def test_a_portfolio_of_another_size_has_the_same_marginals(
     contributions, var, case: Case, scale: float
@@ -100,7 +100,7 @@ def test_a_portfolio_of_another_size_has_the_same_marginals(
 
 
 @BOTH
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(case=cases(), seed=st.integers(0, 100))
 def test_permuted_assets_have_permuted_components(
     contributions, var, case: Case, seed: int
@@ -115,7 +115,7 @@ def test_permuted_assets_have_permuted_components(
 
 
 @BOTH
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(case=cases())
 def test_a_position_of_zero_adds_nothing_and_changes_nothing(
     contributions, var, case: Case
@@ -130,7 +130,7 @@ def test_a_position_of_zero_adds_nothing_and_changes_nothing(
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(case=cases())
 def test_cov_w_is_the_ewma_covariance_times_the_weights(case: Case) -> None:
     returns, weights = case
@@ -198,7 +198,7 @@ def test_a_portfolio_that_never_moved_has_no_components() -> None:
     assert historical(np.zeros((9, 2)), np.array([0.5, -0.5])).component.tolist() == [0.0, 0.0]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(case=cases(), place=st.integers(0, 5))
 def test_incremental_var_is_the_difference_of_two_valuations(case: Case, place: int) -> None:
     returns, weights = case
@@ -212,7 +212,7 @@ def test_incremental_var_is_the_difference_of_two_valuations(case: Case, place: 
     assert parametric == pytest.approx(expected, rel=1e-9, abs=1e-12)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(case=cases())
 def test_all_positions_at_once_are_each_of_them(case: Case) -> None:
     returns, weights = case

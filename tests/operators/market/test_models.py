@@ -147,7 +147,7 @@ paths = st.sampled_from(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.sampled_from(["hrp", "risk-parity", "black-litterman", "min-variance"]), paths, anything)
 def test_no_input_makes_it_raise(objective, path, item):
     request = weights(objective, views=[VIEW], constraints={"turnover": 2})

@@ -229,7 +229,7 @@ def test_a_position_of_nothing_contributes_nothing():
     assert (components[:7] != 0.0).all()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(1, 12), st.integers(0, 1000), st.sampled_from([None, 3, 5]), st.integers(-8, 8))
 def test_figures_scale_with_the_weights_and_grow_with_the_confidence(assets, seed, degrees, power):
     covariance, weights = covariance_of(assets, seed), weights_of(assets, seed)

@@ -178,9 +178,6 @@ def test_whatever_is_asked_the_answer_and_the_topics_are_as_described(feed, oper
     @given(case=feed.requests(operation, mode))
     @bounds(
         max_examples=EXAMPLES,
-        deadline=None,
-        derandomize=True,
-        database=None,
         suppress_health_check=list(HealthCheck),
         phases=[Phase.generate],
     )

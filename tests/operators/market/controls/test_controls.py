@@ -530,7 +530,7 @@ def test_memory_is_bounded() -> None:
     assert max(sizes[2:]) <= 1.02 * max(sizes[:2]), sizes
 
 
-@hypothesis_settings(max_examples=60, deadline=None)
+@hypothesis_settings(max_examples=60)
 @given(data=st.data())
 def test_no_order_of_fills_takes_a_position_beyond_its_limit(data: st.DataObject) -> None:
     """Whatever was accepted, filled in part and in any order, while cancels go on."""
@@ -556,7 +556,7 @@ def test_no_order_of_fills_takes_a_position_beyond_its_limit(data: st.DataObject
             assert -10.0 <= held <= 10.0
 
 
-@hypothesis_settings(max_examples=60, deadline=None)
+@hypothesis_settings(max_examples=60)
 @given(data=st.data())
 def test_while_reducing_no_fill_takes_a_position_away_from_nothing(data: st.DataObject) -> None:
     s = Stage()

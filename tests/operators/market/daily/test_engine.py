@@ -353,7 +353,7 @@ def test_decisions_are_chained():
     assert verifier.fault is None
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 99), restart=st.integers(1, 9))
 def test_a_restart_changes_no_byte(seed, restart):
     events = [
@@ -419,7 +419,7 @@ def test_monte_carlo_is_near_the_normal_and_the_same_after_a_restart():
     assert by_method[both[2]][-1]["es"] > by_method[both[1]][-1]["es"]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 99), scale=st.floats(0.1, 10.0))
 def test_figures_grow_with_the_weights_and_a_zero_position_adds_nothing(seed, scale):
     weights = {"A": 0.5, "B": -0.2, "C": 0.7}

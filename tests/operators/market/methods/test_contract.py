@@ -23,7 +23,7 @@ def test_garch_keeps_it_with_parameters() -> None:
 
 
 @pytest.mark.parametrize("name", METHODS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(returns=series(0, 3 * contract.WINDOW))
 def test_revaluing_equals_updating_bit_for_bit(name: str, returns: list[float]) -> None:
     contract.check_revaluation(METHODS[name], returns)

@@ -32,7 +32,7 @@ def test_the_value_of_dowds_package() -> None:
     assert round(var, 6) == 4.145348
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(**SHAPES, confidence=st.floats(0.6, 0.999))
 def test_the_tail_mean_is_the_integral_of_the_quantile(
     skewness: float, excess: float, confidence: float
@@ -46,7 +46,7 @@ def test_the_tail_mean_is_the_integral_of_the_quantile(
     assert abs(kernel.tail_mean(-z, ratio, skewness, excess) - expected) <= 1e-9 * size
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(**SHAPES)
 def test_monotone_means_that_the_quantile_never_falls(skewness: float, excess: float) -> None:
     # The slope is a parabola: least at its vertex, or far out.
@@ -79,7 +79,7 @@ def test_the_borders_of_the_domain() -> None:
     assert kernel.is_monotone(-1.0, 3.0) == kernel.is_monotone(1.0, 3.0)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(returns=series(), size=st.integers(1, 25), confidence=st.sampled_from([0.9, 0.99]))
 def test_it_equals_its_definition(returns: list[float], size: int, confidence: float) -> None:
     figure = fed(lambda: CornishFisher(size), returns).forecast(confidence)

@@ -35,7 +35,7 @@ def test_the_normal_factors_are_quantile_and_tail_mean(confidence: float) -> Non
     assert ratio == pytest.approx(integral / (1 - confidence), rel=1e-9)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(returns=series(), decay=st.sampled_from([0.9, 0.94, 0.99]))
 def test_ewma_equals_its_definition(returns: list[float], decay: float) -> None:
     variance = returns[0] ** 2

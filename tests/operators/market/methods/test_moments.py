@@ -50,7 +50,7 @@ def walk(returns: list[float], size: int, every: int) -> int:
     return places
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(returns=series(), size=st.integers(1, 25))
 def test_every_step_equals_the_definition(returns: list[float], size: int) -> None:
     assert walk(returns, size, every=1) == len(returns)

@@ -21,7 +21,7 @@ from tests.reference import risk as reference
 LEVELS = st.sampled_from([0.5, 0.8, 0.9, 0.95, 0.975, 0.99, 0.999])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(returns=series(), size=st.integers(1, 25))
 def test_the_order_is_that_of_a_stable_sort_by_time(returns: list[float], size: int) -> None:
     window = OrderedWindow(size)
@@ -35,7 +35,7 @@ def test_the_order_is_that_of_a_stable_sort_by_time(returns: list[float], size: 
         assert age.tolist() == (len(held) - 1 - np.argsort(held, kind="stable")).tolist()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(returns=series(), size=st.integers(1, 25), confidence=LEVELS)
 def test_historical_equals_its_definition(
     returns: list[float], size: int, confidence: float
@@ -82,7 +82,7 @@ def test_a_weight_that_reaches_the_probability_by_rounding_has_reached_it() -> N
     assert figure_of(lambda: AgeWeighted(3, 0.5), returns, 6 / 7 - 1e-9).var == 0.02
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     returns=series(),
     size=st.integers(1, 25),
@@ -110,7 +110,7 @@ def test_age_weighted_equals_its_definition(
     assert figure.es == pytest.approx(es, rel=1e-11, abs=1e-14)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(returns=moving_series(), size=st.integers(1, 25), confidence=LEVELS)
 def test_filtered_equals_its_definition(returns: list[float], size: int, confidence: float) -> None:
     figure = fed(lambda: FilteredHistorical(size, 0.94), returns).forecast(confidence)

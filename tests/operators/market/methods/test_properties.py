@@ -34,7 +34,7 @@ def scaled_garch(scale: float) -> GarchNormal:
 
 
 @pytest.mark.parametrize("name", METHODS)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(returns=moving_series(), scale=st.sampled_from([0.01, 0.3, 2.0, 100.0]))
 def test_twice_the_position_is_twice_the_risk(
     name: str, returns: list[float], scale: float
@@ -48,7 +48,7 @@ def test_twice_the_position_is_twice_the_risk(
 
 
 @pytest.mark.parametrize("name", sorted(set(METHODS) - {"cornish-fisher"}))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(returns=moving_series())
 def test_figures_grow_with_the_confidence_and_es_is_at_least_var(
     name: str, returns: list[float]
@@ -63,7 +63,7 @@ def test_figures_grow_with_the_confidence_and_es_is_at_least_var(
         assert higher.es >= lower.es - 1e-15  # a mean is rounded
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(seed=st.integers(0, 1000))
 def test_cornish_fisher_grows_with_the_confidence_where_it_is_valid(seed: int) -> None:
     method = fed(METHODS["cornish-fisher"], random_returns(WINDOW, seed))
@@ -75,7 +75,7 @@ def test_cornish_fisher_grows_with_the_confidence_where_it_is_valid(seed: int) -
 
 
 @pytest.mark.parametrize("name", ["historical", "age-weighted", "cornish-fisher"])
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(returns=series(), shift=st.sampled_from([-0.05, 0.01, 0.2]))
 def test_a_sure_gain_lowers_risk_by_itself(name: str, returns: list[float], shift: float) -> None:
     before = figure_of(METHODS[name], returns, 0.95)
@@ -83,7 +83,7 @@ def test_a_sure_gain_lowers_risk_by_itself(name: str, returns: list[float], shif
     assert after[:2] == pytest.approx((before.var - shift, before.es - shift), abs=1e-9)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     pairs=st.lists(
         st.tuples(*[st.integers(-2000, 2000).map(lambda i: i / 10_000)] * 2),
@@ -100,7 +100,7 @@ def test_historical_es_is_subadditive(pairs: list[tuple[float, float]], confiden
     assert both <= one + other + 1e-12
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     returns=series(least=2, most=WINDOW),
     place=st.integers(0, WINDOW),
@@ -121,7 +121,7 @@ def test_a_return_replaced_by_a_worse_one_never_lowers_the_risk(
 
 
 @pytest.mark.parametrize("name", ["historical", "age-weighted", "cornish-fisher"])
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(past=series(), returns=series(least=WINDOW, most=WINDOW))
 def test_what_has_left_the_window_does_not_count(
     name: str, past: list[float], returns: list[float]

@@ -54,7 +54,7 @@ def test_without_correlation_weights_are_by_inverse_volatility():
     np.testing.assert_allclose(weights, 1 / volatility / (1 / volatility).sum(), rtol=1e-12)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     arrays(np.float64, (6, 6), elements=st.floats(-1, 1)),
     arrays(np.float64, 6, elements=st.floats(1e-3, 1e3)),

@@ -91,7 +91,7 @@ def dense_stream(seed: int, count: int, theirs: ReferenceSettings) -> Stream:
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     stream=streams(reference_settings()),
     seed=st.integers(0, 2**32),
