@@ -7,7 +7,7 @@ import pickle
 from bytewax.operators import StatefulBatchLogic
 
 from operators.market.handover import Handover
-from operators.market.merge import Merge
+from operators.merge import Merge
 from state.records import Coordinates
 from state.rows import Event, Rows
 from state.snapshots import pack, unpack

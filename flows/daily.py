@@ -25,8 +25,8 @@ from operators.market.daily.engine import Daily
 from operators.market.daily.requests import Answer
 from operators.market.daily.settings import DailySettings, Shock, Target
 from operators.market.handover import Handover
-from operators.market.merge import Item, Merge
 from operators.market.models import answer as compute
+from operators.merge import Item, Merge
 from state.metrics import DAILY_WAITING, MODEL_VALID, SNAPSHOT_BYTES, UNANSWERED
 from state.records import Coordinates, OutputBatch
 from state.rows import Event, Rows

@@ -36,14 +36,14 @@ from operators.market.handover import Handover
 from operators.market.late import Late
 from operators.market.luld import LimitUpDown
 from operators.market.nbbo import Nbbo
+from operators.market.operator import Operator
 from operators.market.portfolio import Portfolios
 from operators.market.sequence import Sequence
 from operators.market.session_closes import SessionCloses
 from operators.market.symbols import Symbols
 from operators.market.var import SymbolRisk, levels
 from operators.market.volatility import Volatility
-from operators.market.watermark import Watermarks
-from operators.operator import Operator
+from operators.watermark import Watermarks
 from state.records import OutputBatch
 from state.shards import shard_name
 from state.snapshots import unpack
@@ -160,7 +160,6 @@ def warm_up() -> None:
         "symbols",
         "table",
         "volatility",
-        "watermark",
         "windows",
         "nbbo",
         "breach",

@@ -10,10 +10,12 @@ import numpy as np
 from bytewax.operators import StatefulBatchLogic
 from numpy.typing import NDArray
 
+from operators.arrays import grown
 from operators.market.handover import Close, Handover
+from operators.market.operator import Operator
 from operators.market.symbols import Symbols
-from operators.market.watermark import UNKNOWN_NS, Watermarks
-from operators.operator import Operator, Work, grown
+from operators.market.work import Work
+from operators.watermark import UNKNOWN_NS, Watermarks
 from state.clock import NS, now_ns
 from state.market.ticks import HEARTBEAT, TickBlock
 from state.metrics import OUTPUTS, RECORDS, SNAPSHOT_BYTES, WATERMARK_DELAY
@@ -52,7 +54,7 @@ class Outputs:
         key: str,
         record: dict[str, Any],
     ) -> None:
-        """Add one record (operators.operator.Outbox)."""
+        """Add one record (operators.outbox.Outbox)."""
         self.add(output, str(partition), time_ns, identity, key, record)
 
     def add(
@@ -171,7 +173,9 @@ class TickShard:
         self._progress = unpack_array(parts["progress"])
 
     def _begin(self, block: TickBlock) -> Work:
-        after, late, behind = self.watermarks.advance(block)
+        after, late, behind = self.watermarks.advance(
+            block.partitions, block.partition, block.ts_ns, block.retried
+        )
         rows = len(block)
         return Work(
             block=block,

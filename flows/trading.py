@@ -24,13 +24,13 @@ from bytewax.operators import StatefulBatchLogic
 
 from connectors.kafka.sequenced import SequencedDecoder
 from flows.inputs import Source, add_inputs
-from flows.sequencing import Repetitions
 from flows.settings import SEQUENCED, Settings, trading_hash
 from flows.shard import Outputs
-from operators.market.audit import AuditChain, record_hash
+from operators.audit import AuditChain, record_hash
 from operators.market.controls.controls import Controls
 from operators.market.controls.entries import Emitted, Entry
 from operators.market.controls.records import where
+from operators.repetitions import Repetitions
 from state.errors import BadRecord, Misuse
 from state.metrics import DUPLICATES, RECORDS, SNAPSHOT_BYTES
 from state.outputs import MARKET, TRADING, to_json

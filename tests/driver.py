@@ -18,9 +18,9 @@ from flows.market import make_portfolios, make_shard
 from flows.settings import Market
 from flows.shard import TickShard
 from flows.signals import pairs_of
+from operators.market.operator import Operator
 from operators.market.pair_signals import PairSignals
 from operators.market.portfolio import Portfolios
-from operators.operator import Operator
 from state.market.ticks import HEARTBEAT, NO_SEQ, QUOTE, TRADE, TickBlock
 from state.outputs import MARKET
 from state.records import OutputBatch

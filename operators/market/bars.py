@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from operators.market.records import interval_name
 from operators.market.windows import Windows
-from operators.operator import ClosedBars, Outbox, Work
+from operators.market.work import ClosedBars, Work
+from operators.outbox import Outbox
 
 
 class Bars:

@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 
 from operators.market.kernels import breach as kernel
+from operators.market.operator import PerSymbol
 from operators.market.records import METHOD
 from operators.market.var import Level
-from operators.operator import Forecasts, Outbox, PerSymbol, Work
+from operators.market.work import Forecasts, Work
+from operators.outbox import Outbox
 
 NOT_VALID = -1.0
 """The threshold of a forecast made from too few observations."""

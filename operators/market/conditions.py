@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from operators.operator import Outbox, Stateless, Work
+from operators.market.operator import Stateless
+from operators.market.work import Work
+from operators.outbox import Outbox
 from state.market.ticks import TRADE
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from operators.market.operator import Stateless
 from operators.market.records import TYPES
-from operators.operator import Outbox, Stateless, Work
+from operators.market.work import Work
+from operators.outbox import Outbox
 from state.market.ticks import TRADE
 from state.metrics import LATE
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from operators.arrays import grown
 from operators.market.kernels import table
-from operators.operator import grown
 from state.snapshots import pack_array, unpack_array
 
 

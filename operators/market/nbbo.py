@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from operators.arrays import grown
 from operators.market.bars import by_name
 from operators.market.kernels import nbbo as kernel
 from operators.market.lookup import Lookup
 from operators.market.windows import Windows
-from operators.operator import Outbox, Work, grown
+from operators.market.work import Work
+from operators.outbox import Outbox
 from state.market.ticks import QUOTE
 from state.snapshots import pack_array, unpack_array
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from operators.market.handover import Handover
-from operators.market.merge import Merge
 from operators.market.signals.pairs import Pairs
+from operators.merge import Merge
 
 Record = tuple[str, int, str, str, dict[str, Any]]
 """(output, event time ns, id, table key, record)."""

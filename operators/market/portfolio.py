@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from operators.market.breach import breach_record
 from operators.market.handover import Handover
 from operators.market.kernels import volatility as kernel
-from operators.market.merge import Item, Merge
 from operators.market.records import METHOD, interval_name
 from operators.market.var import Level, normal_risk_record
+from operators.merge import Item, Merge
 from state.snapshots import pack_array, unpack_array
 
 Record = tuple[str, int, str, str, dict[str, Any]]

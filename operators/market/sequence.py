@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from operators.arrays import grown
 from operators.market.kernels import sequence as kernel
 from operators.market.lookup import Lookup
 from operators.market.records import TYPES
-from operators.operator import Outbox, Work, grown
+from operators.market.work import Work
+from operators.outbox import Outbox
 from state.metrics import DUPLICATES
 from state.snapshots import pack_array, unpack_array
 

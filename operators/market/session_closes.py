@@ -6,7 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from operators.market.handover import SessionClose
-from operators.operator import Outbox, PerSymbol, Work
+from operators.market.operator import PerSymbol
+from operators.market.work import Work
+from operators.outbox import Outbox
 
 _NEVER = 1 << 62
 

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from operators.arrays import grown
 from operators.market.kernels import symbols as kernel
-from operators.market.watermark import UNKNOWN_NS
-from operators.operator import grown
+from operators.watermark import UNKNOWN_NS
 from state.market.ticks import TickBlock
 from state.snapshots import pack_array, unpack_array
 

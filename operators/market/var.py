@@ -14,8 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from operators.market.operator import Stateless
 from operators.market.records import METHOD, interval_name
-from operators.operator import Outbox, Stateless, Work
+from operators.market.work import Work
+from operators.outbox import Outbox
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from operators.market.kernels import volatility as kernel
-from operators.operator import Forecasts, Outbox, PerSymbol, Work
+from operators.market.operator import PerSymbol
+from operators.market.work import Forecasts, Work
+from operators.outbox import Outbox
 
 
 class Volatility(PerSymbol):

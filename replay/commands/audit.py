@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from operators.market.audit import Verifier, record_hash
+from operators.audit import Verifier, record_hash
 from state.errors import Misuse
 
 AUDIT_FILE = "audit.jsonl"

@@ -16,7 +16,7 @@ import numpy as np
 
 from flows.market import make_shard
 from flows.settings.market import Market, Risk
-from operators.operator import Operator
+from operators.market.operator import Operator
 from state.clock import NS
 from state.records import OutputBatch
 from tests.driver import Driver, block_of

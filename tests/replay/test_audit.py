@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from flows.__main__ import main
-from operators.market.audit import AuditChain
+from operators.audit import AuditChain
 from state.outputs import to_json
 
 

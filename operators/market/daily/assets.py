@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from operators.arrays import grown
 from operators.market.kernels import portfolio as kernel
-from operators.operator import grown
 from state.snapshots import pack_array, unpack_array
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from operators.market.audit import AuditChain
+from operators.audit import AuditChain
 from operators.market.daily.assets import Action, Assets
 from operators.market.daily.book import Book, Record
 from operators.market.daily.holdings import Holdings
@@ -13,8 +13,8 @@ from operators.market.daily.planner import Planner, View
 from operators.market.daily.requests import Answer, Request, Requests
 from operators.market.daily.settings import DailySettings
 from operators.market.daily.stress import Stress
-from operators.market.merge import Item
 from operators.market.models import GARCH
+from operators.merge import Item
 
 Compute = Callable[[Request], Answer]
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from operators.market.signals.table import Table
-from operators.operator import Work
+from operators.market.work import Work
 
 Figure = tuple[int, float, dict[str, float | int | None]]
 """(row of the block or number of the closing, value, details)."""

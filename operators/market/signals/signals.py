@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from operators.market.signals.signal import Closings, Signal, Tape
 from operators.market.signals.signing import Signing
 from operators.market.signals.windows import SignalWindows
-from operators.operator import Outbox, Work
+from operators.market.work import Work
+from operators.outbox import Outbox
 from state.market.ticks import QUOTE
 
 _NO_QUOTES = np.empty((0, 4))

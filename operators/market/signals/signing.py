@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from operators.market.kernels import signing as kernel
 from operators.market.signals.table import Table
-from operators.operator import Work
+from operators.market.work import Work
 
 
 class Signing:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from operators.operator import Work, grown
+from operators.arrays import grown
+from operators.market.work import Work
 from state.snapshots import pack_array, unpack_array
 
 WIDEST_SHOWN = 8

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from operators.arrays import grown
 from operators.market.kernels import signal_windows as kernel
 from operators.market.signals.signal import Closings
-from operators.operator import Work, grown
+from operators.market.work import Work
 from state.snapshots import pack_array, unpack_array
 
 

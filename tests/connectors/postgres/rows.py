@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from operators.market.audit import AuditChain
+from operators.audit import AuditChain
 from state.clock import DAY_NS
 from state.outputs import to_json
 from state.records import Messages

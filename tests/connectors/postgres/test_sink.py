@@ -19,7 +19,7 @@ from connectors.postgres.reader import current_generation, promote, records
 from connectors.postgres.sink import PostgresPartition
 from connectors.postgres.tables import TABLES
 from flows.servers import Postgres
-from operators.market.audit import AuditChain, Verifier
+from operators.audit import AuditChain, Verifier
 from state.clock import DAY_NS
 from state.errors import SettingsError, Stopped, Undelivered
 from state.lifecycle import Lifecycle

@@ -12,7 +12,7 @@ import pytest
 from flows.settings.market import Market, Risk
 from operators.market.kernels import bands as kernel
 from operators.market.luld import ROOM, LimitUpDown
-from operators.operator import Operator
+from operators.market.operator import Operator
 from state.clock import NS
 from tests.contracts import operators as contract
 from tests.driver import Driver

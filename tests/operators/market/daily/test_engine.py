@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from operators.market.audit import Verifier
+from operators.audit import Verifier
 from operators.market.daily.engine import Daily
 from operators.market.daily.settings import DailySettings, Shock, Target
 from operators.market.models import answer

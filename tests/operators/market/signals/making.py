@@ -9,6 +9,7 @@ import numpy as np
 
 from flows.settings.market import Market
 from flows.settings.market import Signals as MarketSignals
+from operators.market.operator import Operator, Stateless
 from operators.market.signals.cusum import Cusum
 from operators.market.signals.hawkes import Excitation, Hawkes
 from operators.market.signals.kyle_lambda import KyleLambda
@@ -18,7 +19,8 @@ from operators.market.signals.realised_variance import RealisedVariance
 from operators.market.signals.signal import Signal
 from operators.market.signals.signals import Signals
 from operators.market.signals.vpin import Vpin
-from operators.operator import Operator, Outbox, Stateless, Work
+from operators.market.work import Work
+from operators.outbox import Outbox
 from state.clock import NS
 from state.market.ticks import TRADE
 from tests.reference.signals import SignalSettings

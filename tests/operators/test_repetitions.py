@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flows.sequencing import Repetitions
+from operators.repetitions import Repetitions
 from tests.flows.sequences import row
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from operators.market.audit import AuditChain, Fault, Head, Verifier
+from operators.audit import AuditChain, Fault, Head, Verifier
 from state.outputs import to_json
 
 ZERO = "0" * 64

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from operators.market.kernels import watermark as kernel
-from state.market.ticks import TickBlock
+from operators.kernels import watermark as kernel
 from state.snapshots import pack_array, unpack_array
 
 UNKNOWN_NS = -(1 << 62)
@@ -25,16 +24,26 @@ class Watermarks:
         self.current: NDArray[np.int64] = np.empty(0, np.int64)
         """int64[partitions], ns."""
 
-    def advance(self, block: TickBlock) -> tuple[NDArray[np.int64], NDArray[np.bool_], int]:
-        """Move the watermarks; return them after each row, which rows are late, and how many."""
-        if len(self.current) < block.partitions:
-            fresh = np.full(block.partitions, UNKNOWN_NS, np.int64)
+    def advance(
+        self,
+        partitions: int,
+        partition: NDArray[np.int32],
+        ts_ns: NDArray[np.int64],
+        retried: NDArray[np.bool_],
+    ) -> tuple[NDArray[np.int64], NDArray[np.bool_], int]:
+        """Move the watermarks; return them after each row, which rows are late, and how many.
+
+        ``partitions`` is how many the topic has. Each row has its ``partition`` and event time
+        (ns); one that is ``retried`` is never late.
+        """
+        if len(self.current) < partitions:
+            fresh = np.full(partitions, UNKNOWN_NS, np.int64)
             fresh[: len(self.current)] = self.current
             self.current = fresh
-        after = np.empty(len(block), np.int64)
-        late = np.empty(len(block), np.bool_)
+        after = np.empty(len(ts_ns), np.int64)
+        late = np.empty(len(ts_ns), np.bool_)
         behind = kernel.advance(
-            block.partition, block.ts_ns, block.retried, self.lateness_ns, self.current, after, late
+            partition, ts_ns, retried, self.lateness_ns, self.current, after, late
         )
         return after, late, behind
 
