@@ -14,7 +14,7 @@ from benchmarks.rig import Rig
 from connectors.kafka.sink import COUNTER_HEADER
 from connectors.postgres.tables import TABLES
 from connectors.redis.reader import RedisReader
-from flows.systems import output_topic
+from flows.engine.systems import output_topic
 from replay.topics import held_messages
 from state.outputs import OUTPUTS
 from state.records import ORIGIN_HEADER

@@ -29,12 +29,13 @@ from confluent_kafka import KafkaException, TopicPartition
 
 import flows
 from connectors.kafka.topics import ensure_topics, watermarks
-from flows import market
 from flows.config import load
-from flows.live import cluster_of, group_name
+from flows.engine.cluster import cluster_of, group_name
+from flows.engine.systems import output_topic
+from flows.market import flow as market
+from flows.market.settings import Market
 from flows.servers import KafkaBroker, Postgres, Valkey, launch, start_all
 from flows.servers.process import free_port
-from flows.systems import output_topic
 from state.errors import Broken
 from state.outputs import DEAD, OUTPUTS
 
@@ -200,12 +201,13 @@ class Rig:
         with underscores for the dots.
         """
         names = [output.name for output in OUTPUTS["market"]]
-        topics = [self.settings.market.topic]
+        topics = [self.settings.of(Market).topic]
         topics += [output_topic("market", name) for name in [*names, DEAD]]
+        made = {each.topic: each.partitions for each in market.inputs(self.settings)}
         options = {"retention_ms": "-1", **config}
         ensure_topics(
             self.cluster,
-            dict.fromkeys(topics, partitions) | dict.fromkeys(market.inputs(self.settings), 1),
+            dict.fromkeys(topics, partitions) | {t: n for t, n in made.items() if n},
             {name.replace("_", "."): value for name, value in options.items()},
         )
 

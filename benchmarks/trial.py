@@ -10,8 +10,8 @@ from pathlib import Path
 from benchmarks.everything import INPUTS
 from benchmarks.feed import Feed
 from benchmarks.rig import FlowRun, Rig, eventually
-from flows.models import REQUESTS
-from flows.settings import MODELS
+from flows.market.models import REQUESTS
+from flows.market.settings import MODELS
 from state.errors import Broken
 from state.outputs import MARKET
 

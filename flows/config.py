@@ -13,6 +13,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
@@ -21,7 +22,8 @@ from pydantic import BaseModel, BeforeValidator, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
-from flows.settings import Settings, duration_ns
+from flows.settings.part import duration_ns
+from flows.settings.settings import Settings, whole
 from state.errors import SettingsError
 
 PREFIX = "HEADRACE_"
@@ -58,26 +60,30 @@ class Loaded:
         """Return every setting in force, in the order of flows/settings."""
         return [
             Setting(".".join(key), _plain(info, _value(self.settings, key)), self._origin(key))
-            for key, info in _leaves(Settings)
+            for key, info in _leaves(whole())
         ]
 
     def _origin(self, key: Key) -> str:
         return self.origins.get(key, "default")
 
 
-class _GivenOnly(Settings):
-    """Settings from what `load` has gathered; the environment was read there already."""
+@cache
+def _given_only() -> type[Settings]:
+    """Return the class of all settings without sources: `load` has read the environment."""
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return (init_settings,)
+    class GivenOnly(whole()):  # type: ignore[misc]  # a class that is only known when it runs
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            return (init_settings,)
+
+    return GivenOnly
 
 
 def add_config_argument(parser: argparse.ArgumentParser) -> None:
@@ -106,7 +112,7 @@ def load(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> L
         _read_file(path, given, origins)
     _read_environment(environ, given, origins)
     try:
-        return Loaded(_GivenOnly(**given), origins)
+        return Loaded(_given_only()(**given), origins)
     except ValidationError as error:
         raise SettingsError(_sentence(error, origins)) from None
 
@@ -114,7 +120,7 @@ def load(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> L
 def secrets(settings: Settings) -> list[str]:
     """Return every text that must never be printed: secrets and the passwords inside them."""
     found = []
-    for key, info in _leaves(Settings):
+    for key, info in _leaves(whole()):
         if _is_secret(info):
             text = _value(settings, key).get_secret_value()
             password = re.search(r"://[^/@]*?:([^/@]+)@|password=(\S+)", text)
@@ -192,7 +198,7 @@ def _read_file(path: Path, given: dict[str, Any], origins: dict[Key, str]) -> No
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingsError(f"{path} is no TOML: {error}") from None
     lines = _line_numbers(text)
-    known = dict(_leaves(Settings))
+    known = dict(_leaves(whole()))
     for key in _keys(content, known):
         line = lines.get(key)
         origins[key] = f"{path}:{line}" if line else str(path)
@@ -238,7 +244,7 @@ def _line_numbers(text: str) -> dict[Key, int]:
 def _read_environment(
     environ: Mapping[str, str], given: dict[str, Any], origins: dict[Key, str]
 ) -> None:
-    known = dict(_leaves(Settings))
+    known = dict(_leaves(whole()))
     names = {PREFIX + "__".join(key).upper(): key for key in known}
     for name in sorted(environ):
         if not name.startswith(PREFIX) or name == CONFIG_VARIABLE:
@@ -261,7 +267,7 @@ def _refuse_misspelt(name: str, names: Mapping[str, Key]) -> None:
     if alike:
         raise SettingsError(f"{name} is unknown: write {alike[0]}")
     if "__" in name:
-        raise SettingsError(f"{name} is unknown: `headrace config market` lists the settings")
+        raise SettingsError(f"{name} is unknown: `headrace config SYSTEM` lists the settings")
 
 
 def _secret_file(name: str, path: str) -> str:
@@ -298,6 +304,6 @@ def _sentence(error: ValidationError, origins: Mapping[Key, str]) -> str:
         )
         message = fault["msg"].removeprefix("Value error, ")
         if fault["type"] == "extra_forbidden":
-            message = "is unknown: `headrace config market` lists the settings"
+            message = "is unknown: `headrace config SYSTEM` lists the settings"
         parts.append(f"{'.'.join(key)}{f' ({origin})' if origin else ''}: {message}")
     return "; ".join(parts)

@@ -1,4 +1,4 @@
-"""The history system: the output topics of market and trading into PostgreSQL or TimescaleDB.
+"""The history flow: the output topics of all systems into PostgreSQL or TimescaleDB.
 
 ::
 
@@ -10,7 +10,6 @@ It keeps no state but its offsets: the database itself says which rows it alread
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import bytewax.operators as op
@@ -20,16 +19,15 @@ from connectors.postgres.decode import HistoryDecoder, RowsBlock
 from connectors.postgres.keeping import Keeping
 from connectors.postgres.sink import PostgresSink
 from connectors.postgres.tables import TABLES
-from flows.inputs import Inputs, Item, Source
-from state.outputs import TRADING
-from state.records import DeadLetter
+from flows.engine.inputs import Inputs, Item, Source
+from flows.engine.streams import dead_letters
+from flows.engine.systems import declared_outputs
+from state.inputs import Input
 from state.shards import shard_names
 
 if TYPE_CHECKING:
-    from flows.runner import Context
-    from flows.settings import Settings
-
-OF_TRADING = tuple(output.topic for output in TRADING)
+    from flows.engine.context import Context
+    from flows.settings.settings import Settings
 
 
 def build(context: Context) -> Dataflow:
@@ -38,17 +36,17 @@ def build(context: Context) -> Dataflow:
     sources: dict[str, Source] = {
         topic: context.source(topic, HistoryDecoder(table).decode)
         for topic, table in TABLES.items()
-        if topic not in OF_TRADING or context.has(topic)
+        if context.has(topic)
     }
     blocks = op.map("blocks", op.input("inputs", flow, Inputs(sources)), _block)
     op.output("postgres", blocks, _sink(context))
-    op.output("dead", op.flat_map("dead_letters", blocks, _dead_letters), context.sinks.dead)
+    op.output("dead", op.flat_map("dead_letters", blocks, dead_letters), context.sinks.dead)
     return flow
 
 
-def optional(_: Settings) -> Sequence[str]:
-    """Return the topics that are read only where they exist at a generation's first start."""
-    return OF_TRADING
+def inputs(_: Settings) -> list[Input]:
+    """Return the topics of all outputs; those of a flow that never ran here are left out."""
+    return [Input(output.topic, group=output.system) for output in declared_outputs()]
 
 
 def _block(item: Item) -> tuple[str, RowsBlock]:
@@ -64,8 +62,3 @@ def _sink(context: Context) -> PostgresSink:
         context.local,
         context.lifecycle,
     )
-
-
-def _dead_letters(item: tuple[str, RowsBlock]) -> list[tuple[str, DeadLetter]]:
-    name, block = item
-    return [(name, letter) for letter in block.dead]

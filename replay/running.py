@@ -14,8 +14,10 @@ from bytewax.outputs import DynamicSink, StatelessSinkPartition
 
 from connectors.kafka.source import BlockT
 from connectors.pacing import Pacing
-from flows.runner import Context, Flow, Sinks
-from flows.settings import Settings
+from flows.engine.context import Context, Sinks
+from flows.engine.sealed import seal_of
+from flows.engine.system import Flow
+from flows.settings.settings import Settings
 from replay.files import FileSink, OutputFiles
 from replay.interleave import Speed
 from replay.recording import Recording
@@ -32,11 +34,15 @@ _EPOCH = timedelta(seconds=10)
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How to replay; nothing here changes what comes out. ``speed`` None is flat out."""
+    """How to replay; nothing here changes what comes out. ``speed`` None is flat out.
+
+    ``plaintext`` leaves secret outputs as they are.
+    """
 
     workers: int = 1
     batch: int = 4096
     speed: float | None = None
+    plaintext: bool = False
 
 
 def replay(
@@ -56,7 +62,7 @@ def replay(
         topic: str, decode: Callable[[Messages], BlockT]
     ) -> FixedPartitionedSource[tuple[str, BlockT], Any]:
         recording.only_topic(topic)
-        pacing = Pacing(recording.partitions[topic], settings.market.max_skew)
+        pacing = Pacing(recording.partitions[topic], flow.table(settings).max_skew)
         pace = Pace(manner.batch, pacing, speed, advance)
         return RecordingSource(recording, topic, settings.kafka.shards, decode, pace)
 
@@ -64,7 +70,7 @@ def replay(
     if manner.speed is not None:
         speed = Speed(manner.speed, recording.first_ns, now_ns(), now_ns)
     context = Context(
-        system=flow.name,
+        flow=flow,
         generation=1,
         lineage="replay",
         settings=settings,
@@ -74,6 +80,7 @@ def replay(
         # What Redis and the topics hold is the same records: one copy is enough.
         has=recording.partitions.__contains__,
         ends=True,
+        seal=None if manner.plaintext else seal_of(flow, settings),
         sinks=Sinks(redis=_Nowhere(), outputs=FileSink(files.add), dead=FileSink(files.add_dead)),
     )
     flow.warm_up()

@@ -14,7 +14,9 @@ class Output:
 
     ``time`` names the field that holds the event time (ns); ``keyed`` says that the
     last value by key is a table; ``by_coordinates`` that a file of it is in the order
-    of the source coordinates instead of (event time, id).
+    of the source coordinates instead of (event time, id). ``kept``: its topic is kept for good.
+    ``partitions``: of its topic; 0 for as many as the flow's widest input. ``secret``:
+    every sink carries it sealed.
     """
 
     system: str
@@ -22,6 +24,9 @@ class Output:
     time: str
     keyed: bool = False
     by_coordinates: bool = False
+    kept: bool = False
+    partitions: int = 0
+    secret: bool = False
 
     @property
     def topic(self) -> str:
@@ -41,14 +46,14 @@ MARKET = (
     Output("market", "stress", "ts_ns", keyed=True),
     Output("market", "weights", "ts_ns", keyed=True),
     Output("market", "requests", "ts_ns"),
-    Output("market", "audit", "ts_ns"),
+    Output("market", "audit", "ts_ns", kept=True),
     Output("market", "gaps", "ts_ns"),
     Output("market", "late", "ts_ns", by_coordinates=True),
 )
 TRADING = (
-    Output("trading", "decisions", "ts_ns"),
-    Output("trading", "state", "ts_ns", keyed=True),
-    Output("trading", "audit", "ts_ns"),
+    Output("trading", "decisions", "ts_ns", kept=True, partitions=1),
+    Output("trading", "state", "ts_ns", keyed=True, kept=True, partitions=1),
+    Output("trading", "audit", "ts_ns", kept=True, partitions=1),
 )
 OUTPUTS: dict[str, tuple[Output, ...]] = {"market": MARKET, "trading": TRADING}
 DEAD = "dead"

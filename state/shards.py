@@ -11,9 +11,17 @@ from __future__ import annotations
 
 from functools import cache
 
+import numpy as np
+from numpy.typing import NDArray
+
 _MASK = (1 << 64) - 1
 _LCM = 840
 """Divisible by 1 to 8."""
+_START = (0x736F6D6570736575, 0x646F72616E646F6D, 0x6C7967656E657261, 0x7465646279746573)
+"""SipHash's state under a zero key."""
+_SALT_DIGITS = 6
+_TRIES = 1024
+"""Names that are tried at once."""
 
 
 def _rotate(x: int, bits: int) -> int:
@@ -27,12 +35,7 @@ def route_hash(text: str) -> int:
     compression and three finalisation rounds, over the text's UTF-8 and a byte 0xFF, as
     Rust's ``DefaultHasher`` sees a string.
     """
-    v0, v1, v2, v3 = (
-        0x736F6D6570736575,
-        0x646F72616E646F6D,
-        0x6C7967656E657261,
-        0x7465646279746573,
-    )
+    v0, v1, v2, v3 = _START
 
     def rounds(count: int) -> None:
         nonlocal v0, v1, v2, v3
@@ -78,3 +81,56 @@ def shard_names(count: int) -> list[str]:
 def worker_of(name: str, workers: int) -> int:
     """Return the worker on which Bytewax keeps the state of this key."""
     return route_hash(name) % workers
+
+
+@cache
+def page_name(shard: str, page: int) -> str:
+    """Return the name of one page of a shard's state; it is on the shard's worker."""
+    home, stem = route_hash(shard) % _LCM, f"{shard}.p{page}."
+    for first in range(0, 10**_SALT_DIGITS, _TRIES):
+        found = np.flatnonzero(_route_hashes(stem, first) % np.uint64(_LCM) == home)
+        if len(found):
+            return f"{stem}{first + int(found[0]):0{_SALT_DIGITS}d}"
+    raise AssertionError("one name in 840 fits")
+
+
+def _route_hashes(stem: str, first: int) -> NDArray[np.uint64]:
+    """Return `route_hash` of ``stem`` followed by each of _TRIES numbers from ``first`` on.
+
+    One by one they would take 10 ms for a name, which is a pause at the first touch of a page.
+    """
+    head = np.frombuffer(stem.encode(), np.uint8)
+    numbers = np.arange(first, first + _TRIES)[:, None]
+    digits = (numbers // 10 ** np.arange(_SALT_DIGITS)[::-1] % 10 + ord("0")).astype(np.uint8)
+    length = len(head) + _SALT_DIGITS + 1
+    padded = np.zeros((_TRIES, -(-(length + 1) // 8) * 8), np.uint8)
+    padded[:, : len(head)] = head
+    padded[:, len(head) : length - 1] = digits
+    padded[:, length - 1] = 0xFF
+    padded[:, -1] = length & 0xFF
+    words = padded.view("<u8")
+    v = [np.full(_TRIES, start, np.uint64) for start in _START]
+
+    def rotate(x: NDArray[np.uint64], bits: int) -> NDArray[np.uint64]:
+        return (x << np.uint64(bits)) | (x >> np.uint64(64 - bits))
+
+    def rounds(count: int) -> None:
+        for _ in range(count):
+            v[0] = v[0] + v[1]
+            v[1] = rotate(v[1], 13) ^ v[0]
+            v[0] = rotate(v[0], 32)
+            v[2] = v[2] + v[3]
+            v[3] = rotate(v[3], 16) ^ v[2]
+            v[0] = v[0] + v[3]
+            v[3] = rotate(v[3], 21) ^ v[0]
+            v[2] = v[2] + v[1]
+            v[1] = rotate(v[1], 17) ^ v[2]
+            v[2] = rotate(v[2], 32)
+
+    for column in range(words.shape[1]):
+        v[3] = v[3] ^ words[:, column]
+        rounds(1)
+        v[0] = v[0] ^ words[:, column]
+    v[2] = v[2] ^ np.uint64(0xFF)
+    rounds(3)
+    return v[0] ^ v[1] ^ v[2] ^ v[3]

@@ -14,14 +14,15 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from flows.market import make_portfolios, make_shard
-from flows.settings import Market
-from flows.shard import TickShard
-from flows.signals import pairs_of
+from flows.market.flow import make_portfolios, make_shard
+from flows.market.settings import Market
+from flows.market.signals import pairs_of
 from operators.market.operator import Operator
 from operators.market.pair_signals import PairSignals
 from operators.market.portfolio import Portfolios
+from operators.market.shard import TickShard
 from state.market.ticks import HEARTBEAT, NO_SEQ, QUOTE, TRADE, TickBlock
+from operators.outputs import Outputs
 from state.outputs import MARKET
 from state.records import OutputBatch
 from tests.reference.vocabulary import Record, Tick
@@ -89,7 +90,8 @@ class Driver:
         self.market, self.partitions, self.shards = market, partitions, shards
         self.cut, self.restart, self.more = cut, restart, more
         self.batches: list[OutputBatch] = []
-        self._shards = [make_shard(market, more()) for _ in range(shards)]
+        self._shards = [make_shard(market, more) for _ in range(shards)]
+        self._outputs = [Outputs() for _ in range(shards)]
         self._portfolios, self._pairs = make_portfolios(market), pairs_of(market)
 
     def run(self, ticks: Sequence[Tick]) -> dict[str, list[Record]]:
@@ -111,15 +113,15 @@ class Driver:
         return canonical(self.batches)
 
     def _feed(self, index: int, block: TickBlock) -> None:
-        batches, handover = self._shards[index].process(block)
-        self.batches.extend(batches)
-        if handover is not None:
+        handed = list(self._shards[index].process(block, self._outputs[index]))
+        self.batches.extend(self._outputs[index].take())
+        for handover in handed:
             merged = _Merged(self.batches)
             for record in (*self._portfolios.accept(handover), *self._pairs.accept(handover)):
                 merged.add(*record)
 
     def _restored(self, index: int) -> TickShard:
-        shard = make_shard(self.market, self.more())
+        shard = make_shard(self.market, self.more)
         shard.restore(_pickled(self._shards[index]))
         return shard
 

@@ -1,6 +1,6 @@
 """The real market flow as a measured process, until it has consumed a number of messages.
 
-Everything is as in `flows.worker`: settings from the environment, the same first start,
+Everything is as in `flows.engine.worker`: settings from the environment, the same first start,
 source, sinks, recovery and epochs. The clock runs around Bytewax's ``run_main``, so it
 includes opening the consumers, the last flush and the last snapshot.
 """
@@ -25,9 +25,11 @@ from benchmarks.machine import pin, settle
 from benchmarks.market.trace import Trace
 from connectors.kafka.source import BlockT
 from flows import config
-from flows.generation import Generation
-from flows.live import connect, prepare
-from flows.runner import Context, find_flow
+from flows.engine.context import Context
+from flows.engine.generation import Generation
+from flows.engine.live import connect
+from flows.engine.preparing import prepare
+from flows.engine.systems import find_flow
 from state.lifecycle import Lifecycle
 from state.records import Messages
 
@@ -73,7 +75,7 @@ def main(job: dict[str, Any]) -> None:
         prepare(flow, generation, "", settings)
         start = generation.load()
         assert start is not None
-        context = counted.source(connect(start, settings, lifecycle))
+        context = counted.source(connect(flow, start, settings, lifecycle))
         flow.warm_up()
         trace = Trace() if job.get("trace") else None
         dataflow = flow.build(context)

@@ -17,7 +17,8 @@ from connectors.kafka.messages import to_messages
 from connectors.kafka.topics import partition_count
 from connectors.market.decode import TickDecoder
 from flows import config
-from flows.live import cluster_of
+from flows.engine.cluster import cluster_of
+from flows.market.settings import Market
 
 IDLE_S = 0.001
 """As Bytewax waits where a source had nothing."""
@@ -27,10 +28,10 @@ def main(job: dict[str, Any]) -> None:
     """Consume and decode ``messages`` messages; say what it took."""
     pin(job["core"])
     settings = config.load_settings(None)
-    topic, shards = settings.market.topic, settings.kafka.shards
+    topic, shards = settings.of(Market).topic, settings.kafka.shards
     cluster = cluster_of(settings.kafka)
     partitions = partition_count(cluster, topic)
-    decoder = TickDecoder(settings.market.max_ahead)
+    decoder = TickDecoder(settings.of(Market).max_ahead)
     messages = records = blocks = 0
     settle()
     wall, cpu, thread = time.perf_counter(), time.process_time(), time.thread_time()

@@ -24,7 +24,7 @@ from benchmarks.market.topics import make_topic
 from benchmarks.report import Goal, histogram, percentile_line, percentiles
 from benchmarks.rig import ROOT, FlowRun, eventually
 from connectors.redis.reader import RedisReader
-from flows.systems import output_topic
+from flows.engine.systems import output_topic
 from state.clock import NS
 from state.outputs import MARKET
 

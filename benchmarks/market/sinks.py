@@ -26,9 +26,9 @@ from connectors.postgres.tables import TABLES
 from connectors.redis.keys import Keys
 from connectors.redis.sink import RedisSink
 from flows import config
-from flows.live import cluster_of
-from flows.settings import Settings
-from flows.systems import output_topic
+from flows.engine.cluster import cluster_of
+from flows.engine.systems import output_topic
+from flows.settings.settings import Settings
 from state.clock import NS
 from state.lifecycle import Lifecycle
 from state.outputs import to_json

@@ -25,6 +25,7 @@ from bytewax.testing import TestingSink, run_main
 from benchmarks import child
 from benchmarks.machine import pin, settle
 from flows import config
+from flows.market.settings import Market
 from operators.market.records import interval_name
 from operators.market.var import Level
 
@@ -43,7 +44,7 @@ def main(job: dict[str, Any]) -> None:
     """Work through the topic to its end; say what it took and the bars and breaches."""
     pin(job["core"])
     settings = config.load_settings(None)
-    market = settings.market
+    market = settings.of(Market)
     bars: list[Any] = []
     breaches: list[Any] = []
     messages = 0

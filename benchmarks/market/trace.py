@@ -17,7 +17,9 @@ from connectors.kafka import source
 from connectors.kafka.delivery import Delivery
 from connectors.market.decode import TickDecoder
 from connectors.redis.sink import RedisPartition
-from flows.shard import ShardLogic
+from flows.engine.step import Running
+from operators.market.shard import TickShard
+from operators.outputs import Outbox
 from state.market.ticks import TickBlock
 from state.records import Messages, OutputBatch
 
@@ -68,22 +70,21 @@ class Trace:
         TickDecoder.decode = stamped_decode  # type: ignore[method-assign,assignment]  # on purpose
 
     def _wrap_shard(self) -> None:
-        on_batch = ShardLogic.on_batch
+        process = TickShard.process
 
-        def stamped(logic: ShardLogic, values: list[TickBlock]) -> Any:
+        def stamped(shard: TickShard, block: TickBlock, outbox: Outbox) -> Any:
             started = now()
-            result = on_batch(logic, values)
+            result = process(shard, block, outbox)
             worked = now()
-            for block in values:
-                consumed, decoded = self._open.pop(id(block))
-                for partition, (first, following) in block.ranges.items():
-                    self.blocks.append(
-                        (partition, first, following, consumed, decoded, started, worked)
-                    )
+            consumed, decoded = self._open.pop(id(block))
+            for partition, (first, following) in block.ranges.items():
+                self.blocks.append(
+                    (partition, first, following, consumed, decoded, started, worked)
+                )
             return result
 
-        ShardLogic.on_batch = stamped  # type: ignore[method-assign,assignment]  # as above
-        self._wrap_snapshot(ShardLogic)
+        TickShard.process = stamped  # type: ignore[method-assign,assignment]  # as above
+        self._wrap_snapshot(Running)
 
     def _wrap_sink(self) -> None:
         write = RedisPartition.write_batch

@@ -20,15 +20,18 @@ from connectors.postgres.client import Database
 from connectors.postgres.migrate import layout, pending
 from connectors.redis.client import client
 from flows.config import add_config_argument, load_settings
-from flows.generation import find_generation
-from flows.history import OF_TRADING
-from flows.live import cluster_of
-from flows.settings import Settings
-from flows.systems import output_topic
+from flows.engine.cluster import cluster_of
+from flows.engine.generation import Generation, find_generation
+from flows.engine.preparing import check_start
+from flows.engine.system import Flow
+from flows.engine.systems import declared_outputs, find_flow, flow_modules, output_topic
+from flows.settings.settings import Settings
 from state.errors import HeadraceError, SettingsError
-from state.outputs import DEAD, OUTPUTS
+from state.outputs import DEAD
 
 TIMEOUT_S = 5.0
+PROBE = "headrace.probe"
+"""A topic that need not exist: asking for it shows whether the cluster answers."""
 
 
 @dataclass(frozen=True)
@@ -88,26 +91,41 @@ def _state_directory(settings: Settings) -> str:
 def _kafka(settings: Settings) -> Iterator[Finding]:
     try:
         cluster = cluster_of(settings.kafka)
-        partition_count(cluster, settings.market.topic, TIMEOUT_S)
+        partition_count(cluster, PROBE, TIMEOUT_S)
     except HeadraceError as error:
         yield Finding("kafka", ok=False, said=str(error))
         return
     yield Finding("kafka", ok=True, said=settings.kafka.bootstrap)
-    orders = partition_count(cluster, "market.orders", TIMEOUT_S) > 0
-    for topic in _topics(settings, orders=orders):
+    flows = [find_flow(name) for name in flow_modules()]
+    used = [flow for flow in flows if _in_use(flow, settings, cluster)]
+    if not used:
+        fed = [t for flow in flows for t in _fed(flow, settings)]
+        yield Finding("topics", ok=False, said=f"nothing feeds a flow: create {' or '.join(fed)}")
+    topics = dict.fromkeys(topic for flow in used for topic in _topics(flow, settings))
+    for topic in topics:
         yield _look(f"topic {topic}", partial(_topic, cluster, topic))
-    yield _look("history", partial(_history, cluster, settings))
+    for flow in used:
+        yield _look(flow.name, partial(_generation, flow, settings, cluster))
 
 
-def _topics(settings: Settings, *, orders: bool) -> list[str]:
-    """Return the topics that there should be; ``orders``: whether there are any to be checked."""
-    names = [settings.market.topic]
-    for system, outputs in OUTPUTS.items():
-        if system == "trading" and not orders:
-            continue  # nobody trades here
-        names += [output_topic(system, output.name) for output in outputs]
-        names.append(output_topic(system, DEAD))
-    return [*names, output_topic("history", DEAD)]
+def _in_use(flow: Flow, settings: Settings, cluster: Cluster) -> bool:
+    """Return whether a flow has run here, or somebody feeds it."""
+    if _newest(flow, settings).load() is not None:
+        return True
+    return any(partition_count(cluster, topic, TIMEOUT_S) for topic in _fed(flow, settings))
+
+
+def _fed(flow: Flow, settings: Settings) -> list[str]:
+    """Return the inputs of a flow that none of ours writes."""
+    ours = {output.topic for output in declared_outputs()}
+    read = [each for each in flow.inputs(settings) if each.role != "made"]
+    return [each.topic for each in read if not each.partitions and each.topic not in ours]
+
+
+def _topics(flow: Flow, settings: Settings) -> list[str]:
+    """Return the topics that there should be for a flow."""
+    needed = [each.topic for each in flow.inputs(settings) if not each.group]
+    return [*needed, *(output.topic for output in flow.outputs), output_topic(flow.name, DEAD)]
 
 
 def _topic(cluster: Cluster, topic: str) -> str:
@@ -117,18 +135,25 @@ def _topic(cluster: Cluster, topic: str) -> str:
     return f"{count} partitions"
 
 
-def _history(cluster: Cluster, settings: Settings) -> str:
-    root = settings.run.state_dir.resolve() / "history"
-    generation = find_generation(root, None, settings.run.generation)
+def _newest(flow: Flow, settings: Settings) -> Generation:
+    root = settings.run.state_dir.resolve() / flow.name
+    return find_generation(root, None, settings.run.generation)
+
+
+def _generation(flow: Flow, settings: Settings, cluster: Cluster) -> str:
+    """Say what the newest generation of a flow reads; a later topic needs a new generation."""
+    generation = _newest(flow, settings)
     start = generation.load()
     if start is None:
         return "not started yet"
-    later = [topic for topic in OF_TRADING if topic not in start.offsets]
+    check_start(start, flow, settings)
+    grouped = [each.topic for each in flow.inputs(settings) if each.group]
+    later = [topic for topic in grouped if topic not in start.offsets]
     missed = [topic for topic in later if partition_count(cluster, topic, TIMEOUT_S)]
     if missed:
         raise HeadraceError(
             f"generation {generation.number} does not read {', '.join(missed)}, which came after "
-            f"its first start: headrace run history --generation {generation.number + 1}"
+            f"its first start: headrace run {flow.name} --generation {generation.number + 1}"
         )
     return f"generation {generation.number} reads {len(start.offsets)} topics"
 

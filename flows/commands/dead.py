@@ -10,8 +10,8 @@ import orjson
 
 from flows.config import add_config_argument, load_settings
 from flows.dead import Letter, content, read, send_again
-from flows.live import cluster_of
-from flows.systems import output_topic
+from flows.engine.cluster import cluster_of
+from flows.engine.systems import flows_with_outputs, output_topic
 from state.clock import NS
 from state.errors import Misuse
 from state.outputs import DEAD
@@ -20,7 +20,10 @@ from state.outputs import DEAD
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what to do, for which flow, with which letters."""
     parser.add_argument("action", choices=["list", "show", "retry"])
-    parser.add_argument("system", nargs="?", default="market", metavar="SYSTEM", help="(market)")
+    known = flows_with_outputs()
+    parser.add_argument(
+        "system", nargs="?", default=known[0], metavar="SYSTEM", help=f"({known[0]})"
+    )
     parser.add_argument("--error", metavar="CLASS", help="only letters of this error class")
     parser.add_argument(
         "--coordinates", metavar="T/P/O[/S]", help="only this message, or this record of it"

@@ -8,8 +8,10 @@ import logging
 import signal
 import sys
 
-from flows import config, gateway, logs
+from flows import config
 from flows.config import add_config_argument, load_settings
+from flows.engine import logs
+from flows.feed import gateway
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -16,7 +16,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from connectors.kafka.client import Cluster
 from connectors.kafka.topics import watermarks
 from flows.config import add_config_argument, load_settings
-from flows.live import cluster_of
+from flows.engine.cluster import cluster_of
 from state.clock import now_ns
 from state.errors import Broken, Misuse
 from state.records import heartbeat_header

@@ -5,18 +5,21 @@ from __future__ import annotations
 import argparse
 import sys
 
-from flows import config, logs
+from flows import config
 from flows.config import add_config_argument, load_settings
-from flows.generation import find_generation
-from flows.supervisor import Order, Stop, supervise
-from flows.systems import SYSTEMS, flow_name
+from flows.engine import logs
+from flows.engine.generation import find_generation
+from flows.engine.supervisor import Order, Stop, supervise
+from flows.engine.systems import flow_modules, flow_name
 from state.clock import NS
 from state.errors import Misuse
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flow and how to run it."""
-    parser.add_argument("flow", metavar="SYSTEM|FILE.py", help=f"{' or '.join(SYSTEMS)}, or a file")
+    parser.add_argument(
+        "flow", metavar="SYSTEM|FILE.py", help=f"{' or '.join(flow_modules())}, or a file"
+    )
     parser.add_argument("--workers", type=int, metavar="N", help="worker processes (run.workers)")
     parser.add_argument(
         "--from",

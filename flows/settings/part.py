@@ -38,7 +38,28 @@ class Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-def settings_hash(system: Part, shards: int) -> str:
+class Timed(Part):
+    """A table of a system whose records have event times (contract 4 of docs/architecture.md)."""
+
+    lateness: Duration = NS
+    """How far behind the newest event time of its partition a record may be."""
+    max_ahead: Duration = 5 * NS
+    """How far ahead of its Kafka timestamp an event time may be."""
+    max_skew: Duration = 600 * NS
+    """How far ahead of the slowest partition a partition may run."""
+
+
+def differing(table: Part, shards: int) -> dict[str, Any]:
+    """Return what the settings on which outputs and state depend say beyond their defaults.
+
+    A release that adds a setting with a default says nothing more, so snapshots of before load.
+    Hence a default never changes once it is released: what it should be is a new setting.
+    """
+    said: dict[str, Any] = table.model_dump(mode="json", exclude_defaults=True)
+    return {**said, "shards": shards}
+
+
+def settings_hash(table: Part, shards: int) -> str:
     """Return a hash of everything that outputs and state layout depend on."""
-    content: dict[str, Any] = {"shards": shards, "system": system.model_dump(mode="json")}
-    return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
+    content = orjson.dumps(differing(table, shards), option=orjson.OPT_SORT_KEYS)
+    return hashlib.sha256(content).hexdigest()[:16]

@@ -88,6 +88,14 @@ class Portfolios:
             records.extend(self._step(end_ns, closes))
         return records
 
+    def describe(self, portfolio: str) -> dict[str, Any]:
+        """Return the last forecast for a portfolio; {} where there is none of this name."""
+        return {
+            book.name: {"sigma": book.sigma, "valid": book.valid, "steps": self._steps}
+            for book in self._books
+            if book.name == portfolio
+        }
+
     def snapshot(self) -> dict[str, Any]:
         """Return a copy of the state."""
         return {

@@ -8,20 +8,20 @@ import redis
 
 from connectors.redis.reader import RedisReader
 from flows.config import add_config_argument, load_settings
-from flows.live import cluster_of
-from flows.systems import output_topic
+from flows.engine.cluster import cluster_of
+from flows.engine.systems import flows_with_outputs, output_topic, outputs_of
 from replay import arguments
 from replay.export import export_dead, export_output, export_tables
 from replay.files import OutputFiles
 from replay.progress import progress
 from replay.report import print_written
 from state.errors import Misuse
-from state.outputs import DEAD, OUTPUTS
+from state.outputs import DEAD
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare SYSTEM, --out and --generation."""
-    parser.add_argument("system", choices=sorted(OUTPUTS))
+    parser.add_argument("system", choices=flows_with_outputs())
     arguments.add_out_directory(parser)
     parser.add_argument(
         "--generation", type=arguments.positive, metavar="N", help="(the one that readers use)"
@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     """Write outputs and dead letters from their topics, tables from Redis."""
     settings = load_settings(args.config)
     cluster = cluster_of(settings.kafka)
-    outputs = OUTPUTS[args.system]
+    outputs = outputs_of(args.system)
     files = OutputFiles(args.out, outputs, settings.run.max_dead_bytes)
     try:
         reader = RedisReader(settings.redis.url, args.system, args.generation)

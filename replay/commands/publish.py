@@ -7,7 +7,7 @@ import argparse
 import orjson
 
 from flows.config import add_config_argument, load_settings
-from flows.live import cluster_of
+from flows.engine.cluster import cluster_of
 from replay import arguments
 from replay.interleave import Speed
 from replay.progress import progress

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from flows.config import add_config_argument, load_settings
-from flows.live import cluster_of
+from flows.engine.cluster import cluster_of
 from replay import arguments
 from replay.progress import progress
 from replay.recorder import Until, record

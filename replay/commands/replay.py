@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 
 from flows.config import add_config_argument, load_settings
-from flows.runner import find_flow
-from flows.systems import SYSTEMS
+from flows.engine.systems import find_flow, flow_modules, flows_with_outputs
 from replay import arguments
 from replay.files import OutputFiles
 from replay.progress import progress
@@ -14,12 +13,15 @@ from replay.recording import Recording
 from replay.report import print_written
 from replay.running import Manner, replay
 from state.errors import Misuse
-from state.outputs import OUTPUTS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare SYSTEM, RECORDING..., --out and how to run."""
-    parser.add_argument("system", metavar="SYSTEM", help="market, or a flow file of your own")
+    parser.add_argument(
+        "system",
+        metavar="SYSTEM",
+        help=f"{' or '.join(flows_with_outputs())}, or a flow file of your own",
+    )
     arguments.add_recordings(parser)
     arguments.add_out_directory(parser)
     parser.add_argument(
@@ -31,6 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--batch", type=arguments.positive, metavar="N", help="messages in a block (kafka.batch)"
     )
+    parser.add_argument(
+        "--plaintext", action="store_true", help="leave secret outputs as they are: do not seal"
+    )
     add_config_argument(parser)
     arguments.add_json(parser, "the files")
 
@@ -38,12 +43,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write the outputs as canonical files."""
     settings = load_settings(args.config)
-    if args.system in SYSTEMS and args.system not in OUTPUTS:
-        raise Misuse(f"{args.system} has no outputs of its own: choose {', '.join(OUTPUTS)}")
+    known = flows_with_outputs()
+    if args.system in flow_modules() and args.system not in known:
+        raise Misuse(f"{args.system} has no outputs of its own: choose {', '.join(known)}")
     flow = find_flow(args.system)
     recording = Recording(args.recordings)
-    files = OutputFiles(args.out, OUTPUTS.get(flow.name, ()), settings.run.max_dead_bytes)
-    manner = Manner(args.workers, args.batch or settings.kafka.batch, args.speed)
+    files = OutputFiles(args.out, tuple(flow.outputs), settings.run.max_dead_bytes)
+    manner = Manner(args.workers, args.batch or settings.kafka.batch, args.speed, args.plaintext)
     with progress("replay", len(recording)) as advance:
         replay(flow, recording, settings, files, manner, advance)
     print_written(files.write(), as_json=args.json)

@@ -13,7 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 from polars.datatypes import DataTypeClass
 
-from flows.settings.market import Method
+from flows.market.settings import Method
 from state.errors import Misuse
 
 SESSION = "session"

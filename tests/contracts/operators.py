@@ -14,9 +14,10 @@ from functools import partial
 
 import numpy as np
 
-from flows.market import make_shard
-from flows.settings.market import Market, Risk
+from flows.market.flow import make_shard
+from flows.market.settings import Market, Risk
 from operators.market.operator import Operator
+from operators.outputs import Outputs
 from state.clock import NS
 from state.records import OutputBatch
 from tests.driver import Driver, block_of
@@ -66,7 +67,7 @@ def check_input_is_left_alone(more: MakeOperators, market: Market) -> None:
     ours = reference_settings()
     block = block_of(random_stream(8, 400, ours).ticks, ours.partitions)
     before = copy.deepcopy(block)
-    make_shard(market, more()).process(block)
+    make_shard(market, more).process(block, Outputs())
     for field in fields(block):
         now, then = getattr(block, field.name), getattr(before, field.name)
         assert np.array_equal(now, then) if isinstance(now, np.ndarray) else now == then, field.name
@@ -76,18 +77,18 @@ def check_snapshot_is_a_copy(more: MakeOperators, market: Market) -> None:
     """What follows a snapshot does not change it, and it holds plain values alone."""
     ours = reference_settings()
     ticks = random_stream(9, 800, ours).ticks
-    shard = make_shard(market, more())
-    shard.process(block_of(ticks[:400], ours.partitions))
+    shard = make_shard(market, more)
+    shard.process(block_of(ticks[:400], ours.partitions), Outputs())
     kept = shard.snapshot()
     then = pickle.dumps(kept)
-    shard.process(block_of(ticks[400:], ours.partitions))
+    shard.process(block_of(ticks[400:], ours.partitions), Outputs())
     assert pickle.dumps(kept) == then
     assert_plain(kept)
 
 
 def check_memory_is_bounded(more: MakeOperators, market: Market) -> None:
     """Symbols that come and go leave nothing behind."""
-    shard = make_shard(market, more())
+    shard = make_shard(market, more)
     sizes = []
     for period in range(12):
         start_ns = (1_000_000 + period) * 2 * market.symbol_ttl
@@ -104,7 +105,7 @@ def check_memory_is_bounded(more: MakeOperators, market: Market) -> None:
             )
             for i in range(400)
         ]
-        shard.process(block_of(ticks, 1))
+        shard.process(block_of(ticks, 1), Outputs())
         sizes.append(len(pickle.dumps(shard.snapshot())))
     assert max(sizes[4:]) <= 1.05 * max(sizes[:4]), sizes
 

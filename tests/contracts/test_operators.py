@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flows.settings import Market
+from flows.market.settings import Market
 from tests.contracts import operators as contract
 
 FEW = Market(intervals=(60_000_000_000,), lateness=2_000_000_000, symbol_ttl=120_000_000_000)

@@ -17,8 +17,8 @@ import state.metrics  # noqa: F401  # importing it registers the metrics
 from benchmarks.commands.bench import BENCHMARKS
 from flows.__main__ import COMMANDS, Parser
 from flows.config import CONFIG_VARIABLE, PREFIX, load
-from flows.settings import SEQUENCED, Trading
-from flows.systems import SYSTEMS
+from flows.engine.systems import flow_modules
+from flows.market.trading_settings import SEQUENCED, Trading
 from state.outputs import DEAD, OUTPUTS
 from tests.docs.pages import PAGES, anchors, blocks, inline_code, links, name
 from tests.flows.runs import ROOT
@@ -78,7 +78,7 @@ def test_make_targets_exist(page):
 
 @each_page
 def test_settings_exist(page):
-    topics = {f"{system}.{DEAD}" for system in SYSTEMS} | {
+    topics = {f"{system}.{DEAD}" for system in flow_modules()} | {
         output.topic for outputs in OUTPUTS.values() for output in outputs
     }
     tables = {".".join(setting.split(".")[:-1]) for setting in SETTINGS}

@@ -12,12 +12,18 @@ import bytewax.operators as op
 from bytewax.dataflow import Dataflow
 from bytewax.operators import StatefulBatchLogic
 
-from flows.runner import Context
+from flows.engine.context import Context
+from flows.settings.settings import Settings
 from state.errors import OffsetGone
-from state.outputs import to_json
+from state.inputs import Input
+from state.outputs import Output, to_json
 from state.records import Messages, OutputBatch
 
-OUTPUTS = ("sums",)
+OUTPUTS = (Output("tally", "sums", "ts_ns", keyed=True),)
+
+
+def inputs(settings: Settings) -> list[Input]:
+    return [Input(os.environ["TALLY_TOPIC"])]
 
 
 @dataclass

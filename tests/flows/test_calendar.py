@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from flows.calendar import sessions_of
-from flows.settings.market import Market, Risk
+from flows.market.calendar import sessions_of
+from flows.market.settings import Market, Risk
 from state.clock import NS
 from state.errors import SettingsError
 from tests.driver import Driver

@@ -198,7 +198,8 @@ def test_the_commands_around_a_running_market(own_kafka, redis_url, database, tm
         answer = eventually(shown)
         assert answer["key"] == "ACME"
         (shard,) = answer["shards"]
-        assert list(shard["partitions"]) == ["1"]
+        assert shard["step"] == "shard"
+        assert list(shard["state"]) == ["1"]
         unknown = headrace(env, "state", "show", "market", "NONE")
         assert (unknown.returncode, unknown.stderr.count("\n")) == (1, 1)
         assert "knows nothing of NONE" in unknown.stderr

@@ -8,7 +8,9 @@ import pytest
 
 from flows.__main__ import main
 from flows.config import duration_text, load, secrets
-from flows.settings import Settings, duration_ns
+from flows.market.settings import Market
+from flows.settings.part import duration_ns
+from flows.settings.settings import whole
 from state.errors import SettingsError
 from state.sealing import Keyring
 from tests.flows.runs import ROOT
@@ -80,7 +82,7 @@ def test_an_interval_of_nothing_or_records_twice_are_refused(tmp_path, lines, re
 
 
 def test_without_any_source_the_defaults_hold():
-    defaults = {name: info.default for name, info in Settings.model_fields.items()}
+    defaults = {name: info.default for name, info in whole().model_fields.items()}
     assert dict(load(None, {}).settings) == defaults
     assert {origin for _, origin in origins(None, {}).values()} == {"default"}
 
@@ -94,7 +96,7 @@ def test_tuples_and_tables_in_variables_are_json():
         "HEADRACE_MARKET__INTERVALS": '["250ms", "1m"]',
         "HEADRACE_MARKET__PORTFOLIOS": '{"p": {"A": 1}}',
     }
-    market = load(None, environ).settings.market
+    market = load(None, environ).settings.of(Market)
     assert market.intervals == (250_000_000, 60_000_000_000)
     assert market.portfolios == {"p": {"A": 1.0}}
 
@@ -209,5 +211,5 @@ def test_the_file_on_the_page_about_running_is_right(tmp_path):
     path = tmp_path / "headrace.toml"
     path.write_text(block)
     loaded = load(path, {})
-    assert loaded.settings.market.portfolios == {"tech": {"AAPL": 0.6, "MSFT": 0.4}}
+    assert loaded.settings.of(Market).portfolios == {"tech": {"AAPL": 0.6, "MSFT": 0.4}}
     assert loaded.origins["run", "workers"] == f"{path}:9"

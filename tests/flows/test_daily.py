@@ -9,7 +9,8 @@ import orjson
 import pytest
 
 from connectors.market.events import EventDecoder
-from flows.daily import MergeLogic
+from operators.market.daily.logics import EventMerge
+from operators.outputs import Outputs
 from state.clock import NS
 from state.records import RETRY_HEADER
 from tests.connectors.market.batches import AHEAD_NS, NOW_NS, messages
@@ -17,22 +18,24 @@ from tests.connectors.market.batches import AHEAD_NS, NOW_NS, messages
 SPLIT = {"type": "split", "symbol": "A", "ratio": 2.0, "ts_ns": NOW_NS}
 
 
-def offered(logic: MergeLogic, offset: int, body: dict[str, Any], retried: bool) -> list[Any]:
+def offered(logic: EventMerge, offset: int, body: dict[str, Any], retried: bool) -> list[Any]:
     """Give one message to the merge; return the types of the events that are complete."""
     headers = {0: [(RETRY_HEADER, b"1")]} if retried else {}
     given = messages([orjson.dumps(body)], first_offset=offset, headers=headers)
-    moments, _ = logic.on_batch([EventDecoder(AHEAD_NS).decode(replace(given, partitions=1))])
+    block = EventDecoder(AHEAD_NS).decode(replace(given, partitions=1))
+    moments = logic.process(block, Outputs())
     return [item[-1]["type"] for _, items in moments for item in items]
 
 
 @pytest.mark.parametrize("restart", [False, True])
 def test_a_letter_that_is_sent_again_twice_counts_once(restart: bool) -> None:
-    logic = MergeLogic(["market.ticks"], "", None)
+    logic = EventMerge(["market.ticks"])
     later = {"type": "closes", "prices": {"A": 1.0}}
     assert offered(logic, 9, later | {"ts_ns": NOW_NS}, retried=False) == []
     assert offered(logic, 7, SPLIT, retried=True) == []
     if restart:
-        logic = MergeLogic(["market.ticks"], "", logic.snapshot())
+        before, logic = logic, EventMerge(["market.ticks"])
+        logic.restore(before.snapshot())
     found = offered(logic, 10, later | {"ts_ns": NOW_NS + 1}, retried=False)
     found += offered(logic, 7, SPLIT, retried=True)
     found += offered(logic, 8, SPLIT, retried=True)

@@ -11,8 +11,8 @@ import psutil  # type: ignore[import-untyped]  # it ships no types
 import pytest
 from rich.console import Console
 
-from flows.dashboard import Figures, render
-from flows.demo import recorded, simulated
+from flows.market.dashboard import Figures, render
+from flows.market.demo_world import recorded, simulated
 from state.errors import Misuse
 from tests.flows.runs import ROOT, eventually
 

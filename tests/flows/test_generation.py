@@ -2,10 +2,8 @@ from __future__ import annotations
 
 import multiprocessing
 
-import pytest
-
-from flows.generation import Generation, Start, check_settings, find_generation
-from state.errors import Misuse, SnapshotRefused
+from flows.engine.generation import Generation, Start, find_generation
+from state.errors import Misuse
 
 START = Start("market", 1, "abc", {"market.ticks": {0: 5, 1: 0}})
 
@@ -40,12 +38,6 @@ def test_the_newest_generation_goes_on_unless_another_is_asked_for(tmp_path):
     assert find_generation(tmp_path, None, 1).number == 10
     assert find_generation(tmp_path, None, 12).number == 12
     assert find_generation(tmp_path, 2, 1).number == 2
-
-
-def test_other_settings_are_refused():
-    check_settings(START, "abc")
-    with pytest.raises(SnapshotRefused):
-        check_settings(START, "abd")
 
 
 def _lock(root) -> str:

@@ -5,7 +5,7 @@ import urllib.request
 
 import pytest
 
-from flows import health
+from flows.engine import health
 from state.errors import Misuse
 from state.lifecycle import Lifecycle
 

@@ -22,12 +22,15 @@ from connectors.postgres.reader import records
 from connectors.postgres.tables import TABLES
 from flows import history
 from flows.commands import check
-from flows.generation import Generation, Start
-from flows.live import cluster_of, connect, prepare
-from flows.runner import find_flow
+from flows.engine.cluster import cluster_of
+from flows.engine.generation import Generation, Start
+from flows.engine.live import connect
+from flows.engine.preparing import prepare
+from flows.engine.systems import find_flow
 from flows.servers import KafkaBroker, Postgres
-from flows.settings import Kafka, Run, Settings
-from flows.settings import Postgres as PostgresSettings
+from flows.settings.servers import Kafka, Run
+from flows.settings.servers import Postgres as PostgresSettings
+from flows.settings.settings import Settings
 from state.errors import HeadraceError
 from state.lifecycle import Lifecycle
 from state.outputs import to_json
@@ -69,7 +72,7 @@ class Rig:
         """The flow, running in a thread from the first offsets on; it drains in the end."""
         lifecycle = Lifecycle()
         start = Start("history", 1, "", {topic: self.offsets[topic] for topic in TABLES})
-        flow = history.build(connect(start, self.settings, lifecycle))
+        flow = history.build(connect(find_flow("history"), start, self.settings, lifecycle))
         runner = threading.Thread(target=run_main, args=(flow,), daemon=True)
         runner.start()
         try:
@@ -189,17 +192,20 @@ def test_topics_of_trading_are_read_where_they_were_at_the_first_start(
     of_market = [topic for topic in TABLES if topic.startswith("market.")]
     ensure_topics(cluster, dict.fromkeys(of_market, 1))
     first, second = (Generation(tmp_path / "history", number) for number in (1, 2))
-    assert check._history(cluster, settings) == "not started yet"
+    assert check._generation(find_flow("history"), settings, cluster) == "not started yet"
     assert sorted(prepared(first, settings).offsets) == sorted(of_market)
     ensure_topics(cluster, dict.fromkeys(TABLES, 1))
     # Decided once: what came later is read by another generation.
     again = prepared(first, settings)
     assert sorted(again.offsets) == sorted(of_market)
-    history.build(connect(again, settings, Lifecycle()))
+    history.build(connect(find_flow("history"), again, settings, Lifecycle()))
     with pytest.raises(HeadraceError, match=r"1 does not read trading\..*history --generation 2"):
-        check._history(cluster, settings)
+        check._generation(find_flow("history"), settings, cluster)
     assert sorted(prepared(second, settings).offsets) == sorted(TABLES)
-    assert check._history(cluster, settings) == f"generation 2 reads {len(TABLES)} topics"
+    assert (
+        check._generation(find_flow("history"), settings, cluster)
+        == f"generation 2 reads {len(TABLES)} topics"
+    )
 
 
 def prepared(generation: Generation, settings: Settings) -> Start:

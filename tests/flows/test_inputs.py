@@ -12,7 +12,7 @@ from bytewax.inputs import AbortExecution, FixedPartitionedSource, StatefulSourc
 from bytewax.recovery import RecoveryConfig, init_db_dir
 from bytewax.testing import TestingSink, cluster_main
 
-from flows.inputs import add_inputs
+from flows.engine.inputs import add_inputs
 
 EPOCH = timedelta(seconds=0.1)
 

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from flows import logs
+from flows.engine import logs
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -16,12 +17,14 @@ from bytewax.testing import run_main
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
 from connectors.kafka.topics import ensure_topics, resolve_start
-from flows import models
-from flows.generation import Start
-from flows.live import cluster_of, connect
-from flows.runner import find_flow
+from flows.engine.cluster import cluster_of
+from flows.engine.generation import Start
+from flows.engine.live import connect
+from flows.engine.systems import find_flow
+from flows.market import models
 from flows.servers import KafkaBroker
-from flows.settings import Kafka, Settings
+from flows.settings.servers import Kafka
+from flows.settings.settings import Settings
 from operators.market.models import answer, garch_request, weights_request
 from state.lifecycle import Lifecycle
 from state.outputs import to_json
@@ -91,7 +94,9 @@ class Rig:
         """The flow in a thread, from the start on; it drains in the end."""
         lifecycle = Lifecycle()
         start = Start(self.name, 1, "", {self.requests: {0: 0, 1: 0}})
-        flow = models.build(connect(start, self.settings, lifecycle))
+        answering = replace(models.ANSWERING, requests=self.requests, answers=self.models)
+        found = replace(find_flow("models"), name=self.name, inputs=answering.inputs)
+        flow = answering.build(connect(found, start, self.settings, lifecycle))
         runner = threading.Thread(target=run_main, args=(flow,), daemon=True)
         runner.start()
         try:
@@ -103,12 +108,8 @@ class Rig:
 
 
 @pytest.fixture
-def rig(kafka: KafkaBroker, topic: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> Rig:
-    assert (models.REQUESTS, models.ANSWERS) == ("market.requests", "market.models")
-    rig = Rig(kafka, topic(2), topic())
-    monkeypatch.setattr(models, "REQUESTS", rig.requests)
-    monkeypatch.setattr(models, "ANSWERS", rig.models)
-    return rig
+def rig(kafka: KafkaBroker, topic: Callable[..., str]) -> Rig:
+    return Rig(kafka, topic(2), topic())
 
 
 def test_requests_are_answered_and_poison_is_a_dead_letter(rig):
@@ -147,10 +148,12 @@ def _holds(rig: Rig, count: int) -> bool:
 
 
 def test_headrace_run_finds_it_and_makes_the_topic_of_answers():
-    # Its module must not have an OUTPUTS, which would be taken for names of topics to make.
     found = find_flow("models")
-    assert found.outputs == []
-    assert found.inputs(Settings()) == ["market.models"]
+    assert found.outputs == ()
+    assert [(each.topic, each.role) for each in found.inputs(Settings())] == [
+        ("market.requests", "stream"),
+        ("market.models", "made"),
+    ]
 
 
 def test_warming_up_uses_every_solver_without_a_failure(monkeypatch):

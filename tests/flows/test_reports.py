@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from flows.reports import Failure, Report, describe, parse
+from flows.engine.reports import Failure, Report, describe, parse
 from state.errors import LostWrites, Misuse, OffsetGone, SettingsError, Stopped, Undelivered
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from flows.config import load, secrets
-from flows.settings import settings_hash
+from flows.market.settings import Market
+from flows.settings.part import settings_hash
 from state.errors import SettingsError
 
 
@@ -41,7 +42,7 @@ def test_a_url_that_cannot_be_used_is_refused_without_repeating_it(url, said):
 
 def test_the_hash_tells_whether_there_are_schemas_and_not_where():
     def hashed(**variables: str) -> str:
-        return settings_hash(loaded(**variables).settings.market, 1)
+        return settings_hash(loaded(**variables).settings.of(Market), 1)
 
     directory = hashed(SCHEMAS="schemas")
     assert directory == hashed(SCHEMAS="http://r:8081", SCHEMAS_PASSWORD="x", SCHEMAS_USERNAME="u")

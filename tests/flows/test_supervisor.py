@@ -9,8 +9,8 @@ import orjson
 import psutil  # type: ignore[import-untyped]  # it ships no types
 import pytest
 
-from flows.snapshots import last_snapshots
-from flows.supervisor import Restarts
+from flows.engine.recovery import last_snapshots
+from flows.engine.supervisor import Restarts
 from tests.flows.runs import TALLY, Numbers, Run, eventually, headrace, held, settings
 
 

@@ -15,13 +15,15 @@ from pydantic import SecretStr
 from connectors.kafka.sequencer import SOURCE_HEADER
 from connectors.redis.reader import RedisReader
 from flows.__main__ import main
+from flows.market.trading_settings import Trading, trading_hash
 from flows.servers import KafkaBroker
-from flows.settings import Trading, trading_hash
-from flows.trading import Decider
 from operators.market.controls.controls import Controls
+from operators.market.controls.decider import Decider
+from operators.outputs import Outputs
 from replay.recording import Recording
 from state.outputs import to_json
 from state.records import Coordinates
+from state.rows import Rows
 from state.sequenced import Sequenced
 from tests.conftest import create_topic
 from tests.flows.runs import Run, eventually, settings
@@ -33,20 +35,20 @@ TRADING = Trading()
 
 
 def decider() -> Decider:
-    return Decider(Controls(TRADING.controls()), "hash")
+    return Decider(Controls(TRADING.controls()), "hash", frozenset({"state"}))
 
 
-def taken(it: Decider) -> dict[str, list[dict]]:
-    """Return the records that it has emitted since the last call, by output."""
-    batches = it.outputs.take()
-    return {batch.output: [orjson.loads(value) for value in batch.values] for batch in batches}
+def block(rows: list[Sequenced]) -> Rows[Sequenced]:
+    return Rows("market.sequenced", 1, rows)
 
 
-def decided(rows: list[Sequenced]) -> dict[str, list[dict]]:
-    it = decider()
-    for each in rows:
-        it.take(each)
-    return taken(it)
+def decided(rows: list[Sequenced], it: Decider | None = None) -> dict[str, list[dict]]:
+    """Return the records by output; what cannot be used is left out."""
+    outputs = Outputs()
+    list((it or decider()).process(block(rows), outputs))
+    return {
+        batch.output: [orjson.loads(value) for value in batch.values] for batch in outputs.take()
+    }
 
 
 def test_every_record_has_an_audit_entry_that_names_its_input_and_its_settings():
@@ -121,29 +123,24 @@ def test_a_snapshot_anywhere_goes_on_as_if_nothing_had_been(seed):
     whole = decided(rows)
     for cut in range(0, len(rows), 37):
         before, after = decider(), decider()
-        for each in rows[:cut]:
-            before.take(each)
-        found = taken(before)
+        found = decided(rows[:cut], before)
         after.restore(pickle.loads(pickle.dumps(before.snapshot())))
-        for each in rows[cut:]:
-            after.take(each)
-        rest = taken(after)
+        rest = decided(rows[cut:], after)
         assert {o: found.get(o, []) + rest.get(o, []) for o in whole} == whole
-        assert after.outputs.counters == {f"{o}/0": len(some) for o, some in whole.items()}
 
 
 def test_what_the_controls_cannot_use_is_a_dead_letter_and_the_rest_goes_on():
-    it = decider()
     bad = [{"type": "order"}, {"type": "what"}, {}]
-    for offset, body in enumerate([*bad, order("o1")]):
-        it.take(row(offset, body))
-    it.take(row(0, quote(), topic="somebody.elses"))
-    assert [(d.coordinates.topic, d.coordinates.offset) for d in it.dead] == [
+    rows = [row(offset, body) for offset, body in enumerate([*bad, order("o1")])]
+    rows.append(row(0, quote(), topic="somebody.elses"))
+    outputs = Outputs()
+    dead = list(decider().process(block(rows), outputs))
+    assert [(d.coordinates.topic, d.coordinates.offset) for d in dead] == [
         *(("market.orders", offset) for offset in range(3)),
         ("somebody.elses", 0),
     ]
-    assert it.dead[1].value == to_json(bad[1])
-    assert len(taken(it)["decisions"]) == 1
+    assert dead[1].value == to_json(bad[1])
+    assert {batch.output: len(batch) for batch in outputs.take()}["decisions"] == 1
 
 
 @pytest.fixture(scope="module")

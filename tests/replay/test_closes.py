@@ -9,8 +9,8 @@ import numpy as np
 import orjson
 import pytest
 
-from flows.calendar import sessions_of
-from flows.settings import Market
+from flows.market.calendar import sessions_of
+from flows.market.settings import Market
 from replay.heartbeats import heartbeat
 from replay.rows import Message
 from state.clock import NS

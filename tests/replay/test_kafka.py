@@ -13,8 +13,9 @@ from connectors.kafka.sink import DeadLetterSink, KafkaSink
 from connectors.kafka.topics import ensure_topics, partition_count
 from connectors.redis.keys import Keys
 from flows.__main__ import main
-from flows.live import KEY_FIELDS, cluster_of
-from flows.settings import Kafka
+from flows.engine.cluster import cluster_of
+from flows.engine.live import KEY_FIELDS
+from flows.settings.servers import Kafka
 from replay.compare import compare
 from replay.files import OutputFiles
 from replay.market.simulate import Session, record_session

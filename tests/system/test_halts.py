@@ -13,7 +13,7 @@ import orjson
 import pytest
 
 from flows.__main__ import main
-from flows.calendar import sessions_of
+from flows.market.calendar import sessions_of
 from flows.servers.process import free_port
 from replay.cutting import cut
 from replay.heartbeats import heartbeat

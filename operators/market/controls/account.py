@@ -102,6 +102,16 @@ class Account:
             del self.open[fill.order_id]
         return True
 
+    def describe(self) -> dict[str, Any]:
+        """Return what people want to know of it; quantities in units (operators' fields)."""
+        return {
+            "standing": self.standing.snapshot(),
+            "positions": dict(self.positions),
+            "open": {i: [o.symbol, o.side, o.units] for i, o in self.open.items()},
+            "limits": self.limits.snapshot() if self.limits else None,
+            "peak": self.peak,
+        }
+
     def snapshot(self) -> dict[str, Any]:
         """Return a copy of the account as plain values."""
         return {

@@ -67,6 +67,11 @@ class Controls:
             raise OutOfRange(f"the controls do not read {entry.topic}")
         return handler(entry)
 
+    def describe(self, account: str) -> dict[str, Any]:
+        """Return an account as plain values; {} where there is none of this name."""
+        found = self._accounts.find(account)
+        return {} if found is None else found.describe()
+
     def snapshot(self) -> dict[str, Any]:
         """Return the whole state as plain values."""
         return {"accounts": self._accounts.snapshot(), "quotes": self._quotes.snapshot()}

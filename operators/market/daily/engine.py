@@ -67,6 +67,11 @@ class Daily:
         self._compute = compute
         return self._drain()
 
+    def describe(self, portfolio: str) -> dict[str, Any]:
+        """Return what a portfolio holds; {} where there is none of this name."""
+        book = self._books.get(portfolio)
+        return {} if book is None else {"holdings": book.holdings.snapshot()}
+
     def snapshot(self) -> dict[str, Any]:
         """Return a copy of the state."""
         return {

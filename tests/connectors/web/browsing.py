@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
 
-from flows.demo import Child, World, simulated, world
-from flows.demo_ticks import SYMBOLS, Feed
+from flows.market.demo_ticks import SYMBOLS, Feed
+from flows.market.demo_world import Child, World, simulated, world
 from tests.flows.runs import eventually
 
 CHROMIUM = Path("/usr/bin/chromium")

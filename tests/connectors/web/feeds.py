@@ -14,8 +14,8 @@ from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from connectors.web.frames import JSON, MSGPACK
-from flows import gateway
-from flows.settings import Settings
+from flows.feed import gateway
+from flows.settings.settings import Settings
 
 SECONDS = 10.0
 

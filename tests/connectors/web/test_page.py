@@ -12,7 +12,7 @@ from threading import Event
 import pytest
 from playwright.sync_api import Browser, expect
 
-from flows.demo_ticks import SYMBOLS
+from flows.market.demo_ticks import SYMBOLS
 from tests.connectors.web.browsing import (
     PATIENCE_MS,
     Site,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.settings.market import Market, Risk
+from flows.market.settings import Market, Risk
 from state.clock import NS
 from tests.driver import Driver
 from tests.reference import market as reference

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from flows.settings.market import Market, Risk
+from flows.market.settings import Market, Risk
 from operators.market.kernels import bands as kernel
 from operators.market.luld import ROOM, LimitUpDown
 from operators.market.operator import Operator

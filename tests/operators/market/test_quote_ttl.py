@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from flows.settings.market import Market, Risk
+from flows.market.settings import Market, Risk
 from operators.market.kernels import nbbo as kernel
 from operators.market.lookup import Lookup
 from state.clock import NS

@@ -7,10 +7,11 @@ import random
 
 import numpy as np
 
-from flows.market import make_shard
-from flows.settings.market import Market, Risk
-from flows.shard import TickShard
+from flows.market.flow import make_shard
+from flows.market.settings import Market, Risk
 from operators.market.session_closes import SessionCloses
+from operators.market.shard import TickShard
+from operators.outputs import Outputs
 from state.clock import NS
 from tests.driver import block_of
 from tests.reference.vocabulary import Tick
@@ -22,7 +23,7 @@ Handed = set[tuple[int, str, float]]
 
 
 def shard() -> TickShard:
-    made = make_shard(MARKET, [SessionCloses(0, OPENS, CLOSES)])
+    made = make_shard(MARKET, lambda: [SessionCloses(0, OPENS, CLOSES)])
     made._hands_over = True
     return made
 
@@ -60,8 +61,8 @@ def handed(made: list[Tick], cut: int, *, restart: bool) -> list[tuple[int, str,
     ours = shard()
     found: list[tuple[int, str, float]] = []
     for start in range(0, len(made), cut):
-        handover = ours.process(block_of(made[start : start + cut], 2))[1]
-        found += handover.sessions if handover else []
+        for handover in ours.process(block_of(made[start : start + cut], 2), Outputs()):
+            found += handover.sessions
         if restart:
             parts = pickle.loads(pickle.dumps(ours.snapshot()))
             ours = shard()

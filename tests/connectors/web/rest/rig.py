@@ -25,9 +25,11 @@ from connectors.web.limits import Limits
 from connectors.web.rest.app import make_app
 from connectors.web.rest.pages import PAGE
 from connectors.web.tokens import Tokens
-from flows import gateway
-from flows.rest import rest_parts
-from flows.settings import Feed, Kafka, Postgres, Redis, Settings
+from flows.feed import gateway
+from flows.feed.rest import rest_parts
+from flows.settings.feed import Feed
+from flows.settings.servers import Kafka, Postgres, Redis
+from flows.settings.settings import Settings
 from state.lifecycle import Lifecycle
 from state.outputs import to_json
 from state.records import OutputBatch

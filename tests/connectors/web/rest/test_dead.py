@@ -15,8 +15,8 @@ from connectors.kafka.client import Cluster
 from connectors.kafka.topics import watermarks
 from connectors.web.rest.parts import Listed
 from flows.dead import parse
-from flows.letters import Letters
-from flows.live import cluster_of
+from flows.engine.cluster import cluster_of
+from flows.feed.letters import Letters
 from tests.conftest import create_topic, delete_messages, delete_topic
 from tests.connectors.web.rest.rig import problem, serving, settings
 
@@ -93,7 +93,7 @@ def parsed(monkeypatch):
         offsets.append(message.offset())
         return parse(message)
 
-    monkeypatch.setattr("flows.letters.parse", counted)
+    monkeypatch.setattr("flows.feed.letters.parse", counted)
     return offsets
 
 

@@ -11,8 +11,8 @@ from confluent_kafka import Consumer, TopicPartition
 
 from connectors.kafka.topics import ensure_topics, watermarks
 from connectors.market.events import event_of
-from flows.live import cluster_of
-from flows.settings import Settings
+from flows.engine.cluster import cluster_of
+from flows.settings.settings import Settings
 from operators.market.controls.controls import Controls
 from operators.market.controls.entries import Entry
 from state.records import Coordinates

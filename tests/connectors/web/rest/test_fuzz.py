@@ -22,7 +22,7 @@ from connectors.market.decode import TickDecoder
 from connectors.market.events import EventDecoder
 from connectors.web.rest.app import OPERATIONS
 from connectors.web.rest.operation import Operation
-from flows.live import cluster_of
+from flows.engine.cluster import cluster_of
 from operators.market.controls.controls import Controls
 from operators.market.controls.entries import Entry
 from state.clock import NS

@@ -8,7 +8,7 @@ import numpy as np
 from prometheus_client import generate_latest
 
 from connectors.web.rest.scrape import Figures, parse, quantile, since, told
-from flows.health import serving as serving_worker
+from flows.engine.health import serving as serving_worker
 from state import metrics
 from state.lifecycle import Lifecycle
 from state.metrics import LATENCY_BUCKETS

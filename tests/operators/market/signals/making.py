@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from flows.settings.market import Market
-from flows.settings.market import Signals as MarketSignals
+from flows.market.settings import Market
+from flows.market.settings import Signals as MarketSignals
 from operators.market.operator import Operator, Stateless
 from operators.market.signals.cusum import Cusum
 from operators.market.signals.hawkes import Excitation, Hawkes

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from flows.settings.market import Market, Signals
-from flows.signals import pairs_of
+from flows.market.settings import Market, Signals
+from flows.market.signals import pairs_of
 from operators.market.handover import Close, Handover
 from operators.market.pair_signals import PairSignals, Record
 from state.clock import NS

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from flows.market import make_shard
+from flows.market.flow import make_shard
 from operators.market.signals.cusum import Cusum
 from operators.market.signals.hawkes import Excitation, Hawkes
 from operators.market.signals.kyle_lambda import KyleLambda
@@ -19,6 +19,7 @@ from operators.market.signals.signal import Figure, Signal, Tape
 from operators.market.signals.signals import Signals
 from operators.market.signals.table import Table
 from operators.market.signals.vpin import Vpin
+from operators.outputs import Outputs
 from state.clock import NS
 from tests.driver import block_of
 from tests.operators.market.signals import vectorised
@@ -55,8 +56,8 @@ def tape() -> Tape:
     ticks = [t for t in exact(dense_stream(4, 4000, theirs).ticks) if t.kind != "heartbeat"]
     market = market_settings(theirs)
     seen = Seen()
-    shard = make_shard(market, [Sides(), Signals(INTERVAL, 1000 * NS, [seen])])
-    shard.process(block_of(ticks, 1))
+    shard = make_shard(market, lambda: [Sides(), Signals(INTERVAL, 1000 * NS, [seen])])
+    shard.process(block_of(ticks, 1), Outputs())
     return seen.tapes[0]
 
 

@@ -1,0 +1,133 @@
+"""What a flow is built from: sources, sinks, steps and names, made once for each worker.
+
+A flow is a module, of ours or the user's own file, with ``build(context) -> Dataflow`` and
+``inputs(settings)``. Everything that it needs of the outside is in its `Context`::
+
+    def inputs(settings):
+        return [Input("market.ticks")]
+
+    def build(context):
+        flow = Dataflow("mine")
+        ticks = op.input("ticks", flow, context.source("market.ticks", decode))
+        bars = context.step("bars", ticks, BarsLogic)
+        context.write(bars)
+        return flow
+
+The same ``build`` runs live (flows/engine/live.py) and over recordings (replay/running.py), on
+other sources and sinks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import bytewax.operators as op
+from bytewax.inputs import FixedPartitionedSource
+from bytewax.operators import KeyedStream
+from bytewax.outputs import Sink
+
+from connectors.kafka.delivery import Outgoing
+from connectors.kafka.source import BlockT
+from flows.engine.step import Step, Stepped, add_step
+from flows.engine.system import Flow
+from flows.settings.part import settings_hash
+from flows.settings.settings import Settings
+from operators.logic import Logic
+from state.lifecycle import Lifecycle
+from state.records import DeadLetter, Messages, OutputBatch
+
+if TYPE_CHECKING:
+    from state.sealing import Seal
+
+
+class MakeSource(Protocol):
+    """Makes the source of one topic."""
+
+    def __call__(
+        self, topic: str, decode: Callable[[Messages], BlockT]
+    ) -> FixedPartitionedSource[tuple[str, BlockT], Any]:
+        """Return a source of ``(shard name, decode(messages))``, one partition a shard."""
+
+
+class MakeSequencer(Protocol):
+    """Makes the source and the sink that append the messages of some topics to one."""
+
+    def __call__(
+        self, topics: Sequence[str], into: str
+    ) -> tuple[FixedPartitionedSource[tuple[str, Outgoing], Any], Sink[tuple[str, Outgoing]]]:
+        """Return both; what is between them is ``(shard name, message)``."""
+
+
+@dataclass(frozen=True)
+class Sinks:
+    """Where outputs go; each takes ``(shard name, …)`` and writes a record once."""
+
+    redis: Sink[tuple[str, OutputBatch]]
+    """Live readers: one stream for each output, the latest value for each key."""
+    outputs: Sink[tuple[str, OutputBatch]]
+    """The durable Kafka topics ``<system>.<output>``."""
+    dead: Sink[tuple[str, DeadLetter]]
+    """The Kafka topic ``<system>.dead``."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """All that a flow may use besides its input; replay and tests make one of other parts."""
+
+    flow: Flow
+    """Its name begins the names of topics, Redis keys and directories."""
+    generation: int
+    lineage: str
+    """Names the one stream of outputs that this generation's start leads to; sinks check it."""
+    settings: Settings
+    lifecycle: Lifecycle
+    local: tuple[str, ...]
+    """The names of the shards that this worker runs."""
+    source: MakeSource
+    sinks: Sinks
+    has: Callable[[str], bool] = lambda topic: True
+    """Whether a topic can be read: a recording may lack it, and a generation began without some."""
+    ends: bool = False
+    """Whether the input has an end, as a recording has."""
+    sequencer: MakeSequencer | None = None
+    """Appends topics to one; None over a recording, which holds what was appended."""
+    seal: Seal | None = None
+    """Seals secret outputs and snapshots; None where the flow has none, or files are for people."""
+
+    @property
+    def system(self) -> str:
+        """Return the flow's name."""
+        return self.flow.name
+
+    def step(
+        self, name: str, items: KeyedStream[Any], make: Callable[[], Logic] | None = None
+    ) -> Stepped:
+        """Add a stateful step; without ``make`` it is the flow's logic of that name."""
+        found = make or self.flow.logics(self.settings)[name]
+        said = flow_hash(self.flow, self.settings)
+        return add_step(
+            name, items, Step(found, said, tuple(self.flow.outputs), self.seal, self.ends)
+        )
+
+    def write(self, *stepped: Stepped, dead: Sequence[KeyedStream[DeadLetter]] = ()) -> None:
+        """Write the records of steps to Redis and to their topics, dead letters to theirs.
+
+        ``dead`` are letters of what came before the first step. Called once for a flow.
+        """
+        records = op.merge("outputs", *(each.records for each in stepped))
+        op.output("redis", records, self.sinks.redis)
+        op.output("topics", records, self.sinks.outputs)
+        letters = op.merge("dead_letters", *(each.dead for each in stepped), *dead)
+        op.output("dead", letters, self.sinks.dead)
+
+
+def flow_hash(flow: Flow, settings: Settings) -> str:
+    """Return the hash of the settings on which a flow's outputs and state depend."""
+    return settings_hash(flow.table(settings), shards_of(flow, settings))
+
+
+def shards_of(flow: Flow, settings: Settings) -> int:
+    """Return the number of shards on which a flow's state depends: 1 where it does not."""
+    return settings.kafka.shards if flow.sharded else 1

@@ -1,0 +1,139 @@
+"""The directory of one generation of a flow: its lock, its start, its snapshots.
+
+::
+
+    <run.state_dir>/<system>/<generation>/
+        lock         held while the flow runs: one copy at a time
+        start.json   where every topic was first read from, the settings' hash, the lineage
+        recovery/    Bytewax's snapshots
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from state.errors import Misuse
+
+Offsets = dict[str, dict[int, int]]
+"""Topic -> partition -> the offset to read first."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """What the first start of a generation decided, once and for all."""
+
+    system: str
+    generation: int
+    settings_hash: str
+    offsets: Offsets
+    settings: dict[str, Any] = field(default_factory=dict)
+    """What the settings said beyond their defaults, for people and for a refusal to name."""
+
+    @property
+    def lineage(self) -> str:
+        """Return the name of the one stream of outputs that this start leads to."""
+        named = {k: v for k, v in _plain(self).items() if k != "settings"}
+        content = orjson.dumps(named, option=orjson.OPT_SORT_KEYS)
+        return hashlib.sha256(content).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Generation:
+    """The place of one generation on disk."""
+
+    root: Path
+    number: int
+
+    @property
+    def directory(self) -> Path:
+        """Return where all of it lies."""
+        return self.root / str(self.number)
+
+    @property
+    def recovery(self) -> Path:
+        """Return the directory for Bytewax's RecoveryConfig."""
+        return self.directory / "recovery"
+
+    def locked(self) -> AbstractContextManager[None]:
+        """Hold the lock of the directory, which is made where it does not exist.
+
+        Raises Misuse where another process holds it.
+        """
+        return locked(
+            self.directory,
+            f"generation {self.number} of {self.root.name} is already running: stop it, "
+            "or start another with --generation N",
+        )
+
+    def load(self) -> Start | None:
+        """Return the stored start, or None before the first."""
+        try:
+            content = orjson.loads((self.directory / "start.json").read_bytes())
+        except FileNotFoundError:
+            return None
+        offsets = {
+            topic: {int(partition): offset for partition, offset in partitions.items()}
+            for topic, partitions in content.pop("offsets").items()
+        }
+        return Start(**content, offsets=offsets)
+
+    def store(self, start: Start) -> None:
+        """Write the start so that it outlives a power cut, whole or not at all."""
+        draft = self.directory / "start.json.draft"
+        with draft.open("wb") as file:
+            file.write(orjson.dumps(_plain(start), option=orjson.OPT_INDENT_2))
+            file.flush()
+            os.fsync(file.fileno())
+        draft.rename(self.directory / "start.json")
+        sync_directory(self.directory)
+
+
+@contextmanager
+def locked(directory: Path, refusal: str) -> Iterator[None]:
+    """Hold a directory's lock; raises Misuse with ``refusal`` where another process does."""
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Misuse(refusal) from None
+        yield
+
+
+def find_generation(root: Path, wanted: int | None, configured: int) -> Generation:
+    """Return the generation asked for, else the highest there is, at least the configured one.
+
+    Raises Misuse for one below 1.
+    """
+    if wanted is not None:
+        if wanted < 1:
+            raise Misuse(f"--generation {wanted}: generations count from 1")
+        return Generation(root, wanted)
+    found = [int(path.parent.name) for path in root.glob("[0-9]*/start.json")]
+    return Generation(root, max([*found, configured]))
+
+
+def _plain(start: Start) -> dict[str, object]:
+    offsets = {
+        topic: {str(partition): offset for partition, offset in partitions.items()}
+        for topic, partitions in start.offsets.items()
+    }
+    return asdict(start) | {"offsets": offsets}
+
+
+def sync_directory(directory: Path) -> None:
+    """Make renames in a directory outlive a power cut."""
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,154 @@
+"""The live context: Kafka in; Redis and Kafka out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bytewax.inputs import FixedPartitionedSource
+
+from connectors.kafka.delivery import Delivery
+from connectors.kafka.sequencer import SequencerSink, SequencerSource, Sequencing
+from connectors.kafka.sink import DeadLetterSink, KafkaSink
+from connectors.kafka.source import BlockT, KafkaSource, Subscription
+from connectors.pacing import Pacing
+from connectors.redis.keys import Keys
+from connectors.redis.sink import RedisSink
+from flows.engine.cluster import cluster_of, group_name
+from flows.engine.context import Context, Sinks
+from flows.engine.generation import Start
+from flows.engine.sealed import seal_of
+from flows.engine.system import Flow
+from flows.engine.systems import output_topic
+from flows.settings.settings import Settings
+from state.clock import now_ns
+from state.errors import SnapshotRefused
+from state.lifecycle import Lifecycle
+from state.outputs import DEAD
+from state.records import Messages
+from state.shards import shard_names, worker_of
+
+KEY_FIELDS = {
+    "signals": "scope",
+    "gaps": "symbol",
+    "late": "symbol",
+    "decisions": "account",
+    "audit": "chain",
+}
+"""The message key of outputs that are not tables."""
+
+
+def connect(
+    flow: Flow,
+    start: Start,
+    settings: Settings,
+    lifecycle: Lifecycle,
+    index: int = 0,
+    workers: int = 1,
+) -> Context:
+    """Return the context of worker ``index`` of ``workers``; no server is asked anything yet.
+
+    Raises SettingsError where an output of the flow is secret and there is no key.
+    """
+    shards = shard_names(settings.kafka.shards)
+    local = tuple(name for name in shards if worker_of(name, workers) == index)
+    inputs = _Inputs(flow, start, settings, lifecycle, shards, local)
+    seal = seal_of(flow, settings)
+    return Context(
+        flow=flow,
+        generation=start.generation,
+        lineage=start.lineage,
+        settings=settings,
+        lifecycle=lifecycle,
+        local=local,
+        source=inputs.source,
+        sequencer=inputs.sequencer,
+        has=lambda topic: topic in start.offsets,
+        sinks=_sinks(start, settings, lifecycle, shards, local),
+        seal=seal,
+    )
+
+
+@dataclass(frozen=True)
+class _Inputs:
+    """Makes the sources of a flow's topics, from where its first start decided."""
+
+    flow: Flow
+    start: Start
+    settings: Settings
+    lifecycle: Lifecycle
+    shards: Sequence[str]
+    local: Sequence[str]
+
+    def source(
+        self, topic: str, decode: Callable[[Messages], BlockT]
+    ) -> FixedPartitionedSource[tuple[str, BlockT], Any]:
+        offsets, kafka = self._offsets(topic), self.settings.kafka
+        declared = {each.topic: each.batch for each in self.flow.inputs(self.settings)}
+        batch = declared.get(topic) or kafka.batch
+        subscription = Subscription(topic, self._group(), self.shards, self.local, offsets, batch)
+        pacing = Pacing(len(offsets), self.flow.table(self.settings).max_skew)
+        return KafkaSource(cluster_of(kafka), subscription, decode, self.lifecycle, pacing)
+
+    def sequencer(self, topics: Sequence[str], into: str) -> tuple[SequencerSource, SequencerSink]:
+        offsets, kafka = {topic: self._offsets(topic) for topic in topics}, self.settings.kafka
+        plan = Sequencing(into, self._group(), self.shards, self.local, offsets, kafka.batch)
+        cluster = cluster_of(kafka)
+        return (
+            SequencerSource(cluster, plan, self.lifecycle, now_ns),
+            SequencerSink(cluster, plan, self.lifecycle),
+        )
+
+    def _offsets(self, topic: str) -> dict[int, int]:
+        offsets = self.start.offsets.get(topic)
+        if offsets is None:
+            listed = ", ".join(self.start.offsets) or "empty"
+            raise SnapshotRefused("list of topics", listed, topic)
+        return offsets
+
+    def _group(self) -> str:
+        return group_name(self.settings, self.start.system, self.start.generation)
+
+
+def _sinks(
+    start: Start,
+    settings: Settings,
+    lifecycle: Lifecycle,
+    shards: Sequence[str],
+    local: Sequence[str],
+) -> Sinks:
+    delivery = Delivery(cluster_of(settings.kafka), lifecycle)
+    keys = Keys(start.system, start.generation)
+    topics = _OutputTopics(start.system)
+    return Sinks(
+        redis=RedisSink(
+            settings.redis.url,
+            keys,
+            start.lineage,
+            settings.redis.stream_length,
+            shards,
+            local,
+            lifecycle,
+        ),
+        outputs=KafkaSink(delivery, topics, shards, local, start.generation, KEY_FIELDS),
+        dead=DeadLetterSink(
+            delivery, output_topic(start.system, DEAD), shards, local, settings.run.max_dead_bytes
+        ),
+    )
+
+
+class _OutputTopics(Mapping[str, str]):
+    """Output -> topic, for whatever outputs a flow has."""
+
+    def __init__(self, system: str) -> None:
+        self._system = system
+
+    def __getitem__(self, output: str) -> str:
+        return output_topic(self._system, output)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0

@@ -1,0 +1,68 @@
+"""The last durable snapshots of a flow, read from Bytewax's store without touching it."""
+
+from __future__ import annotations
+
+import pickle
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from flows.engine.step import Step, open_snapshot, restored
+from state.errors import Misuse
+
+_NEWEST = """
+WITH last AS (SELECT * FROM exs WHERE ex_num = (SELECT MAX(ex_num) FROM exs)),
+resume AS (
+    SELECT COALESCE(
+        (SELECT MIN(worker_frontier) FROM fronts
+         WHERE ex_num = (SELECT ex_num FROM last)
+         HAVING COUNT(*) = (SELECT worker_count FROM last)),
+        (SELECT resume_epoch FROM last)) AS epoch)
+SELECT step_id, state_key, MAX(snap_epoch), ser_change FROM snaps
+WHERE snap_epoch < (SELECT epoch FROM resume)
+GROUP BY step_id, state_key ORDER BY step_id, state_key
+"""
+"""SQLite fills ser_change from the row of the maximum; one of a key that is gone is null."""
+
+
+def last_snapshots(recovery: Path) -> Iterator[tuple[str, str, int, Any]]:
+    """Yield (step, key, epoch, state) of every key, as the next start would resume it.
+
+    The states are as the steps gave them. Raises Misuse where there is no snapshot store.
+    """
+    parts = sorted(recovery.glob("*.sqlite3"))
+    if not parts:
+        raise Misuse(f"there are no snapshots in {recovery}: has the flow run here?")
+    for part in parts:
+        # Read only, and beside a running flow: SQLite's log shows one consistent moment.
+        connection = sqlite3.connect(f"file:{part}?mode=ro", uri=True, timeout=5)
+        try:
+            rows = connection.execute(_NEWEST).fetchall()
+        finally:
+            connection.close()
+        for step, key, epoch, state in rows:
+            if state is not None:
+                yield step, key, epoch, pickle.loads(state)  # noqa: S301  # our own store
+
+
+def described(recovery: Path, steps: Mapping[str, Step], key: str) -> Iterator[dict[str, Any]]:
+    """Yield what the last snapshots of these steps say of a key: step, shard, epoch and state.
+
+    ``steps``: by step id. A shard whose state says nothing of the key yields nothing.
+    """
+    pages: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+    shards: list[tuple[str, str, int, bytes]] = []
+    for step, shard, epoch, state in last_snapshots(recovery):
+        if step.removesuffix("_pages") in steps and step not in steps:
+            name = step.removesuffix("_pages")
+            page = open_snapshot(state, steps[name])
+            pages[name, page["shard"]].append(page)
+        elif step in steps:
+            shards.append((step, shard, epoch, state))
+    for step, shard, epoch, state in shards:
+        logic = restored(steps[step], state, pages[step, shard])
+        if said := logic.describe(key):
+            name = step.partition(".")[2]
+            yield {"step": name, "shard": shard, "epoch": epoch, "state": said}

@@ -1,0 +1,121 @@
+"""The registry: systems are found by their path, and flows by their name or file.
+
+A system is a folder ``flows/<system>/`` with a ``system.py``; nothing else has to be told of it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import re
+import sys
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+from flows.engine.system import Flow, System
+from state.errors import Misuse
+from state.outputs import Output
+
+GENERAL = {"history": "flows.history"}
+"""Flows of no system: they serve all of them."""
+
+
+@cache
+def systems() -> tuple[System, ...]:
+    """Return every system, by name."""
+    folder = Path(__file__).parents[1]
+    names = sorted(path.parent.name for path in folder.glob("*/system.py"))
+    found = (importlib.import_module(f"flows.{name}.system") for name in names if name != "engine")
+    return tuple(module.SYSTEM for module in found)
+
+
+def flow_modules() -> dict[str, str]:
+    """Return the name of each flow that ``headrace run`` knows -> its module."""
+    return {name: path for each in systems() for name, path in each.flows.items()} | GENERAL
+
+
+def declared_outputs() -> tuple[Output, ...]:
+    """Return the outputs of every system."""
+    return tuple(output for system in systems() for output in system.outputs)
+
+
+def outputs_of(flow: str) -> tuple[Output, ...]:
+    """Return the declared outputs of a flow; none for one that only reads, or the user's own."""
+    return tuple(output for output in declared_outputs() if output.system == flow)
+
+
+def flows_with_outputs() -> list[str]:
+    """Return the names of the flows that have outputs."""
+    return list(dict.fromkeys(output.system for output in declared_outputs()))
+
+
+def known_flow(name: str) -> str:
+    """Return ``name``, or raise Misuse where there is no such flow."""
+    modules = flow_modules()
+    if name not in modules:
+        raise Misuse(f"there is no system {name!r}: choose {', '.join(modules)}")
+    return name
+
+
+def flow_name(flow: str) -> str:
+    """Return the name under which a flow of ours or of a file runs.
+
+    It begins the names of topics, Redis keys and directories. Raises Misuse where
+    ``flow`` is neither, or the file's name cannot be used.
+    """
+    if not flow.endswith(".py"):
+        return known_flow(flow)
+    path = Path(flow)
+    if not path.is_file():
+        raise Misuse(f"there is no flow file {flow}")
+    name = path.stem
+    if name in flow_modules() or not re.fullmatch(r"[a-z][a-z0-9_-]*", name):
+        raise Misuse(
+            f"{flow}: name the file with small letters, digits, _ and -, and not like a system: "
+            "its name begins the names of topics and keys"
+        )
+    return name
+
+
+def output_topic(system: str, output: str) -> str:
+    """Return the Kafka topic of an output of a flow, or of its dead letters."""
+    return f"{system}.{output}"
+
+
+def find_flow(flow: str) -> Flow:
+    """Return a flow of ours, or that of a Python file.
+
+    Its module has ``build(context)`` and ``inputs(settings)``, and where it likes what else a
+    `Flow` has: ``warm_up``, ``table``, ``SHARDED`` and ``logics``; a file also ``OUTPUTS``, its
+    Outputs. Raises Misuse where ``build`` or ``inputs`` is missing; what importing it
+    raises passes through.
+    """
+    name, modules = flow_name(flow), flow_modules()
+    module = importlib.import_module(modules[flow]) if flow in modules else _import_file(Path(flow))
+    for needed in ("build(context) -> Dataflow", "inputs(settings) -> [Input(topic), ...]"):
+        if not callable(getattr(module, needed.partition("(")[0], None)):
+            raise Misuse(f"{flow} has no {needed}; docs/guide shows one")
+    given = {
+        field: getattr(module, attribute)
+        for field, attribute in _OPTIONAL.items()
+        if hasattr(module, attribute)
+    }
+    outputs = getattr(module, "OUTPUTS", outputs_of(name))
+    return Flow(name, module.build, outputs, module.inputs, **given)
+
+
+_OPTIONAL = {"warm_up": "warm_up", "table": "table", "sharded": "SHARDED", "logics": "logics"}
+
+
+def _import_file(path: Path) -> ModuleType:
+    name = f"headrace_flow_{path.stem}"  # a name of its own: the file may be called state.py
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    # Last, so that a file beside the flow never hides a package of ours.
+    sys.path.append(str(path.resolve().parent))
+    spec.loader.exec_module(module)
+    return module

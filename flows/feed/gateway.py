@@ -1,0 +1,72 @@
+"""The feed as a whole: hub, access, REST app and server, made of the settings."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+
+from connectors.web.connection import Gate
+from connectors.web.hub import Hub
+from connectors.web.limits import Limits
+from connectors.web.notify.sender import Notifiers
+from connectors.web.rest.app import make_app
+from connectors.web.server import listen, server
+from connectors.web.tail import Tail
+from connectors.web.tokens import Tokens
+from flows.feed.rest import rest_parts
+from flows.settings.settings import Settings
+from state.clock import NS
+
+LOG = logging.getLogger("headrace.feed")
+
+
+def limits(settings: Settings) -> Limits:
+    """Return the bounds of the [feed] settings."""
+    feed = settings.feed
+    return Limits(
+        queue_bytes=feed.queue_bytes,
+        message_bytes=feed.message_bytes,
+        clients=feed.clients,
+        connections_per_second=feed.connections_per_second,
+        requests_per_second=feed.requests_per_second,
+        header_timeout_s=feed.header_timeout / NS,
+        heartbeat_s=feed.heartbeat / NS,
+    )
+
+
+async def serve(settings: Settings, ready: Callable[[str], None] = LOG.info) -> None:
+    """Serve until SIGTERM or SIGINT. ``ready`` is told the address once we listen.
+
+    Raises Misuse where the settings cannot be served, SettingsError where the keys or the URL
+    of Redis cannot be used.
+    """
+    feed = settings.feed
+    tokens = Tokens(feed.jwks, feed.audience, feed.issuer) if feed.jwks else None
+    tail = Tail(settings.redis.url)
+    notifiers = Notifiers(feed.webhooks, tail)
+    hub = Hub(tail, feed.heartbeat / NS)
+    bounds = limits(settings)
+    gate = Gate(hub, tokens, bounds, feed.origins)
+    parts = rest_parts(settings, tokens, bounds)
+    made = server(make_app(parts), gate, feed.tls_certificate, feed.tls_key)
+    sock = listen(feed.host, feed.port, guarded=tokens is not None)
+    following = asyncio.create_task(hub.run())
+    # A hub that fails is a fault of ours: then nothing is served that would never change.
+    following.add_done_callback(lambda _: setattr(made, "should_exit", True))
+    notifiers.start()
+    ready(f"{'https' if feed.tls_key else 'http'}://{feed.host}:{sock.getsockname()[1]}")
+    try:
+        await made.serve(sockets=[sock])
+    except asyncio.CancelledError:
+        await made.shutdown(sockets=[sock])
+        raise
+    finally:
+        hub.stop()
+        await notifiers.stop()
+        following.cancel()
+        with suppress(asyncio.CancelledError):
+            await following
+        await tail.close()
+        parts.close()

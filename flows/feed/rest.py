@@ -1,0 +1,96 @@
+"""What the REST half of the feed is given: servers and recordings."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from connectors.kafka.topics import partition_count
+from connectors.postgres.client import Database
+from connectors.redis.client import client
+from connectors.web.limits import Buckets, Limits
+from connectors.web.rest import tables
+from connectors.web.rest.connections import Connections
+from connectors.web.rest.health import Workers
+from connectors.web.rest.parts import Parts
+from connectors.web.rest.producing import Producing
+from connectors.web.tokens import Tokens
+from flows.engine.cluster import cluster_of
+from flows.feed.letters import Letters
+from flows.market.settings import Market
+from flows.settings.settings import Settings
+from state.clock import now_ns
+from state.errors import Misuse
+
+KAFKA_TIMEOUT_S = 2.0
+
+
+def rest_parts(settings: Settings, tokens: Tokens | None, limits: Limits) -> Parts:
+    """Return the parts; no server is asked anything yet. Raises SettingsError."""
+    feed, cluster = settings.feed, cluster_of(settings.kafka)
+    redis = client(settings.redis.url)
+    history = Connections(Database(settings.postgres.dsn))
+    checks: dict[str, Callable[[], object]] = {
+        "redis": redis.ping,
+        "postgres": history.ping,
+        "kafka": lambda: partition_count(cluster, "market.control", KAFKA_TIMEOUT_S),
+    }
+    return Parts(
+        redis=redis,
+        history=history,
+        producing=Producing(cluster),
+        portfolios=tables.portfolios(cluster),
+        positions=tables.positions(cluster),
+        max_ahead_ns=settings.of(Market).max_ahead,
+        dead=Letters(cluster),
+        recordings=Recordings(feed.recordings).listed,
+        workers=Workers(feed.workers, checks),
+        tokens=tokens,
+        origins=feed.origins,
+        limits=limits,
+        buckets=Buckets(limits.requests_per_second, limits.requests_per_second),
+        now_ns=now_ns,
+    )
+
+
+class Recordings:
+    """The recordings in a directory: what each holds is read once, and again when it changes."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._known: dict[Path, tuple[tuple[int, int], dict[str, Any]]] = {}
+
+    def listed(self) -> list[dict[str, Any]]:
+        """Return name, size and topics of each Parquet file by name; links are passed over."""
+        found: dict[Path, tuple[tuple[int, int], dict[str, Any]]] = {}
+        for path in sorted(self._directory.glob("*.parquet")):
+            if path.is_symlink() or not path.is_file():
+                continue
+            facts = path.stat()
+            stamp = (facts.st_mtime_ns, facts.st_size)
+            known = self._known.get(path)
+            if known is None or known[0] != stamp:
+                known = (stamp, {"name": path.name, "bytes": facts.st_size} | _described(path))
+            found[path] = known
+        self._known = found
+        return [described for _, described in found.values()]
+
+
+def _described(path: Path) -> dict[str, Any]:
+    try:
+        recording = importlib.import_module("replay.recording").Recording([path])
+    except Misuse:
+        return {"error": "it is no recording"}
+    counts = dict.fromkeys(recording.partitions, 0)
+    for (topic, _), groups in recording.groups.items():
+        counts[topic] += sum(group.rows for group in groups)
+    return {
+        "messages": len(recording),
+        "first_ns": recording.first_ns,
+        "topics": {
+            topic: {"partitions": partitions, "messages": counts[topic]}
+            for topic, partitions in sorted(recording.partitions.items())
+        },
+    }

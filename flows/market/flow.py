@@ -1,0 +1,205 @@
+"""The market system: ticks in; bars, NBBO, risk, signals, gaps and late records out.
+
+::
+
+    ticks ── shard ─┬─ outputs of each partition ──────────────┬─ redis
+      │             └─ handover ── combined (all partitions) ──┴─ topics
+      └─ dead letters ── dead
+    events ── merge ── daily (flows/market/daily.py) ── the same sinks
+                │
+    handover ───┘ closes of sessions, where they are taken from ticks
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import TYPE_CHECKING
+
+import bytewax.operators as op
+from bytewax.dataflow import Dataflow
+
+from connectors.market.decode import TickDecoder
+from connectors.market.schemas import schemas_at
+from flows.engine.inputs import Source, add_inputs
+from flows.engine.standalone import standalone
+from flows.engine.streams import dead_letters
+from flows.engine.system import Logics
+from flows.market.calendar import check_closes, sessions_of
+from flows.market.daily import add_daily, daily_sources, make_daily, make_merge
+from flows.market.settings import MODELS, Market
+from flows.market.signals import pairs_of, signals_of
+from flows.settings.settings import Settings
+from operators.market.bars import Bars
+from operators.market.breach import Breaches
+from operators.market.closes import Closes
+from operators.market.combined import Combined
+from operators.market.conditions import Conditions
+from operators.market.handover import Handover
+from operators.market.late import Late
+from operators.market.luld import LimitUpDown
+from operators.market.nbbo import Nbbo
+from operators.market.operator import Operator
+from operators.market.portfolio import Portfolios
+from operators.market.sequence import Sequence
+from operators.market.session_closes import SessionCloses
+from operators.market.shard import TickShard
+from operators.market.symbols import Symbols
+from operators.market.var import SymbolRisk, levels
+from operators.market.volatility import Volatility
+from operators.watermark import Watermarks
+from state.inputs import Input
+from state.shards import shard_name
+
+if TYPE_CHECKING:
+    from flows.engine.context import Context
+
+
+def chain(market: Market) -> list[Operator]:
+    """Return the operators of a shard, in the order in which they see each block."""
+    risk = market.risk
+    open_ns, close_ns = sessions_of(market.calendar)
+    operators: list[Operator] = [
+        Sequence(),
+        Conditions(market.excluded_conditions, market.excluded_bits),
+        Nbbo(min(market.intervals), market.lateness, market.quote_ttl),
+        Bars(market.intervals, market.lateness),
+        Volatility(risk.interval, market.intervals.index(risk.interval), risk.decay, close_ns),
+        SymbolRisk(levels(risk.confidences, risk.horizons), risk.interval, risk.min_observations),
+        Breaches(risk.breach_confidence, risk.min_observations),
+    ]
+    if market.signals.kinds:
+        operators.append(signals_of(market))
+    if market.luld.enabled:
+        operators.append(LimitUpDown(market.luld.tiers, open_ns, close_ns, market.symbol_ttl))
+    if market.closes == "ticks":
+        check_closes(market.calendar, close_ns, risk.interval)
+        operators.append(SessionCloses(market.intervals.index(risk.interval), open_ns, close_ns))
+    return [*operators, Late()]
+
+
+def make_shard(market: Market, more: Callable[[], Iterable[Operator]] = tuple) -> TickShard:
+    """Return an empty shard; operators of one's own come after ours."""
+    groups = [*market.portfolios.values(), *market.signals.pairs.values()]
+    universe = frozenset(symbol for group in groups for symbol in group)
+    return TickShard(
+        Watermarks(market.lateness),
+        Symbols(market.symbol_ttl),
+        [*chain(market), *more()],
+        universe,
+        market.risk.interval,
+        sessions=market.closes == "ticks",
+    )
+
+
+def make_portfolios(market: Market) -> Portfolios:
+    """Return the portfolios of the settings, without history."""
+    risk = market.risk
+    return Portfolios(
+        market.portfolios,
+        risk.interval,
+        risk.decay,
+        levels(risk.confidences, risk.horizons),
+        risk.min_observations,
+        risk.breach_confidence,
+    )
+
+
+def make_combined(market: Market) -> Combined:
+    """Return the portfolios and pairs of the settings, without history."""
+    return Combined(make_portfolios(market), pairs_of(market))
+
+
+def build(context: Context, more: Callable[[], Iterable[Operator]] = tuple) -> Dataflow:
+    """Return the dataflow of the market system.
+
+    ``more`` makes operators of one's own for a shard, which run behind ours.
+    """
+    market = context.settings.of(Market)
+    flow = Dataflow("market")
+    sources: dict[str, Source] = {}
+    if context.has(market.topic) or not any(map(context.has, market.event_topics)):
+        schemas = schemas_at(
+            market.schemas, market.schemas_username, market.schemas_password, context.lifecycle
+        )
+        decoder = TickDecoder(market.max_ahead, schemas)
+        sources["ticks"] = context.source(market.topic, decoder.decode)
+    sources |= daily_sources(context)
+    streams = add_inputs(flow, sources)
+    if "ticks" not in streams:
+        daily, dead = add_daily(context, streams)
+        context.write(*daily, dead=dead)
+        return flow
+    worked = context.step("shard", streams["ticks"], partial(make_shard, market, more))
+    handovers = op.map("handovers", worked.handed, _under_one_key)
+    combined = context.step("combined", handovers)
+    daily, dead = add_daily(context, streams, handovers)
+    undecoded = op.flat_map("undecoded", streams["ticks"], dead_letters)
+    context.write(worked, combined, *daily, dead=[undecoded, *dead])
+    return flow
+
+
+def logics(settings: Settings) -> Logics:
+    """Return the stateful steps by name."""
+    market = settings.of(Market)
+    return {
+        "shard": partial(make_shard, market),
+        "combined": partial(make_combined, market),
+        "closes": Closes,
+        "merge": partial(make_merge, market.event_topics),
+        "daily": partial(make_daily, market, alone=True),
+    }
+
+
+def inputs(settings: Settings) -> list[Input]:
+    """Return the ticks, and where daily risk is wanted the events and the answers of fits."""
+    market = settings.of(Market)
+    events = [*market.event_topics, MODELS] if market.daily else []
+    return [Input(market.topic), *(Input(topic, partitions=1, kept=True) for topic in events)]
+
+
+def table(settings: Settings) -> Market:
+    """Return the settings on which outputs and state depend."""
+    return settings.of(Market)
+
+
+def flow() -> Dataflow:
+    """Return the flow for ``python -m bytewax.run flows.market.flow``, without a supervisor."""
+    return standalone("market")
+
+
+def warm_up() -> None:
+    """Load every compiled kernel, so that none is compiled once the source is open."""
+    for name in (
+        "sequence",
+        "symbols",
+        "table",
+        "volatility",
+        "windows",
+        "nbbo",
+        "breach",
+        "luld",
+        "signal_windows",
+        "signing",
+        "order_flow",
+        "microprice",
+        "realised",
+        "kyle",
+        "hawkes",
+        "cusum",
+        "vpin",
+        "pairs",
+        "portfolio",
+        "components",
+        "order_statistics",
+        "ewma",
+        "moments",
+        "cornish_fisher",
+        "garch",
+    ):
+        __import__(f"operators.market.kernels.{name}")
+
+
+def _under_one_key(item: tuple[str, Handover]) -> tuple[str, Handover]:
+    # Under one shard's name, so that the sinks of what comes of it are on the same worker.
+    return shard_name(0), item[1]

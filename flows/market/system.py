@@ -1,0 +1,19 @@
+"""The market system: its settings, its flows and its outputs."""
+
+from __future__ import annotations
+
+from flows.engine.system import System
+from flows.market.settings import Market
+from flows.market.trading_settings import Trading
+from state.outputs import MARKET, TRADING
+
+SYSTEM = System(
+    name="market",
+    settings={"market": Market, "trading": Trading},
+    flows={
+        "market": "flows.market.flow",
+        "models": "flows.market.models",
+        "trading": "flows.market.trading",
+    },
+    outputs=(*MARKET, *TRADING),
+)

@@ -1,0 +1,135 @@
+"""The controls behind a sequence that may repeat itself; each of their records is audited."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from operators.logic import Logic
+from operators.market.audit import AuditChain, record_hash
+from operators.market.controls.controls import Controls
+from operators.market.controls.entries import Emitted, Entry
+from operators.market.controls.records import where
+from operators.outputs import Outbox
+from operators.repetitions import Repetitions
+from state.errors import BadRecord
+from state.metrics import DUPLICATES, RECORDS
+from state.outputs import to_json
+from state.records import DeadLetter
+from state.rows import Rows
+from state.sequenced import Sequenced
+
+ORIGIN = "0"
+"""The origin of all outputs: the one partition of the sequenced topic."""
+CHAIN = "trading"
+"""The name of the audit chain."""
+CONTROL, RISK = "market.control", "market.risk"
+
+
+class Decider(Logic):
+    """Decides sequenced messages in order.
+
+    Its clock never goes back: a message's time is the largest Kafka timestamp so far.
+    """
+
+    def __init__(self, controls: Controls, settings_hash: str, keyed: frozenset[str]) -> None:
+        """``settings_hash`` goes into each audit entry; ``keyed`` are the outputs with a table."""
+        self._controls = controls
+        self._hash = settings_hash
+        self._keyed = keyed
+        self._repetitions = Repetitions()
+        self._chain = AuditChain(CHAIN)
+        self._now_ns = 0
+
+    def process(self, item: Rows[Sequenced], outbox: Outbox) -> Iterable[DeadLetter]:
+        """Decide a block; return what could not be used."""
+        letters = (self._take(row, outbox) for row in item.rows)
+        return [letter for letter in letters if letter is not None]
+
+    def describe(self, key: str) -> dict[str, Any]:
+        """Return what is known of an account."""
+        return self._controls.describe(key)
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return the whole state as plain values."""
+        return {
+            "controls": self._controls.snapshot(),
+            "repetitions": self._repetitions.snapshot(),
+            "chain": self._chain.snapshot(),
+            "now_ns": self._now_ns,
+        }
+
+    def restore(self, parts: dict[str, Any]) -> None:
+        """Take over a snapshot's state."""
+        self._controls.restore(parts["controls"])
+        self._repetitions.restore(parts["repetitions"])
+        self._chain.restore(parts["chain"])
+        self._now_ns = parts["now_ns"]
+
+    def _take(self, row: Sequenced, outbox: Outbox) -> DeadLetter | None:
+        if not self._repetitions.is_new(row):
+            DUPLICATES.labels(row.source.topic).inc()
+            return None
+        RECORDS.labels(row.source.topic).inc()
+        self._now_ns = outbox.timestamp_ns = max(row.ts_ns, self._now_ns)
+        entry = Entry(row.coordinates, row.source, self._now_ns, row.source.topic, row.body)
+        try:
+            emitted = self._controls.apply(entry)
+        except BadRecord as error:
+            return row.dead(error)
+        for each in emitted:
+            key = each.key if each.output in self._keyed else ""
+            outbox.emit(each.output, ORIGIN, entry.ts_ns, each.record["id"], key, each.record)
+            self._audit(entry, of_record(entry, each), outbox)
+        if entry.topic == CONTROL and not emitted:
+            self._audit(entry, of_event(entry, row.value), outbox)
+        return None
+
+    def _audit(self, entry: Entry, what: dict[str, Any], outbox: Outbox) -> None:
+        what |= {
+            "source": where(entry.source),
+            "sequenced": where(entry.coordinates),
+            "settings": self._hash,
+        }
+        made = self._chain.append(entry.ts_ns, what)
+        outbox.emit("audit", ORIGIN, made["ts_ns"], made["id"], "", made)
+
+
+def of_record(entry: Entry, emitted: Emitted) -> dict[str, Any]:
+    """Return who and what an audit entry names for a record that was emitted.
+
+    Who is whoever the message names as ``by``, else the account that it is about. ``model`` is the
+    risk record that moved a breaker.
+    """
+    record = emitted.record
+    return {
+        "who": _who(entry, record["account"]),
+        "what": record["decision"] if emitted.output == "decisions" else record["event"],
+        "output": emitted.output,
+        "record": record["id"],
+        "sha256": record_hash(to_json(record)),
+        "model": _text(entry.body.get("id")) if entry.topic == RISK else None,
+    }
+
+
+def of_event(entry: Entry, value: bytes) -> dict[str, Any]:
+    """Return the same for a control event of which no record came, such as new limits.
+
+    ``sha256`` is that of the event's own bytes.
+    """
+    return {
+        "who": _who(entry, entry.body.get("account")),
+        "what": entry.body["type"],
+        "output": None,
+        "record": None,
+        "sha256": record_hash(value),
+        "model": None,
+    }
+
+
+def _who(entry: Entry, account: object) -> str | None:
+    return _text(entry.body.get("by")) or _text(account)
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None

@@ -1,0 +1,150 @@
+"""One shard of the market: the operators, one after another over each block of ticks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from operators.arrays import grown
+from operators.logic import Logic
+from operators.market.handover import Close, Handover
+from operators.market.operator import Operator
+from operators.market.symbols import Symbols
+from operators.market.work import Work
+from operators.outputs import Outbox
+from operators.watermark import UNKNOWN_NS, Watermarks
+from state.clock import NS
+from state.market.ticks import HEARTBEAT, TickBlock
+from state.metrics import RECORDS, WATERMARK_DELAY
+from state.snapshots import pack_array, unpack_array
+
+
+    """Runs the operators over the blocks of one shard.
+
+    The watermark comes first, for nothing may depend on more than the rows before; then the
+    symbols get their slots; then each operator sees the whole block.
+    """
+
+    def __init__(
+        self,
+        watermarks: Watermarks,
+        symbols: Symbols,
+        operators: Sequence[Operator],
+        universe: frozenset[str] = frozenset(),
+        progress_ns: int = 0,
+        *,
+        sessions: bool = False,
+    ) -> None:
+        """Hand over the bars of ``universe``, and the closes of sessions where ``sessions``."""
+        self.watermarks = watermarks
+        self.symbols = symbols
+        self.operators = operators
+        self._topic = ""
+        self._universe = universe
+        self._hands_over = bool(universe) or sessions
+        self._step_ns = progress_ns
+        self._progress: NDArray[np.int64] = np.empty(0, np.int64)
+
+    def process(self, item: TickBlock, outbox: Outbox) -> Iterable[Handover]:
+        """Work on one block; return what those who combine partitions need of it."""
+        block = item
+        released = self.symbols.sweep(self.watermarks.current)
+        if len(released):
+            for operator in self.operators:
+                operator.release(released)
+        if not len(block):
+            return ()
+        self._topic = block.topic
+        RECORDS.labels(block.topic).inc(len(block))
+        outbox.timestamp_ns = int(block.timestamp_ns.max())
+        work = self._begin(block)
+        for operator in self.operators:
+            operator.process(work, outbox)
+        handover = self._handover(work) if self._hands_over else None
+        return () if handover is None else (handover,)
+
+    def measure(self, now_ns: int) -> None:
+        """Set the watermark delay of the shard's partitions."""
+        for partition, watermark in enumerate(self.watermarks.current.tolist()):
+            if watermark != UNKNOWN_NS:
+                delay = WATERMARK_DELAY.labels(self._topic, str(partition))
+                delay.set((now_ns - watermark) / NS)
+
+    def describe(self, key: str) -> dict[str, Any]:
+        """Return what the state says of a symbol, by partition; empty where it is unknown."""
+        found: dict[str, Any] = {}
+        for partition in self.symbols.partitions_of(key):
+            slot = self.symbols.slot_of(partition, key)
+            assert slot is not None
+            parts = {operator.name: operator.describe(slot) for operator in self.operators}
+            watermark = int(self.watermarks.current[partition])
+            found[str(partition)] = {
+                "watermark_ns": watermark,
+                **{k: v for k, v in parts.items() if v},
+            }
+        return found
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return a copy of the whole state as plain values."""
+        return {
+            "watermark": self.watermarks.snapshot(),
+            "symbols": self.symbols.snapshot(),
+            "operators": {operator.name: operator.snapshot() for operator in self.operators},
+            "progress": pack_array(self._progress),
+        }
+
+    def restore(self, parts: dict[str, Any]) -> None:
+        """Take over a snapshot's state."""
+        self.watermarks.restore(parts["watermark"])
+        self.symbols.restore(parts["symbols"])
+        for operator in self.operators:
+            operator.restore(parts["operators"][operator.name])
+        self._progress = unpack_array(parts["progress"])
+
+    def _begin(self, block: TickBlock) -> Work:
+        after, late, behind = self.watermarks.advance(
+            block.partitions, block.partition, block.ts_ns, block.retried
+        )
+        rows = len(block)
+        return Work(
+            block=block,
+            slot=self.symbols.assign(block, after, late),
+            venue=self.symbols.venue_numbers(block),
+            watermark=after,
+            late=late,
+            too_old=np.zeros(rows, np.bool_),
+            duplicate=np.zeros(rows, np.bool_),
+            keep=(block.kind != HEARTBEAT) & ~late,
+            counts=np.zeros(rows, np.bool_),
+            placed=np.zeros(rows, np.bool_),
+            names=self.symbols.names,
+            aside=behind > 0 or bool(block.retried.any()),
+        )
+
+    def _handover(self, work: Work) -> Handover | None:
+        """Return the closed bars of the universe and the partitions' progress, if it moved."""
+        now = self.watermarks.current
+        self._progress = grown(self._progress, len(now), UNKNOWN_NS)
+        passed = np.where(now == UNKNOWN_NS, UNKNOWN_NS, now - now % self._step_ns)
+        moved = np.flatnonzero(passed != self._progress[: len(now)])
+        if not len(moved):
+            return None
+        self._progress[moved] = passed[moved]
+        progress = dict(zip(moved.tolist(), passed[moved].tolist(), strict=True))
+        topic, partitions = work.block.topic, work.block.partitions
+        return Handover(topic, partitions, progress, self._closes(work), work.session_closes)
+
+    def _closes(self, work: Work) -> list[Close]:
+        f = work.forecasts
+        if f is None:
+            return []
+        names = [work.names[slot] for slot in f.slot.tolist()]
+        columns = [column.tolist() for column in (f.end_ns, f.ret, f.has_return, f.price)]
+        return [
+            Close(end_ns, name, ret, has_return, price)
+            for name, end_ns, ret, has_return, price in zip(names, *columns, strict=True)
+            if name in self._universe
+        ]
