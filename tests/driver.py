@@ -23,6 +23,7 @@ from operators.market.portfolio import Portfolios
 from operators.market.shard import TickShard
 from state.market.ticks import HEARTBEAT, NO_SEQ, QUOTE, TRADE, TickBlock
 from operators.outputs import Outputs
+from state.market.ticks import HEARTBEAT, NO_SEQ, QUOTE, TRADE, TickBlock
 from state.outputs import MARKET
 from state.records import OutputBatch
 from tests.reference.vocabulary import Record, Tick

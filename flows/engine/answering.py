@@ -28,10 +28,10 @@ from flows.engine.streams import dead_letters
 from flows.settings.settings import Settings
 from state import metrics
 from state.errors import BadRecord, Malformed
-from state.rows import Event, Rows
 from state.inputs import Input
 from state.outputs import to_json
 from state.records import Messages, OutputBatch
+from state.rows import Event, Rows
 from state.shards import shard_names
 
 if TYPE_CHECKING:
@@ -128,4 +128,3 @@ class Answering:
             context.local,
             context.generation,
         )
-

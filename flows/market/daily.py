@@ -22,8 +22,8 @@ from operators.market.daily.requests import Answer
 from operators.market.daily.settings import DailySettings, Shock, Target
 from operators.market.handover import Handover
 from operators.market.models import answer as compute
-from state.rows import Event, Rows
 from state.records import DeadLetter
+from state.rows import Event, Rows
 from state.shards import shard_name
 
 

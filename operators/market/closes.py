@@ -9,8 +9,8 @@ from operators.logic import Logic
 from operators.market.handover import Handover
 from operators.market.merge import Merge
 from operators.outputs import Outbox
-from state.rows import Event, Rows
 from state.records import Coordinates
+from state.rows import Event, Rows
 
 
 class Closes(Logic):

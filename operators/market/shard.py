@@ -22,6 +22,7 @@ from state.metrics import RECORDS, WATERMARK_DELAY
 from state.snapshots import pack_array, unpack_array
 
 
+class TickShard(Logic):
     """Runs the operators over the blocks of one shard.
 
     The watermark comes first, for nothing may depend on more than the rows before; then the

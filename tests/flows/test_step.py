@@ -161,8 +161,8 @@ def run(
         op.output(name, getattr(stepped, name), sink)
     options: dict[str, Any] = {"epoch_interval": timedelta(0)}
     if store is not None:
-        options["recovery_config"] = RecoveryConfig(store)  # type: ignore[no-untyped-call]
-    cluster_main(flow, [], 0, worker_count_per_proc=workers, **options)  # type: ignore[no-untyped-call]
+        options["recovery_config"] = RecoveryConfig(store)
+    cluster_main(flow, [], 0, worker_count_per_proc=workers, **options)
     return sinks
 
 
@@ -170,7 +170,7 @@ def run(
 def store(tmp_path: Path) -> Path:
     made = tmp_path / "recovery"
     made.mkdir()
-    init_db_dir(made, 1)  # type: ignore[no-untyped-call]
+    init_db_dir(made, 1)
     return made
 
 

@@ -16,9 +16,9 @@ from operators.market.daily.engine import Compute, Daily
 from operators.market.daily.requests import Answer
 from operators.market.merge import Item, Merge
 from operators.outputs import Outbox
-from state.rows import Event, Rows
 from state.metrics import DAILY_WAITING, MODEL_VALID, UNANSWERED
 from state.records import Coordinates
+from state.rows import Event, Rows
 
 Moment = tuple[int, list[Item]]
 """A complete time (ns) and what happened at it."""
