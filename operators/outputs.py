@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from state.metrics import OUTPUTS
 from state.outputs import Output, to_json
 from state.records import OutputBatch
+from state.retraction import retraction
 
 if TYPE_CHECKING:
     from state.sealing import Seal
@@ -90,8 +91,7 @@ class Outputs:
     ) -> None:
         """Add one retraction (Outbox)."""
         declared = self._declared.get(output)
-        time = declared.time if declared else "ts_ns"
-        record = {"id": identity, "key": key, "retracted": True, time: time_ns}
+        record = retraction(declared or Output("", output, "ts_ns"), time_ns, identity, key)
         batch = self._add(output, str(origin), time_ns, identity, key, to_json(record))
         batch.retracted.add(len(batch.ids) - 1)
 
