@@ -21,7 +21,6 @@ from operators.market.operator import Operator
 from operators.market.pair_signals import PairSignals
 from operators.market.portfolio import Portfolios
 from operators.market.shard import TickShard
-from state.market.ticks import HEARTBEAT, NO_SEQ, QUOTE, TRADE, TickBlock
 from operators.outputs import Outputs
 from state.market.ticks import HEARTBEAT, NO_SEQ, QUOTE, TRADE, TickBlock
 from state.outputs import MARKET

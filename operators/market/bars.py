@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from operators.market.records import interval_name
 from operators.market.windows import Windows
 from operators.market.work import ClosedBars, Work
-from operators.outbox import Outbox
+from operators.outputs import Outbox
 
 
 class Bars:

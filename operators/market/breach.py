@@ -11,7 +11,7 @@ from operators.market.operator import PerSymbol
 from operators.market.records import METHOD
 from operators.market.var import Level
 from operators.market.work import Forecasts, Work
-from operators.outbox import Outbox
+from operators.outputs import Outbox
 
 NOT_VALID = -1.0
 """The threshold of a forecast made from too few observations."""

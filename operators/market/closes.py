@@ -7,7 +7,7 @@ from typing import Any
 
 from operators.logic import Logic
 from operators.market.handover import Handover
-from operators.market.merge import Merge
+from operators.merge import Merge
 from operators.outputs import Outbox
 from state.records import Coordinates
 from state.rows import Event, Rows

@@ -6,7 +6,7 @@ import numpy as np
 
 from operators.market.operator import Stateless
 from operators.market.work import Work
-from operators.outbox import Outbox
+from operators.outputs import Outbox
 from state.market.ticks import TRADE
 
 

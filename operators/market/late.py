@@ -7,7 +7,7 @@ import numpy as np
 from operators.market.operator import Stateless
 from operators.market.records import TYPES
 from operators.market.work import Work
-from operators.outbox import Outbox
+from operators.outputs import Outbox
 from state.market.ticks import TRADE
 from state.metrics import LATE
 

@@ -39,7 +39,7 @@ from operators.market.bars import by_name
 from operators.market.kernels import bands
 from operators.market.kernels import luld as kernel
 from operators.market.work import Work
-from operators.outbox import Outbox
+from operators.outputs import Outbox
 from state.market.ticks import QUOTE
 from state.snapshots import pack_array, unpack_array
 

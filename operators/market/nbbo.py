@@ -13,7 +13,7 @@ from operators.market.kernels import nbbo as kernel
 from operators.market.lookup import Lookup
 from operators.market.windows import Windows
 from operators.market.work import Work
-from operators.outbox import Outbox
+from operators.outputs import Outbox
 from state.market.ticks import QUOTE
 from state.snapshots import pack_array, unpack_array
 

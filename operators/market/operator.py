@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from operators.arrays import grown
 from operators.market.work import Work
-from operators.outbox import Outbox
+from operators.outputs import Outbox
 from state.snapshots import pack_array, unpack_array
 
 

@@ -12,7 +12,7 @@ from operators.market.kernels import sequence as kernel
 from operators.market.lookup import Lookup
 from operators.market.records import TYPES
 from operators.market.work import Work
-from operators.outbox import Outbox
+from operators.outputs import Outbox
 from state.metrics import DUPLICATES
 from state.snapshots import pack_array, unpack_array
 

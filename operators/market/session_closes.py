@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from operators.market.handover import SessionClose
 from operators.market.operator import PerSymbol
 from operators.market.work import Work
-from operators.outbox import Outbox
+from operators.outputs import Outbox
 
 _NEVER = 1 << 62
 

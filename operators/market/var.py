@@ -17,7 +17,7 @@ import numpy as np
 from operators.market.operator import Stateless
 from operators.market.records import METHOD, interval_name
 from operators.market.work import Work
-from operators.outbox import Outbox
+from operators.outputs import Outbox
 
 
 @dataclass(frozen=True, slots=True)

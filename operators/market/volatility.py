@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from operators.market.kernels import volatility as kernel
 from operators.market.operator import PerSymbol
 from operators.market.work import Forecasts, Work
-from operators.outbox import Outbox
+from operators.outputs import Outbox
 
 
 class Volatility(PerSymbol):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from operators.audit import AuditChain, record_hash
 from operators.logic import Logic
-from operators.market.audit import AuditChain, record_hash
 from operators.market.controls.controls import Controls
 from operators.market.controls.entries import Emitted, Entry
 from operators.market.controls.records import where

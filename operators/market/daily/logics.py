@@ -14,7 +14,7 @@ from operators.market.combined import ORIGIN
 from operators.market.daily.book import Record
 from operators.market.daily.engine import Compute, Daily
 from operators.market.daily.requests import Answer
-from operators.market.merge import Item, Merge
+from operators.merge import Item, Merge
 from operators.outputs import Outbox
 from state.metrics import DAILY_WAITING, MODEL_VALID, UNANSWERED
 from state.records import Coordinates

@@ -13,7 +13,7 @@ from operators.market.signals.signal import Closings, Signal, Tape
 from operators.market.signals.signing import Signing
 from operators.market.signals.windows import SignalWindows
 from operators.market.work import Work
-from operators.outbox import Outbox
+from operators.outputs import Outbox
 from state.market.ticks import QUOTE
 
 _NO_QUOTES = np.empty((0, 4))

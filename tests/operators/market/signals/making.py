@@ -20,7 +20,7 @@ from operators.market.signals.signal import Signal
 from operators.market.signals.signals import Signals
 from operators.market.signals.vpin import Vpin
 from operators.market.work import Work
-from operators.outbox import Outbox
+from operators.outputs import Outbox
 from state.clock import NS
 from state.market.ticks import TRADE
 from tests.reference.signals import SignalSettings
