@@ -19,54 +19,76 @@ PYTHON = $(shell for name in python3 python3.12 python3.11; do \
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
 
-.PHONY: help setup demo test check bench lock
+# Sets up what a command needs: one make at a time in a tree, its steps side by side.
+define set_up
++@mkdir -p .headrace; exec 9>.headrace/setup.lock; \
+flock --nonblock 9 || { echo 'Another make is setting up here: waiting'; flock 9; }; \
+$(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,-j4) $(1)
+endef
+
+.PHONY: help setup demo test check bench lock .for-lock .for-demo .for-check .for-test
 
 help:
 	@echo 'make demo    servers, a stream of ticks, the market flow; ARGS="--seconds 20"'
 	@echo 'make test    all tests; ARGS="-k kafka" for some'
 	@echo 'make check   ruff, mypy, import-linter'
 	@echo 'make bench   the benchmarks; ARGS="market"'
-	@echo 'make setup   the virtual environment and the Kafka jars, nothing else'
-	@echo 'make lock    requirements.lock anew, from pyproject.toml'
+	@echo 'make setup   what the demo needs, nothing else: packages, the Kafka jars'
+	@echo 'make lock    the lock files anew, from pyproject.toml; ARGS="--upgrade" for newer versions'
 
-setup: $(VENV)/.made $(VENV)/.locked $(VENV)/.headrace $(KAFKA)/.jars
-	@:
+setup:
+	$(call set_up,.for-demo)
 
 demo: setup
 	@$(BIN)/headrace demo $(ARGS)
 
-test: setup $(REGISTRY)/.app
+test:
+	$(call set_up,.for-test)
 	@$(BIN)/python -m pytest -n auto --dist loadgroup --no-loadscope-reorder $(ARGS)
 
-check: setup
+check:
+	$(call set_up,.for-check)
 	@echo 'ruff check' && $(BIN)/ruff check --quiet
 	@echo 'ruff format' && $(BIN)/ruff format --check --quiet
 	@echo 'mypy --strict' && $(BIN)/mypy --no-error-summary
 	@echo 'import-linter' && { $(BIN)/lint-imports >$(VENV)/imports.log || { \
 		cat $(VENV)/imports.log; exit 1; }; }
 
-bench: setup
+bench:
+	$(call set_up,.for-check .for-demo)
 	@$(BIN)/headrace bench $(ARGS)
 
 # With hashes and no address: good for any index, on Python 3.11 and 3.12 for Linux on x86-64.
-lock: $(VENV)/.locked
-	@CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe \
-		--strip-extras --no-emit-index-url --no-emit-trusted-host --no-emit-find-links \
-		--no-emit-options --extra demo --extra dev --output-file requirements.lock pyproject.toml
+lock:
+	$(call set_up,.for-lock)
+	@$(BIN)/python deploy/packages.py lock $(ARGS)
 
+.for-lock: $(VENV)/.made
+.for-demo: $(VENV)/.headrace $(KAFKA)/.jars
+.for-check: $(VENV)/.headrace $(VENV)/.dev
+.for-test: .for-demo .for-check $(REGISTRY)/.app
+.for-lock .for-demo .for-check .for-test:
+	@:
+
+# The stamps: what has one is done. An environment without its first is a rest of an interruption.
 $(VENV)/.made:
 	@test -n '$(PYTHON)' || { echo 'Python 3.11 or 3.12 is needed, and none was found'; exit 1; }
 	@echo 'Setting up: $(VENV) with $(PYTHON)'
-	@$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -m venv --clear $(VENV)
 	@touch $@
 
-$(VENV)/.locked: requirements.lock | $(VENV)/.made
+$(VENV)/.locked: requirements.lock requirements-uv.lock | $(VENV)/.made
 	@echo 'Setting up: the packages of requirements.lock'
-	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
+	@$(BIN)/python deploy/packages.py install requirements.lock
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock requirements-uv.lock | $(VENV)/.headrace
+	@echo 'Setting up: the packages of requirements-dev.lock'
+	@$(BIN)/python deploy/packages.py install requirements-dev.lock
 	@touch $@
 
 $(VENV)/.headrace: pyproject.toml | $(VENV)/.locked
-	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@$(BIN)/python deploy/packages.py project
 	@touch $@
 
 # Without Java or Maven there is no stamp: it says so each time, and goes on.

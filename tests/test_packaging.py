@@ -1,4 +1,4 @@
-"""The wheel holds one top-level package and runs; the lock is whole and names no address."""
+"""The wheel holds one top-level package and runs; the locks are whole and name no address."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ import sysconfig
 import tomllib
 import venv
 import zipfile
+from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-uv.lock")
 LAYERS = ("state", "operators", "connectors", "flows", "replay", "benchmarks")
 SHOW = """
 import os, sys
@@ -90,21 +92,46 @@ def test_every_folder_of_modules_is_a_package() -> None:
     assert [str(folder) for folder in folders if not (folder / "__init__.py").exists()] == []
 
 
-def test_the_lock_has_hashes_and_no_address() -> None:
-    text = (ROOT / "requirements.lock").read_text()
+def locked(name: str) -> dict[str, str]:
+    """Return what a lock says: package -> version."""
+    entries = re.findall(
+        r"^([\w.-]+)(?:\[[\w,]+\])?==(\S+)", (ROOT / name).read_text(), re.MULTILINE
+    )
+    return dict(entries)
+
+
+def names(asked: Iterable[str]) -> set[str]:
+    return {re.split(r"[^\w.-]", line)[0].lower() for line in asked}
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_a_lock_has_hashes_and_no_address(name: str) -> None:
+    text = (ROOT / name).read_text()
     lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
-    assert re.search(r"https?://|file:|--index|--find-links| @ ", "\n".join(lines)) is None
+    assert re.search(r"https?://|file:|--index|--find-links| @ ", text) is None
     entries = re.split(r"\n(?=\S)", "\n".join(lines))
     entries = [entry for entry in entries if entry.strip()]
     assert entries
     assert all(re.match(r"[\w.-]+(\[[\w,]+\])?==\S+ \\\n    --hash=sha256:", e) for e in entries)
 
 
-def test_the_lock_holds_all_that_the_project_asks_for() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    asked = chain(project["dependencies"], *project["optional-dependencies"].values())
-    names = {re.split(r"[^\w.-]", line)[0].lower() for line in asked}
-    locked = re.findall(
-        r"^([\w.-]+)(?:\[[\w,]+\])?==", (ROOT / "requirements.lock").read_text(), re.MULTILINE
-    )
-    assert names <= set(locked)
+def test_the_locks_hold_all_that_the_project_asks_for() -> None:
+    content = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    project, groups = content["project"], content["dependency-groups"]
+    runtime = chain(project["dependencies"], *project["optional-dependencies"].values())
+    assert names([*runtime, *groups["setup"]]) <= set(locked("requirements.lock"))
+    assert names(groups["dev"]) <= set(locked("requirements-dev.lock"))
+    assert set(locked("requirements-uv.lock")) == {"uv"}
+
+
+def test_the_demo_installs_no_tool_of_development() -> None:
+    tools = {"hypothesis", "mypy", "playwright", "pytest", "riskfolio-lib", "ruff", "schemathesis"}
+    assert tools <= set(locked("requirements-dev.lock"))
+    assert tools & set(locked("requirements.lock")) == set()
+
+
+def test_the_locks_agree() -> None:
+    demo, development = locked("requirements.lock"), locked("requirements-dev.lock")
+    both = demo.keys() & development.keys()
+    assert both
+    assert {name: demo[name] for name in both} == {name: development[name] for name in both}
