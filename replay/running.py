@@ -14,9 +14,8 @@ from bytewax.outputs import DynamicSink, StatelessSinkPartition
 
 from connectors.kafka.source import BlockT
 from connectors.pacing import Pacing
-from flows.engine.context import Context, Sinks
+from flows.engine.context import Context, Flow, Sinks
 from flows.engine.sealed import seal_of
-from flows.engine.system import Flow
 from flows.settings.settings import Settings
 from replay.files import FileSink, OutputFiles
 from replay.interleave import Speed

@@ -26,10 +26,10 @@ from benchmarks.market.trace import Trace
 from connectors.kafka.source import BlockT
 from flows import config
 from flows.engine.context import Context
+from flows.engine.flows import find_flow
 from flows.engine.generation import Generation
 from flows.engine.live import connect
 from flows.engine.preparing import prepare
-from flows.engine.systems import find_flow
 from state.lifecycle import Lifecycle
 from state.records import Messages
 

@@ -21,10 +21,11 @@ from connectors.postgres.migrate import layout, pending
 from connectors.redis.client import client
 from flows.config import add_config_argument, load_settings
 from flows.engine.cluster import cluster_of
+from flows.engine.context import Flow
+from flows.engine.flows import find_flow
 from flows.engine.generation import Generation, find_generation
 from flows.engine.preparing import check_start
-from flows.engine.system import Flow
-from flows.engine.systems import declared_outputs, find_flow, flow_modules, output_topic
+from flows.engine.systems import declared_outputs, flow_modules, output_topic
 from flows.settings.settings import Settings
 from state.errors import HeadraceError, SettingsError
 from state.outputs import DEAD

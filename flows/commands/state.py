@@ -9,11 +9,12 @@ import orjson
 
 from flows.config import add_config_argument, load_settings
 from flows.engine.context import flow_hash
+from flows.engine.flows import find_flow
 from flows.engine.generation import find_generation
 from flows.engine.recovery import described
 from flows.engine.sealed import seal_of
 from flows.engine.step import Step
-from flows.engine.systems import find_flow, flow_modules
+from flows.engine.systems import flow_modules
 from state.errors import HeadraceError, Misuse
 
 

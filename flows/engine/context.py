@@ -19,11 +19,12 @@ other sources and sinks.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 import bytewax.operators as op
+from bytewax.dataflow import Dataflow
 from bytewax.inputs import FixedPartitionedSource
 from bytewax.operators import KeyedStream
 from bytewax.outputs import Sink
@@ -31,15 +32,39 @@ from bytewax.outputs import Sink
 from connectors.kafka.delivery import Outgoing
 from connectors.kafka.source import BlockT
 from flows.engine.step import Step, Stepped, add_step
-from flows.engine.system import Flow
-from flows.settings.part import settings_hash
+from flows.settings.part import Timed, settings_hash
 from flows.settings.settings import Settings
 from operators.logic import Logic
+from state.inputs import Input
 from state.lifecycle import Lifecycle
+from state.outputs import Output
 from state.records import DeadLetter, Messages, OutputBatch
 
 if TYPE_CHECKING:
     from state.sealing import Seal
+
+Logics = Mapping[str, Callable[[], Logic]]
+"""The name of a step -> how its logic is made, without state."""
+
+
+@dataclass(frozen=True)
+class Flow:
+    """One flow, of a system or of the user's own file."""
+
+    name: str
+    build: Callable[[Context], Dataflow]
+    outputs: Sequence[Output]
+    """The outputs whose topics are created where they are missing."""
+    inputs: Callable[[Settings], Sequence[Input]]
+    """Every topic that it reads under these settings."""
+    warm_up: Callable[[], None] = lambda: None
+    """Compiles or loads what would otherwise be compiled while records wait."""
+    table: Callable[[Settings], Timed] = field(default=lambda settings: Timed())
+    """The settings on which its outputs and state depend."""
+    sharded: bool = True
+    """Whether its state also depends on the number of shards."""
+    logics: Callable[[Settings], Logics] = field(default=lambda settings: {})
+    """Its stateful steps; none where it keeps nothing but offsets."""
 
 
 class MakeSource(Protocol):

@@ -16,10 +16,9 @@ from connectors.pacing import Pacing
 from connectors.redis.keys import Keys
 from connectors.redis.sink import RedisSink
 from flows.engine.cluster import cluster_of, group_name
-from flows.engine.context import Context, Sinks
+from flows.engine.context import Context, Flow, Sinks
 from flows.engine.generation import Start
 from flows.engine.sealed import seal_of
-from flows.engine.system import Flow
 from flows.engine.systems import output_topic
 from flows.settings.settings import Settings
 from state.clock import now_ns

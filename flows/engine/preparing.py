@@ -13,9 +13,8 @@ from bytewax.recovery import init_db_dir
 from connectors.kafka.client import Cluster
 from connectors.kafka.topics import ensure_topics, partition_count, resolve_start
 from flows.engine.cluster import cluster_of
-from flows.engine.context import flow_hash, shards_of
+from flows.engine.context import Flow, flow_hash, shards_of
 from flows.engine.generation import Generation, Start, sync_directory
-from flows.engine.system import Flow
 from flows.engine.systems import output_topic
 from flows.settings.part import differing
 from flows.settings.settings import Settings

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flows.engine.system import Flow
+from flows.engine.context import Flow
 from flows.settings.settings import Settings
 from state.errors import SettingsError
 from state.sealing import Seal

@@ -7,10 +7,10 @@ from contextlib import ExitStack
 from bytewax.dataflow import Dataflow
 
 from flows.config import load_settings
+from flows.engine.flows import find_flow
 from flows.engine.generation import find_generation
 from flows.engine.live import connect
 from flows.engine.preparing import check_start, prepare
-from flows.engine.systems import find_flow
 from state.lifecycle import Lifecycle
 
 _until_exit = ExitStack()

@@ -23,12 +23,13 @@ from bytewax.recovery import RecoveryConfig
 
 from flows import config
 from flows.engine import health, logs
+from flows.engine.context import Flow
+from flows.engine.flows import find_flow
 from flows.engine.generation import Generation
 from flows.engine.live import connect
 from flows.engine.preparing import check_start, prepare
 from flows.engine.reports import Failure, Report, describe
-from flows.engine.system import Flow
-from flows.engine.systems import find_flow, flow_name
+from flows.engine.systems import flow_name
 from flows.settings.settings import Settings
 from state.errors import Misuse
 from state.lifecycle import Lifecycle

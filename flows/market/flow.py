@@ -21,10 +21,10 @@ from bytewax.dataflow import Dataflow
 
 from connectors.market.decode import TickDecoder
 from connectors.market.schemas import schemas_at
+from flows.engine.context import Logics
 from flows.engine.inputs import Source, add_inputs
 from flows.engine.standalone import standalone
 from flows.engine.streams import dead_letters
-from flows.engine.system import Logics
 from flows.market.calendar import check_closes, sessions_of
 from flows.market.daily import add_daily, daily_sources, make_daily, make_merge
 from flows.market.settings import MODELS, Market

@@ -22,10 +22,10 @@ import bytewax.operators as op
 from bytewax.dataflow import Dataflow
 
 from connectors.kafka.sequenced import SequencedDecoder
+from flows.engine.context import Logics
 from flows.engine.inputs import Source, add_inputs
 from flows.engine.standalone import standalone
 from flows.engine.streams import dead_letters
-from flows.engine.system import Logics
 from flows.engine.systems import outputs_of
 from flows.market.trading_settings import OWN_TOPICS, SEQUENCED, Trading, trading_hash
 from flows.settings.settings import Settings

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 
 from flows.config import add_config_argument, load_settings
-from flows.engine.systems import find_flow, flow_modules, flows_with_outputs
+from flows.engine.flows import find_flow
+from flows.engine.systems import flow_modules, flows_with_outputs
 from replay import arguments
 from replay.files import OutputFiles
 from replay.progress import progress

@@ -23,10 +23,10 @@ from connectors.postgres.tables import TABLES
 from flows import history
 from flows.commands import check
 from flows.engine.cluster import cluster_of
+from flows.engine.flows import find_flow
 from flows.engine.generation import Generation, Start
 from flows.engine.live import connect
 from flows.engine.preparing import prepare
-from flows.engine.systems import find_flow
 from flows.servers import KafkaBroker, Postgres
 from flows.settings.servers import Kafka, Run
 from flows.settings.servers import Postgres as PostgresSettings

@@ -18,9 +18,9 @@ from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
 from connectors.kafka.topics import ensure_topics, resolve_start
 from flows.engine.cluster import cluster_of
+from flows.engine.flows import find_flow
 from flows.engine.generation import Start
 from flows.engine.live import connect
-from flows.engine.systems import find_flow
 from flows.market import models
 from flows.servers import KafkaBroker
 from flows.settings.servers import Kafka
