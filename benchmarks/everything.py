@@ -10,7 +10,7 @@ import orjson
 
 from replay.heartbeats import heartbeat
 from replay.market.simulate import TOPIC
-from replay.rows import Message
+from replay.message import Message
 from state.clock import DAY_NS, NS
 from state.outputs import to_json
 

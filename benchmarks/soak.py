@@ -209,7 +209,7 @@ class Feed:
             seq=self._number(quote, symbol),
             venues=("N",),
         )
-        return names, ticks_json(ticks).to_list(), symbol.tolist()
+        return names, ticks_json(ticks).to_pylist(), symbol.tolist()
 
     def _number(self, quote: NDArray[np.bool_], symbol: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the next sequence number of each tick, by kind and symbol."""

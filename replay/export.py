@@ -22,7 +22,7 @@ from connectors.kafka.sink import (
 )
 from connectors.redis.reader import RedisReader
 from replay.files import OutputFiles
-from replay.rows import Message
+from replay.message import Message
 from replay.topics import held_messages
 from state.outputs import Output, to_json
 from state.records import ORIGIN_HEADER, SEQUENCE_HEADER, Coordinates, OutputBatch

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from replay.rows import Message
+from replay.message import Message
 from replay.writer import RecordingWriter, rows_content
 from state.clock import NS
 from state.records import heartbeat_header

@@ -11,8 +11,8 @@ from typing import Any
 import orjson
 
 from replay.heartbeats import end_partitions
+from replay.message import Message
 from replay.partitioner import partition_of
-from replay.rows import Message
 from replay.writer import GROUP_ROWS, RecordingWriter, rows_content
 from state.clock import NS
 from state.errors import Misuse

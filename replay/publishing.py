@@ -11,8 +11,9 @@ from confluent_kafka import Message as KafkaMessage
 from connectors.kafka.client import Cluster
 from connectors.kafka.topics import ensure_topics, partition_count
 from replay.interleave import Speed, all_streams, next_ns, take
+from replay.message import Message
 from replay.recording import Recording
-from replay.rows import Message, to_messages
+from replay.rows import to_messages
 from state.clock import MS, NS
 from state.errors import Broken, Misuse, Undelivered
 from state.records import ORIGIN_HEADER

@@ -12,7 +12,7 @@ from confluent_kafka import Consumer, TopicPartition
 
 from connectors.kafka.client import Cluster
 from connectors.kafka.topics import watermarks
-from replay.rows import Message
+from replay.message import Message
 from replay.topics import BATCH, IDLE_POLLS, consume
 from replay.writer import RecordingWriter, rows_content
 from state.clock import now_ns

@@ -19,7 +19,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from replay.rows import Message, Rows, to_messages, to_rows
+from replay.message import Message
+from replay.rows import Rows, to_messages, to_rows
 from state.errors import Misuse
 
 FORMAT = 1

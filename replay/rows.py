@@ -5,27 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from connectors.kafka.messages import first_offsets
+from replay.message import Message
 from state.clock import MS
 from state.records import Header, Messages
-
-
-class Message(NamedTuple):
-    """One message of a recording, as Kafka would hand it out."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp_ns: int
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[Header] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from confluent_kafka import Message as KafkaMessage
 from connectors.kafka.client import Cluster
 from connectors.kafka.faults import PASSING
 from connectors.kafka.topics import watermarks
-from replay.rows import Message
+from replay.message import Message
 from state.clock import MS
 from state.errors import Broken
 

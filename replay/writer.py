@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from replay.message import Message
 from replay.recording import CONTENT, FORMAT, HEADERS, PARTITIONS_KEY, SCHEMA, VERSION_KEY
-from replay.rows import Message
 from state.errors import Misuse
 
 GROUP_ROWS = 65_536

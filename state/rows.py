@@ -26,7 +26,7 @@ Row = TypeVar("Row")
 
 
 @dataclass(slots=True)
-class Rows(Generic[Row]):
+class RowBlock(Generic[Row]):
     """Rows of one shard's partitions of a topic, in offset order within each partition.
 
     ``dead`` are the messages that could not be decoded. ``ranges``: see Messages. ``newest``:
@@ -42,7 +42,7 @@ class Rows(Generic[Row]):
     newest: dict[int, int] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, messages: Messages) -> Rows[Row]:
+    def of(cls, messages: Messages) -> RowBlock[Row]:
         """Return the empty block of a batch of messages, whose rows are to be added."""
         return cls(messages.topic, messages.partitions, ranges=dict(messages.ranges))
 

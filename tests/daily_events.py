@@ -8,7 +8,7 @@ import numpy as np
 import orjson
 
 from replay.heartbeats import heartbeat
-from replay.rows import Message
+from replay.message import Message
 from state.clock import NS
 
 DAY_NS = 86_400 * NS

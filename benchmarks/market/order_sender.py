@@ -14,7 +14,7 @@ from benchmarks.everything import MOST, portfolios, sessions
 from benchmarks.machine import pin
 from benchmarks.market.stored import store
 from connectors.kafka.client import Cluster
-from replay.rows import Message
+from replay.message import Message
 from state.clock import NS
 from state.outputs import to_json
 

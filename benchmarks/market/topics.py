@@ -69,7 +69,7 @@ def publish_frames(
 
 def payloads(ticks: TickColumns) -> list[bytes]:
     """Return each tick's JSON."""
-    values: list[bytes] = ticks_json(ticks).to_list()
+    values: list[bytes] = ticks_json(ticks).to_pylist()
     return values
 
 

@@ -7,19 +7,19 @@ from connectors.kafka.sequencer import MAX_BYTES, SOURCE_HEADER
 from connectors.kafka.sink import COUNTER_HEADER, GENERATION_HEADER, LENGTH_HEADER
 from state.errors import BadRecord, Malformed
 from state.records import HEARTBEAT_HEADER, Coordinates, Messages
-from state.rows import Rows
+from state.rows import RowBlock
 from state.sequenced import Sequenced
 
 
 class SequencedDecoder:
     """Decodes the sequenced topic; keeps nothing between two batches."""
 
-    def decode(self, messages: Messages) -> Rows[Sequenced]:
+    def decode(self, messages: Messages) -> RowBlock[Sequenced]:
         """Return the good messages, and the others as dead letters; heartbeats are passed over.
 
         A letter has the coordinates of the message that was appended, where these are told.
         """
-        block: Rows[Sequenced] = Rows.of(messages)
+        block: RowBlock[Sequenced] = RowBlock.of(messages)
         for index in range(len(messages)):
             headers = dict(messages.headers.get(index, ()))
             value = messages.value(index)

@@ -8,16 +8,17 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from connectors.avro.reader import MAGIC, AvroReader
+from connectors.avro.schemas import NoSchemas, Schemas
 from connectors.heartbeat import heartbeat_ns
 from connectors.json import parse_json
 from connectors.market import layout
-from connectors.market.avro_ticks import MAGIC, AvroReader
+from connectors.market.avro_ticks import TICK_FIELDS
 from connectors.market.columns import Columns
 from connectors.market.frames import Frame, open_frame
 from connectors.market.interning import Interner
 from connectors.market.kernels.objects import decode_json
 from connectors.market.kernels.pacing import newest_by_partition
-from connectors.market.schemas import NoSchemas, Schemas
 from connectors.market.ticks import tick_of
 from state.errors import BadRecord, Malformed, NoKey
 from state.market.ticks import TickBlock
@@ -37,13 +38,13 @@ class TickDecoder:
     def __init__(self, max_ahead_ns: int, schemas: Schemas | None = None) -> None:
         self._max_ahead_ns = max_ahead_ns
         self._strings = Interner()
-        self._avro = AvroReader(schemas or NoSchemas())
+        self._avro = AvroReader(schemas or NoSchemas("market.schemas"), TICK_FIELDS)
 
     def decode(self, messages: Messages) -> TickBlock:
         """Return the messages' ticks and heartbeats in order, and their dead letters.
 
         The block shares no memory with ``messages``. Waits while a schema that is needed cannot be
-        asked for (`connectors.market.schemas`).
+        asked for (`connectors.avro.registry`).
         """
         self._strings.start_batch()
         self._avro.start_batch()

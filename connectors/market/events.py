@@ -13,7 +13,7 @@ from state.clock import MAX_TIME_NS
 from state.errors import BadRecord, FromTheFuture, OutOfRange, WrongType
 from state.market.ticks import MAX_SYMBOL
 from state.records import RETRY_HEADER, Messages
-from state.rows import Event, Rows
+from state.rows import Event, RowBlock
 
 MAX_NAME = 64
 """The most characters of a portfolio's or a view's name."""
@@ -150,9 +150,9 @@ class EventDecoder:
     def __init__(self, max_ahead_ns: int) -> None:
         self._max_ahead_ns = max_ahead_ns
 
-    def decode(self, messages: Messages) -> Rows[Event]:
+    def decode(self, messages: Messages) -> RowBlock[Event]:
         """Return the messages' events and heartbeats in order, and their dead letters."""
-        block: Rows[Event] = Rows.of(messages)
+        block: RowBlock[Event] = RowBlock.of(messages)
         for row in range(len(messages)):
             try:
                 event = self._event(messages, row)
@@ -179,9 +179,9 @@ class EventDecoder:
 class AnswerDecoder:
     """Decodes answers to model requests; they count from a time to come."""
 
-    def decode(self, messages: Messages) -> Rows[Event]:
+    def decode(self, messages: Messages) -> RowBlock[Event]:
         """Return the answers in order, their bodies as they were written, and dead letters."""
-        block: Rows[Event] = Rows.of(messages)
+        block: RowBlock[Event] = RowBlock.of(messages)
         for row in range(len(messages)):
             value = messages.value(row)
             if not value:

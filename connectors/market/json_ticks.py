@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import orjson
-import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
@@ -25,8 +24,8 @@ _MEMBERS = (
 """What stands before each value of a tick; the first value is the brace and the type."""
 
 
-def ticks_json(ticks: TickColumns) -> pl.Series:
-    """Return each tick's JSON as a polars Series of binary; ``.to_list()`` gives ``list[bytes]``.
+def ticks_json(ticks: TickColumns) -> pa.ChunkedArray:
+    """Return each tick's JSON as Arrow large binary; ``.to_pylist()`` gives ``list[bytes]``.
 
     Absent fields are left out; a double is the shortest text that reads back as the same
     double, and NaN or an infinity is null.
@@ -35,7 +34,7 @@ def ticks_json(ticks: TickColumns) -> pl.Series:
         _chunk_json(ticks.take(slice(start, start + _CHUNK)))
         for start in range(0, max(len(ticks), 1), _CHUNK)
     ]
-    return pl.Series("value", pa.chunked_array(chunks), dtype=pl.Binary)
+    return pa.chunked_array(chunks)
 
 
 def _chunk_json(ticks: TickColumns) -> pa.LargeBinaryArray:

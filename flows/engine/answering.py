@@ -31,7 +31,7 @@ from state.errors import BadRecord, Malformed
 from state.inputs import Input
 from state.outputs import to_json
 from state.records import Messages, OutputBatch
-from state.rows import Event, Rows
+from state.rows import Event, RowBlock
 from state.shards import shard_names
 
 if TYPE_CHECKING:
@@ -70,9 +70,9 @@ class Answering:
         """Return the requests, and the answers' topic, which is made where it is missing."""
         return [Input(self.requests), Input(self.answers, "made", partitions=1, kept=True)]
 
-    def decode(self, messages: Messages) -> Rows[Event]:
+    def decode(self, messages: Messages) -> RowBlock[Event]:
         """Return the requests of a batch in order, and a dead letter for whatever is none."""
-        block: Rows[Event] = Rows.of(messages)
+        block: RowBlock[Event] = RowBlock.of(messages)
         for row in range(len(messages)):
             value = messages.value(row)
             if not value:  # a heartbeat: no request waits for a time
@@ -86,7 +86,7 @@ class Answering:
         metrics.RECORDS.labels(messages.topic).inc(len(block))
         return block
 
-    def answer(self, item: tuple[str, Rows[Event]]) -> Iterator[tuple[str, OutputBatch]]:
+    def answer(self, item: tuple[str, RowBlock[Event]]) -> Iterator[tuple[str, OutputBatch]]:
         """Yield the answer to each request of a block, as an output keyed by its scope."""
         name, block = item
         for event in block.rows:

@@ -23,7 +23,7 @@ from operators.market.daily.settings import DailySettings, Shock, Target
 from operators.market.handover import Handover
 from operators.market.models import answer as compute
 from state.records import DeadLetter
-from state.rows import Event, Rows
+from state.rows import Event, RowBlock
 from state.shards import shard_name
 
 
@@ -97,7 +97,7 @@ def add_daily(
     market = context.settings.of(Market)
     topics = [topic for topic in market.event_topics if _step(topic) in streams]
     alone = _step(MODELS) not in streams
-    events: list[KeyedStream[Rows[Event]]] = [streams[_step(topic)] for topic in topics]
+    events: list[KeyedStream[RowBlock[Event]]] = [streams[_step(topic)] for topic in topics]
     dead = [op.flat_map(f"{_step(t)}_dead", streams[_step(t)], dead_letters) for t in topics]
     if market.closes == "ticks" and handovers is not None:
         topics.append(market.topic)
@@ -117,9 +117,9 @@ def _step(topic: str) -> str:
     return topic.replace(".", "_")
 
 
-def _under_one_key(item: tuple[str, Rows[Event]]) -> tuple[str, Rows[Event]]:
+def _under_one_key(item: tuple[str, RowBlock[Event]]) -> tuple[str, RowBlock[Event]]:
     return shard_name(0), item[1]
 
 
-def _answers(item: tuple[str, Rows[Event]]) -> list[tuple[str, Answer]]:
+def _answers(item: tuple[str, RowBlock[Event]]) -> list[tuple[str, Answer]]:
     return [(shard_name(0), event.body) for event in item[1].rows if event.body]

@@ -16,7 +16,7 @@ from rich.panel import Panel
 from rich.table import Table
 
 from connectors.redis.reader import RedisReader
-from operators.market.daily.book import INTERVAL as SESSION
+from operators.market.records import SESSION
 from state.clock import MS, NS
 
 SIGNALS_SHOWN = 8

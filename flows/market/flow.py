@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 import bytewax.operators as op
 from bytewax.dataflow import Dataflow
 
+from connectors.avro.schemas import schemas_at
 from connectors.market.decode import TickDecoder
-from connectors.market.schemas import schemas_at
 from flows.engine.context import Logics
 from flows.engine.inputs import Source, add_inputs
 from flows.engine.standalone import standalone
@@ -120,7 +120,11 @@ def build(context: Context, more: Callable[[], Iterable[Operator]] = tuple) -> D
     sources: dict[str, Source] = {}
     if context.has(market.topic) or not any(map(context.has, market.event_topics)):
         schemas = schemas_at(
-            market.schemas, market.schemas_username, market.schemas_password, context.lifecycle
+            market.schemas,
+            market.schemas_username,
+            market.schemas_password,
+            context.lifecycle,
+            "market.schemas",
         )
         decoder = TickDecoder(market.max_ahead, schemas)
         sources["ticks"] = context.source(market.topic, decoder.decode)

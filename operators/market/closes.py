@@ -10,7 +10,7 @@ from operators.market.handover import Handover
 from operators.merge import Merge
 from operators.outputs import Outbox
 from state.records import Coordinates
-from state.rows import Event, Rows
+from state.rows import Event, RowBlock
 
 
 class Closes(Logic):
@@ -23,13 +23,13 @@ class Closes(Logic):
         self._merge = Merge(())
         self._told_ns = 0
 
-    def process(self, item: Handover, outbox: Outbox) -> Iterable[Rows[Event]]:
+    def process(self, item: Handover, outbox: Outbox) -> Iterable[RowBlock[Event]]:
         """Take a handover; hand on the sessions that are over and how far time has got."""
         for close_ns, symbol, price in item.sessions:
             self._merge.add(close_ns, (symbol, price))
         self._merge.advance(item.topic, item.partitions, item.passed)
         events = self._events(item.topic)
-        return (Rows[Event](item.topic, 1, events),) if events else ()
+        return (RowBlock[Event](item.topic, 1, events),) if events else ()
 
     def snapshot(self) -> dict[str, Any]:
         """Return a copy of the state."""

@@ -7,6 +7,9 @@ from state.clock import NS
 TYPES = ("heartbeat", "trade", "quote")
 """The ``type`` of a tick by its ``TickBlock.kind``."""
 
+SESSION = "session"
+"""The ``interval`` of daily figures."""
+
 METHOD = "ewma-normal"
 """The method of every figure made from EWMA volatility and the normal distribution."""
 

@@ -17,7 +17,7 @@ import orjson
 from connectors.market.events import event_of
 from replay.heartbeats import heartbeat
 from replay.market.price_table import PriceTable, csv_rows, number
-from replay.rows import Message
+from replay.message import Message
 from replay.writer import GROUP_ROWS, RecordingWriter, rows_content
 from state.clock import DAY_NS, NS
 from state.errors import BadRecord, Misuse

@@ -212,7 +212,7 @@ def _write(writer: RecordingWriter, partition: int, first: int, ticks: TickColum
         part = ticks.take(slice(start, start + GROUP_ROWS))
         offset = np.arange(first + start, first + start + len(part))
         key = keys.take(pa.array(part.symbol))
-        value = ticks_json(part).to_arrow()
+        value = ticks_json(part)
         writer.write(TOPIC, partition, content(offset, part.ts_ns, key, value))
 
 

@@ -20,8 +20,8 @@ from connectors.market.json_ticks import ticks_json
 from connectors.market.tick_columns import TickColumns
 from replay.heartbeats import closing_ns, end_partitions, heartbeat
 from replay.market.faults import spoil
+from replay.message import Message
 from replay.partitioner import partition_of
-from replay.rows import Message
 from replay.writer import RecordingWriter, content
 from state.clock import NS
 from state.market.ticks import QUOTE, SIDES, TRADE
@@ -202,7 +202,7 @@ class _Market:
         """Return ticks ``first`` to ``last``, by event time, with their arrival times."""
         rng = np.random.Generator(np.random.Philox(key=[self._session.seed, number]))
         ticks = self._ticks(rng, first, last)
-        value = ticks_json(_columns(rng, ticks, self._names)).to_arrow().cast(pa.binary())
+        value = ticks_json(_columns(rng, ticks, self._names)).cast(pa.binary())
         arrival_ns = ticks.ts_ns + ticks.delay_ns
         source = np.arange(last - first)
         repeated = np.flatnonzero(rng.random(len(source)) < DUPLICATES)

@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 from connectors.market.frames import encode_frame
 from connectors.market.tick_columns import TickColumns
 from replay.market.simulate import Session, simulate
-from replay.rows import Message
+from replay.message import Message
 from state.outputs import DEAD, MARKET
 from tests.daily_events import topics
 from tests.flows.runs import ROOT, settings

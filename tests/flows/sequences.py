@@ -6,7 +6,7 @@ import random
 from typing import Any
 
 from connectors.kafka.sequencer import SOURCE_HEADER
-from replay.rows import Message
+from replay.message import Message
 from state.clock import NS
 from state.outputs import to_json
 from state.records import Coordinates

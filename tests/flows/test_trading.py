@@ -23,7 +23,7 @@ from operators.outputs import Outputs
 from replay.recording import Recording
 from state.outputs import to_json
 from state.records import Coordinates
-from state.rows import Rows
+from state.rows import RowBlock
 from state.sequenced import Sequenced
 from tests.conftest import create_topic
 from tests.flows.runs import Run, eventually, settings
@@ -38,8 +38,8 @@ def decider() -> Decider:
     return Decider(Controls(TRADING.controls()), "hash", frozenset({"state"}))
 
 
-def block(rows: list[Sequenced]) -> Rows[Sequenced]:
-    return Rows("market.sequenced", 1, rows)
+def block(rows: list[Sequenced]) -> RowBlock[Sequenced]:
+    return RowBlock("market.sequenced", 1, rows)
 
 
 def decided(rows: list[Sequenced], it: Decider | None = None) -> dict[str, list[dict]]:

@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from replay.message import Message
 from replay.recording import Recording
-from replay.rows import Message
 from replay.writer import RecordingWriter, rows_content
 
 

@@ -12,7 +12,7 @@ import pytest
 from flows.market.calendar import sessions_of
 from flows.market.settings import Market
 from replay.heartbeats import heartbeat
-from replay.rows import Message
+from replay.message import Message
 from state.clock import NS
 from tests.daily_events import DAY_NS, topics
 from tests.flows.runs import headrace, settings

@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from operators.market.models import answer
-from replay.rows import Message
+from replay.message import Message
 from tests.daily_events import close_ns, closes, messages, portfolio, topics
 from tests.flows.runs import settings
 from tests.replay.recordings import write

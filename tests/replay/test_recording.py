@@ -5,8 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from replay import writer as module
+from replay.message import Message
 from replay.recording import Recording
-from replay.rows import Message, Rows, to_block
+from replay.rows import Rows, to_block
 from replay.writer import RecordingWriter, rows_content
 from state.errors import Misuse
 from tests.replay.recordings import message, read, write

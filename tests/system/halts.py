@@ -12,8 +12,8 @@ from itertools import count
 
 import orjson
 
+from replay.message import Message
 from replay.recording import Recording
-from replay.rows import Message
 from state.clock import NS
 from state.outputs import to_json
 from tests.reference.luld import BandPartition

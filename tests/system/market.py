@@ -8,7 +8,7 @@ from pathlib import Path
 import orjson
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from replay.rows import Message
+from replay.message import Message
 from tests.daily_events import closes, messages, portfolio
 from tests.flows.runs import eventually, headrace
 

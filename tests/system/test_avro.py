@@ -6,7 +6,7 @@ import orjson
 
 from connectors.market.avro_ticks import TICK_SCHEMA
 from replay.market.simulate import Session, simulate
-from replay.rows import Message
+from replay.message import Message
 from state.outputs import DEAD
 from tests.connectors.market.test_avro_ticks import OURS, message
 from tests.flows.runs import settings

@@ -18,8 +18,8 @@ from flows.servers.process import free_port
 from replay.cutting import cut
 from replay.heartbeats import heartbeat
 from replay.market.simulate import TOPIC
+from replay.message import Message
 from replay.recording import Recording
-from replay.rows import Message
 from state.clock import NS
 from tests.flows.runs import ROOT, Run, eventually, settings
 from tests.flows.sequences import control, message, row

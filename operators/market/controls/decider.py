@@ -16,7 +16,7 @@ from state.errors import BadRecord
 from state.metrics import DUPLICATES, RECORDS
 from state.outputs import to_json
 from state.records import DeadLetter
-from state.rows import Rows
+from state.rows import RowBlock
 from state.sequenced import Sequenced
 
 ORIGIN = "0"
@@ -41,7 +41,7 @@ class Decider(Logic):
         self._chain = AuditChain(CHAIN)
         self._now_ns = 0
 
-    def process(self, item: Rows[Sequenced], outbox: Outbox) -> Iterable[DeadLetter]:
+    def process(self, item: RowBlock[Sequenced], outbox: Outbox) -> Iterable[DeadLetter]:
         """Decide a block; return what could not be used."""
         letters = (self._take(row, outbox) for row in item.rows)
         return [letter for letter in letters if letter is not None]

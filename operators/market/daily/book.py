@@ -10,9 +10,7 @@ from operators.market.daily.assets import Action, Assets
 from operators.market.daily.forecasts import Forecast, Forecasts
 from operators.market.daily.holdings import Holdings
 from operators.market.daily.settings import DailySettings
-
-INTERVAL = "session"
-"""The ``interval`` of daily figures."""
+from operators.market.records import SESSION
 
 Record = tuple[str, int, str, str, dict[str, Any]]
 """(output, event time ns, id, table key, record)."""
@@ -120,7 +118,7 @@ class Book:
     def _risk(self, ts_ns: int, made: Forecast, horizon: int) -> Record:
         # Losses of independent sessions: the square root of time, for every method alike.
         scale = horizon**0.5
-        key = f"{self.scope}|{made.method}|{INTERVAL}|{made.confidence!r}|{horizon}"
+        key = f"{self.scope}|{made.method}|{SESSION}|{made.confidence!r}|{horizon}"
         none = {"components": None, "marginal": None, "incremental": None}
         shares = none if made.shares is None else made.shares.records(self.holdings.symbols, scale)
         record = {
@@ -128,7 +126,7 @@ class Book:
             "ts_ns": ts_ns,
             "scope": self.scope,
             "method": made.method,
-            "interval": INTERVAL,
+            "interval": SESSION,
             "confidence": made.confidence,
             "horizon": horizon,
             "var": made.var * scale,

@@ -18,7 +18,7 @@ from operators.merge import Item, Merge
 from operators.outputs import Outbox
 from state.metrics import DAILY_WAITING, MODEL_VALID, UNANSWERED
 from state.records import Coordinates
-from state.rows import Event, Rows
+from state.rows import Event, RowBlock
 
 Moment = tuple[int, list[Item]]
 """A complete time (ns) and what happened at it."""
@@ -40,7 +40,7 @@ class EventMerge(Logic):
         self._retried: dict[Coordinates, None] = {}
         """In the order in which they came, so that the oldest is forgotten first."""
 
-    def process(self, item: Rows[Event], outbox: Outbox) -> Iterable[Moment]:
+    def process(self, item: RowBlock[Event], outbox: Outbox) -> Iterable[Moment]:
         """Take a block; hand on the times that are complete."""
         for event in item.rows:
             if event.retried and not self._first_retry(event.coordinates):

@@ -12,11 +12,11 @@ from fastavro import parse_schema, schemaless_writer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from connectors.avro.schemas import SchemaDirectory
 from connectors.market.avro_ticks import TICK_SCHEMA, encode_avro
 from connectors.market.decode import TickDecoder
 from connectors.market.frames import encode_frame
 from connectors.market.json_ticks import ticks_json
-from connectors.market.schemas import SchemaDirectory
 from connectors.market.tick_columns import TickColumns
 from state.market.ticks import QUOTE, TRADE, TickBlock
 from state.records import HEARTBEAT_HEADER, RETRY_HEADER, SEQUENCE_HEADER, DeadLetter
@@ -36,7 +36,7 @@ def schemas(tmp_path_factory):
 @pytest.fixture
 def decode(schemas):
     def decode(*values: bytes, **columns: Any) -> TickBlock:
-        decoder = TickDecoder(AHEAD_NS, SchemaDirectory(schemas))
+        decoder = TickDecoder(AHEAD_NS, SchemaDirectory(schemas, "market.schemas"))
         return decoder.decode(messages(values, **columns))
 
     return decode
@@ -81,7 +81,7 @@ def test_a_message_is_a_zero_byte_the_id_and_the_record():
 
 def test_avro_says_the_same_as_json(decode):
     ticks = some_ticks(3000)
-    from_avro, from_json = decode(*encode_avro(ticks, OURS)), decode(*ticks_json(ticks).to_list())
+    from_avro, from_json = decode(*encode_avro(ticks, OURS)), decode(*ticks_json(ticks).to_pylist())
     assert (from_avro.dead, from_json.dead) == ([], [])
     assert rows(from_avro) == rows(from_json)
     assert from_avro.offset.tolist() == from_json.offset.tolist()
@@ -117,7 +117,7 @@ def is_json(value: Any) -> bool:
 @given(st.lists(any_fields(), max_size=5))
 @settings(max_examples=300)
 def test_good_or_bad_records_are_judged_as_in_json(schemas, records):
-    decoder = TickDecoder(AHEAD_NS, SchemaDirectory(schemas))
+    decoder = TickDecoder(AHEAD_NS, SchemaDirectory(schemas, "market.schemas"))
     records = [r for r in records if all(map(is_json, r.values()))]
     avro = [message(record) for record in records]
     from_avro = decoder.decode(messages(avro))
@@ -136,7 +136,7 @@ def message(record: dict[str, Any]) -> bytes:
 @given(st.sampled_from(["price", "size"]), st.sampled_from([np.nan, np.inf, -np.inf]))
 @settings(max_examples=6)
 def test_what_json_cannot_say_is_out_of_range(schemas, name, value):
-    decoder = TickDecoder(AHEAD_NS, SchemaDirectory(schemas))
+    decoder = TickDecoder(AHEAD_NS, SchemaDirectory(schemas, "market.schemas"))
     letter = only_dead(decoder.decode(messages([message(TRADE_FIELDS | {name: value})])))
     assert (letter.error, letter.reason.split()[0]) == ("OutOfRange", name)
 
@@ -145,7 +145,7 @@ def test_what_json_cannot_say_is_out_of_range(schemas, name, value):
        st.integers(1, 5))  # fmt: skip
 @settings(max_examples=150)
 def test_a_mix_of_formats_is_the_same_however_it_is_cut(schemas, kinds, step):
-    decoder = TickDecoder(AHEAD_NS, SchemaDirectory(schemas))
+    decoder = TickDecoder(AHEAD_NS, SchemaDirectory(schemas, "market.schemas"))
     ticks = some_ticks(40)
     values, headers = [], {}
     for i, kind in enumerate(kinds):
@@ -153,7 +153,7 @@ def test_a_mix_of_formats_is_the_same_however_it_is_cut(schemas, kinds, step):
             headers[i] = [(HEARTBEAT_HEADER, NOW_NS.to_bytes(8, "big"))]
         one = ticks.take(slice(i, i + 1))
         values.append({
-            "json": ticks_json(one).to_list()[0],
+            "json": ticks_json(one).to_pylist()[0],
             "avro": encode_avro(one, OURS)[0],
             "frame": encode_frame(ticks.take(slice(i, i + 3))),
             "heartbeat": b"",
@@ -211,7 +211,7 @@ def test_whatever_a_byte_is_changed_to_the_message_is_a_tick_or_a_dead_letter(de
 @given(st.binary(max_size=200))
 @settings(max_examples=500)
 def test_any_bytes_are_a_tick_or_a_dead_letter(schemas, payload):
-    decoder = TickDecoder(AHEAD_NS, SchemaDirectory(schemas))
+    decoder = TickDecoder(AHEAD_NS, SchemaDirectory(schemas, "market.schemas"))
     block = decoder.decode(messages([struct.pack(">xI", OURS) + payload]))
     assert len(block) + len(block.dead) == 1
     assert {letter.error for letter in block.dead} <= ERRORS
@@ -254,7 +254,7 @@ def test_without_schemas_avro_is_a_dead_letter_that_names_the_setting():
 
 
 def test_a_schema_that_comes_later_is_found_by_the_next_batch(schemas, write, decode):
-    decoder = TickDecoder(AHEAD_NS, SchemaDirectory(schemas))
+    decoder = TickDecoder(AHEAD_NS, SchemaDirectory(schemas, "market.schemas"))
     value = write(9, TRADE_SCHEMA, TRADE_FIELDS)
     path = schemas / "9.avsc"
     text = path.read_text()

@@ -57,7 +57,7 @@ def mixed(seed: int = 3) -> Messages:
         elif kind == 4:
             values.append(chance.choice([b"{}", b"", b"\x89", TRADE[:-1]]))
         else:
-            values.append(ticks_json(ticks).to_list()[0])
+            values.append(ticks_json(ticks).to_pylist()[0])
             if kind == 5:
                 headers[i] = [(RETRY_HEADER, b""), (SEQUENCE_HEADER, b"17")]
     return messages(
@@ -253,7 +253,7 @@ def test_writable_messages_decode_the_same():
 
 def test_decoding_leaves_no_memory_behind():
     """The kernels count no references, so a slip would show here."""
-    batch = messages([*ticks_json(some_ticks(2000)).to_list(), encode_frame(some_ticks(500))])
+    batch = messages([*ticks_json(some_ticks(2000)).to_pylist(), encode_frame(some_ticks(500))])
     decoder = TickDecoder(AHEAD_NS)
     decoder.decode(batch)
     tracemalloc.start()

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from connectors.avro.schemas import SchemaDirectory
 from connectors.market.avro_ticks import TICK_SCHEMA
 from connectors.market.decode import TickDecoder
-from connectors.market.schemas import SchemaDirectory
 from connectors.market.ticks import Tick
 from state.market.ticks import HEARTBEAT
 from state.records import HEARTBEAT_HEADER
@@ -62,7 +62,7 @@ def test_the_avro_example_is_what_its_code_writes_and_means(tmp_path):
     names: dict[str, bytes] = {}
     exec(examples("python")[1], names)
     assert names["avro"] == bytes.fromhex(examples("hex")[2])
-    decoder = TickDecoder(0, SchemaDirectory(tmp_path))
+    decoder = TickDecoder(0, SchemaDirectory(tmp_path, "market.schemas"))
     block = decoder.decode(messages([names["avro"]], timestamp_ns=TIME_NS))
     assert rows(block) == [JSON_TICKS[1]]
 

@@ -46,7 +46,7 @@ def trades(count: int = 3, **columns: Any) -> TickColumns:
 
 def test_a_frame_says_the_same_as_its_ticks_in_json():
     ticks = some_ticks(3000)
-    from_frame, from_json = decode(encode_frame(ticks)), decode(*ticks_json(ticks).to_list())
+    from_frame, from_json = decode(encode_frame(ticks)), decode(*ticks_json(ticks).to_pylist())
     assert not from_frame.dead
     assert rows(from_frame) == rows(from_json)
     assert from_frame.sequence.tolist() == list(range(3000))

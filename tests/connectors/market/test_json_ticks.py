@@ -5,7 +5,7 @@ import struct
 
 import numpy as np
 import orjson
-import polars as pl
+import pyarrow as pa
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -361,8 +361,8 @@ def test_the_table_of_strings_is_emptied_when_it_has_grown_large():
 def test_written_ticks_read_back_the_same():
     ticks = some_ticks(2000)
     written = ticks_json(ticks)
-    assert written.dtype == pl.Binary
-    block = TickDecoder(AHEAD_NS).decode(messages(written.to_list()))
+    assert written.type == pa.large_binary()
+    block = TickDecoder(AHEAD_NS).decode(messages(written.to_pylist()))
     assert not block.dead
     for name in ("kind", "ts_ns", "recv_ns", "seq", "price", "size", "ask", "ask_size", "side"):
         np.testing.assert_array_equal(getattr(block, name), getattr(ticks, name), name)
@@ -377,31 +377,31 @@ def test_written_doubles_read_back_to_the_last_bit(prices):
     ticks = some_ticks(1).take(np.zeros(len(prices), int))
     ticks.kind[:] = 1
     ticks.price[:], ticks.size[:] = prices, 1
-    block = TickDecoder(AHEAD_NS).decode(messages(ticks_json(ticks).to_list()))
+    block = TickDecoder(AHEAD_NS).decode(messages(ticks_json(ticks).to_pylist()))
     assert block.price.tobytes() == np.array(prices).tobytes()
 
 
 def test_no_ticks_are_written_as_nothing():
-    assert ticks_json(some_ticks(5).take(slice(0, 0))).to_list() == []
+    assert ticks_json(some_ticks(5).take(slice(0, 0))).to_pylist() == []
 
 
 def test_what_is_no_number_is_written_as_null():
     ticks = some_ticks(3)
     ticks.kind[:] = 1
     ticks.price[:] = np.nan, np.inf, 1.5
-    prices = [orjson.loads(value)["price"] for value in ticks_json(ticks).to_list()]
+    prices = [orjson.loads(value)["price"] for value in ticks_json(ticks).to_pylist()]
     assert prices == [None, None, 1.5]
 
 
 def test_long_columns_are_written_in_order():
     ticks = some_ticks(100_000)
-    written = [orjson.loads(value)["ts_ns"] for value in ticks_json(ticks).to_list()]
+    written = [orjson.loads(value)["ts_ns"] for value in ticks_json(ticks).to_pylist()]
     assert written == ticks.ts_ns.tolist()
 
 
 def test_absent_fields_are_left_out():
     ticks = some_ticks(500)
-    for value in ticks_json(ticks).to_list():
+    for value in ticks_json(ticks).to_pylist():
         fields = orjson.loads(value)
         assert None not in fields.values()
         assert ("bid" in fields) == ("bid_size" in fields)

@@ -15,22 +15,24 @@ import pytest
 from confluent_kafka.schema_registry import Schema, SchemaReference, SchemaRegistryClient
 from pydantic import SecretStr
 
-from connectors.market import schemas as module
+from connectors.avro import registry as module
+from connectors.avro.registry import NAME, SchemaRegistry
+from connectors.avro.schemas import SchemaDirectory, schemas_at
 from connectors.market.avro_ticks import TICK_SCHEMA, encode_avro
 from connectors.market.decode import TickDecoder
 from connectors.market.json_ticks import ticks_json
-from connectors.market.schemas import NAME, SchemaDirectory, SchemaRegistry, schemas_at
 from flows.servers.process import free_port
 from state.errors import Malformed, SettingsError, Stopped, UnknownSchema
 from state.lifecycle import Lifecycle
 from tests.connectors.market.batches import AHEAD_NS, messages, rows, some_ticks
 
 NO_PASSWORD = SecretStr("")
+SETTING = "market.schemas"
 UNKNOWN_ID = 2**31 - 1
 
 
 def of(url: str, lifecycle: Lifecycle | None = None) -> SchemaRegistry:
-    return SchemaRegistry(url, "", NO_PASSWORD, lifecycle or Lifecycle())
+    return SchemaRegistry(url, "", NO_PASSWORD, lifecycle or Lifecycle(), SETTING)
 
 
 @pytest.fixture
@@ -68,7 +70,7 @@ def test_ticks_are_decoded_by_the_schema_that_the_registry_has(registry, registe
     ticks = some_ticks(50)
     block = decoder.decode(messages(encode_avro(ticks, identity)))
     assert block.dead == []
-    assert rows(block) == rows(decoder.decode(messages(ticks_json(ticks).to_list())))
+    assert rows(block) == rows(decoder.decode(messages(ticks_json(ticks).to_pylist())))
 
 
 def test_an_id_that_the_registry_does_not_have_is_unknown(registry):
@@ -98,7 +100,7 @@ def test_a_schema_comes_behind_those_that_it_refers_to(registry, register):
     decoder = TickDecoder(AHEAD_NS, of(registry.url))
     ticks = some_ticks(50)
     block = decoder.decode(messages(encode_avro(ticks, identity)))
-    assert rows(block) == rows(decoder.decode(messages(ticks_json(ticks).to_list())))
+    assert rows(block) == rows(decoder.decode(messages(ticks_json(ticks).to_pylist())))
 
 
 def test_a_registry_that_hangs_is_waited_for(registry, register, monkeypatch):
@@ -134,7 +136,7 @@ def test_an_address_where_no_registry_is_never_says_that_a_schema_is_unknown(reg
 def test_a_decoder_waits_for_a_registry_that_is_down_until_it_is_stopped(caplog):
     lifecycle = Lifecycle()
     url = f"http://127.0.0.1:{free_port()}"
-    schemas = SchemaRegistry(url, "user", SecretStr("s3cret"), lifecycle)
+    schemas = SchemaRegistry(url, "user", SecretStr("s3cret"), lifecycle, SETTING)
     decoder = TickDecoder(AHEAD_NS, schemas)
     stop = threading.Timer(1, lifecycle.stopping.set)
     stop.start()
@@ -147,12 +149,12 @@ def test_a_decoder_waits_for_a_registry_that_is_down_until_it_is_stopped(caplog)
 
 def test_nothing_is_asked_for_json_ticks():
     decoder = TickDecoder(AHEAD_NS, of(f"http://127.0.0.1:{free_port()}"))
-    assert len(decoder.decode(messages(ticks_json(some_ticks(3)).to_list()))) == 3
+    assert len(decoder.decode(messages(ticks_json(some_ticks(3)).to_pylist()))) == 3
 
 
 def test_a_place_is_a_directory_a_registry_or_nowhere(tmp_path):
     def at(place: str) -> str:
-        return type(schemas_at(place, "", NO_PASSWORD, Lifecycle())).__name__
+        return type(schemas_at(place, "", NO_PASSWORD, Lifecycle(), SETTING)).__name__
 
     assert at(str(tmp_path)) == "SchemaDirectory"
     assert at("https://registry.example/sub") == "SchemaRegistry"
@@ -164,7 +166,7 @@ def test_a_place_is_a_directory_a_registry_or_nowhere(tmp_path):
 def test_a_file_that_cannot_be_read_stops_the_flow_and_one_that_is_no_text_does_not(tmp_path):
     (tmp_path / "1.avsc").mkdir()
     (tmp_path / "2.avsc").write_bytes(b"\xff")
-    schemas = SchemaDirectory(tmp_path)
+    schemas = SchemaDirectory(tmp_path, SETTING)
     with pytest.raises(SettingsError, match=r"cannot read .*1\.avsc"):
         schemas.find(1)
     with pytest.raises(Malformed):

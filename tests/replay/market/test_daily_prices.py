@@ -12,8 +12,8 @@ from connectors.market.events import event_of
 from flows.__main__ import main
 from replay.market.daily_prices import Close
 from replay.market.price_table import PriceTable
+from replay.message import Message
 from replay.recording import Recording
-from replay.rows import Message
 from state.errors import Misuse
 from tests.replay.recordings import read
 

@@ -1,20 +1,15 @@
-"""Where the writer schemas of Avro messages are: a directory, or a schema registry.
-
-What an id means never changes, so an answer is good for ever. That an id is unknown is not: the
-next message with it asks again.
-"""
+"""Schemas from a registry with Confluent's interface."""
 
 from __future__ import annotations
 
 import logging
-from abc import ABC, abstractmethod
-from pathlib import Path
 
 import httpx2
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 from pydantic import SecretStr
 
+from connectors.avro.schemas import Schemas
 from connectors.waiting import Outage
 from state.errors import Malformed, SettingsError, UnknownSchema
 from state.lifecycle import Lifecycle
@@ -32,46 +27,6 @@ The HTTP status alone says less: a path that is wrong answers 404 too.
 """
 
 
-class Schemas(ABC):
-    """Finds schemas by id."""
-
-    @abstractmethod
-    def find(self, identity: int) -> list[str]:
-        """Return a schema's JSON text, behind those of the schemas that it refers to.
-
-        Raises UnknownSchema where there is none, Malformed where it is none of Avro.
-        """
-
-
-class NoSchemas(Schemas):
-    """Knows no schema, since none are set."""
-
-    def find(self, identity: int) -> list[str]:
-        """Raise UnknownSchema."""
-        raise UnknownSchema(f"Avro with schema {identity}, and market.schemas is not set")
-
-
-class SchemaDirectory(Schemas):
-    """Schemas as files ``<id>.avsc``. Raises SettingsError where there is no such directory."""
-
-    def __init__(self, directory: Path) -> None:
-        if not directory.is_dir():
-            raise SettingsError(f"market.schemas: there is no directory {directory}")
-        self._directory = directory
-
-    def find(self, identity: int) -> list[str]:
-        """Return the file's text; raises SettingsError where it cannot be read."""
-        path = self._directory / f"{identity}.avsc"
-        try:
-            return [path.read_text(encoding="utf-8")]
-        except FileNotFoundError:
-            raise UnknownSchema(f"there is no schema {path.name} in market.schemas") from None
-        except UnicodeDecodeError:
-            raise Malformed(f"schema {identity} is not UTF-8") from None
-        except OSError as error:
-            raise SettingsError(f"market.schemas: cannot read {path}: {error.strerror}") from None
-
-
 class SchemaRegistry(Schemas):
     """A registry with Confluent's interface. While it does not answer, `find` waits.
 
@@ -79,12 +34,15 @@ class SchemaRegistry(Schemas):
     Stopped where the process is told to stop while it waits.
     """
 
-    def __init__(self, url: str, username: str, password: SecretStr, lifecycle: Lifecycle) -> None:
+    def __init__(
+        self, url: str, username: str, password: SecretStr, lifecycle: Lifecycle, setting: str
+    ) -> None:
         config: dict[str, object] = {"url": url, "timeout": TIMEOUT_S, "max.retries": 0}
         if username:
             config["basic.auth.user.info"] = f"{username}:{password.get_secret_value()}"
         self._client = SchemaRegistryClient(config)
         self._outage = Outage(NAME, lifecycle)
+        self._setting = setting
 
     def find(self, identity: int) -> list[str]:
         """Return the schema, however long the registry takes to answer."""
@@ -125,13 +83,6 @@ class SchemaRegistry(Schemas):
             raise UnknownSchema(f"the registry has no schema {identity}")
         if error.http_status_code in (httpx2.codes.UNAUTHORIZED, httpx2.codes.FORBIDDEN):
             raise SettingsError(
-                "the schema registry refuses market.schemas_username and market.schemas_password"
+                f"the schema registry refuses {self._setting}_username and {self._setting}_password"
             )
         self._wait(f"HTTP status {error.http_status_code}")
-
-
-def schemas_at(place: str, username: str, password: SecretStr, lifecycle: Lifecycle) -> Schemas:
-    """Return the schemas at a URL or in a directory; none where ``place`` is ''."""
-    if place.startswith(("http://", "https://")):
-        return SchemaRegistry(place, username, password, lifecycle)
-    return SchemaDirectory(Path(place)) if place else NoSchemas()

@@ -1,0 +1,77 @@
+"""Where the writer schemas of Avro messages are: a directory, or a schema registry.
+
+What an id means never changes, so an answer is good for ever. That an id is unknown is not: the
+next message with it asks again.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from state.errors import Malformed, SettingsError, UnknownSchema
+from state.lifecycle import Lifecycle
+
+
+class Schemas(ABC):
+    """Finds schemas by id."""
+
+    @abstractmethod
+    def find(self, identity: int) -> list[str]:
+        """Return a schema's JSON text, behind those of the schemas that it refers to.
+
+        Raises UnknownSchema where there is none, Malformed where it is none of Avro.
+        """
+
+
+class NoSchemas(Schemas):
+    """Knows no schema, since ``setting`` says of none."""
+
+    def __init__(self, setting: str) -> None:
+        self._setting = setting
+
+    def find(self, identity: int) -> list[str]:
+        """Raise UnknownSchema."""
+        raise UnknownSchema(f"Avro with schema {identity}, and {self._setting} is not set")
+
+
+class SchemaDirectory(Schemas):
+    """Schemas as files ``<id>.avsc``, in the directory that ``setting`` names.
+
+    Raises SettingsError where there is no such directory.
+    """
+
+    def __init__(self, directory: Path, setting: str) -> None:
+        if not directory.is_dir():
+            raise SettingsError(f"{setting}: there is no directory {directory}")
+        self._directory = directory
+        self._setting = setting
+
+    def find(self, identity: int) -> list[str]:
+        """Return the file's text; raises SettingsError where it cannot be read."""
+        path = self._directory / f"{identity}.avsc"
+        try:
+            return [path.read_text(encoding="utf-8")]
+        except FileNotFoundError:
+            raise UnknownSchema(f"there is no schema {path.name} in {self._setting}") from None
+        except UnicodeDecodeError:
+            raise Malformed(f"schema {identity} is not UTF-8") from None
+        except OSError as error:
+            raise SettingsError(f"{self._setting}: cannot read {path}: {error.strerror}") from None
+
+
+def schemas_at(
+    place: str, username: str, password: SecretStr, lifecycle: Lifecycle, setting: str
+) -> Schemas:
+    """Return the schemas at a URL or in a directory; none where ``place`` is ''.
+
+    ``setting`` is what the user knows the place as, for what has to be said of it.
+    """
+    if place.startswith(("http://", "https://")):
+        # Its HTTP client is large, and few processes read from a registry.
+        from connectors.avro.registry import SchemaRegistry  # noqa: PLC0415
+
+        return SchemaRegistry(place, username, password, lifecycle, setting)
+    return SchemaDirectory(Path(place), setting) if place else NoSchemas(setting)
