@@ -2,8 +2,8 @@
 
 ::
 
-    market.bars, market.nbbo, ... ─┬─┬─ postgres
-    trading.decisions, ...        ─┘ └─ dead letters ── dead
+    <system>.<output>, ... ─┬─ postgres
+                            └─ dead letters ── dead
 
 It keeps no state but its offsets: the database itself says which rows it already has.
 """

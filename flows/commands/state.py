@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "system", metavar="SYSTEM|FILE.py", help=f"{' or '.join(flow_modules())}, or a file"
     )
-    parser.add_argument("key", metavar="KEY", help="in market, a symbol or a portfolio")
+    parser.add_argument("key", metavar="KEY", help="an id that its records have")
     parser.add_argument("--generation", type=int, metavar="N", help="default: the newest there is")
     add_config_argument(parser)
 

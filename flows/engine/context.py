@@ -4,13 +4,12 @@ A flow is a module, of ours or the user's own file, with ``build(context) -> Dat
 ``inputs(settings)``. Everything that it needs of the outside is in its `Context`::
 
     def inputs(settings):
-        return [Input("market.ticks")]
+        return [Input("numbers")]
 
     def build(context):
         flow = Dataflow("mine")
-        ticks = op.input("ticks", flow, context.source("market.ticks", decode))
-        bars = context.step("bars", ticks, BarsLogic)
-        context.write(bars)
+        numbers = op.input("numbers", flow, context.source("numbers", decode))
+        context.write(context.step("sums", numbers, Sums))
         return flow
 
 The same ``build`` runs live (flows/engine/live.py) and over recordings (replay/running.py), on

@@ -10,7 +10,7 @@ import re
 from functools import cache
 from pathlib import Path
 
-from flows.engine.system import System
+from flows.engine.declaration import System
 from state.errors import Misuse
 from state.outputs import Output
 
@@ -23,7 +23,7 @@ def systems() -> tuple[System, ...]:
     """Return every system, by name."""
     folder = Path(__file__).parents[1]
     names = sorted(path.parent.name for path in folder.glob("*/system.py"))
-    found = (importlib.import_module(f"flows.{name}.system") for name in names if name != "engine")
+    found = (importlib.import_module(f"flows.{name}.system") for name in names)
     return tuple(module.SYSTEM for module in found)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flows.engine.system import System
+from flows.engine.declaration import System
 from flows.market.settings import Market
 from flows.market.trading_settings import Trading
 from state.outputs import MARKET, TRADING

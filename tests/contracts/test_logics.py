@@ -42,7 +42,10 @@ def handed(logic: Logic, items: list[Any]) -> list[Any]:
 
 
 def events() -> list[Rows[Event]]:
-    bodies = [portfolio("P", {"A": 0.5, "B": 0.5}, rebalance="daily", value=1.0), *closes(3, 40, SYMBOLS)]
+    bodies = [
+        portfolio("P", {"A": 0.5, "B": 0.5}, rebalance="daily", value=1.0),
+        *closes(3, 40, SYMBOLS),
+    ]
     made = []
     for offset, body in enumerate(bodies):
         topic = TOPIC_OF[body["type"]]
