@@ -26,13 +26,14 @@ flock --nonblock 9 || { echo 'Another make is setting up here: waiting'; flock 9
 $(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,-j4) $(1)
 endef
 
-.PHONY: help setup demo test check bench lock .for-lock .for-demo .for-check .for-test
+.PHONY: help setup demo test check bench docs lock .for-lock .for-demo .for-check .for-test
 
 help:
 	@echo 'make demo    servers, a stream of ticks, the market flow; ARGS="--seconds 20"'
 	@echo 'make test    all tests; ARGS="-k kafka" for some'
 	@echo 'make check   ruff, mypy, import-linter'
 	@echo 'make bench   the benchmarks; ARGS="market"'
+	@echo 'make docs    docs/schemas, openapi.json and asyncapi.json anew, from the code'
 	@echo 'make setup   what the demo needs, nothing else: packages, the Kafka jars'
 	@echo 'make lock    the lock files anew, from pyproject.toml; ARGS="--upgrade" for newer versions'
 
@@ -57,6 +58,9 @@ check:
 bench:
 	$(call set_up,.for-check .for-demo)
 	@$(BIN)/headrace bench $(ARGS)
+
+docs: setup
+	@$(BIN)/headrace schemas --out docs
 
 # With hashes and no address: good for any index, on Python 3.11 and 3.12 for Linux on x86-64.
 lock:

@@ -12,11 +12,11 @@ from psycopg import sql
 from benchmarks.everything import INPUTS
 from benchmarks.rig import Rig
 from connectors.kafka.sink import COUNTER_HEADER
-from connectors.postgres.tables import TABLES
+from connectors.postgres.tables import tables_of
 from connectors.redis.reader import RedisReader
 from flows.engine.systems import output_topic
 from replay.topics import held_messages
-from state.outputs import OUTPUTS
+from state.market.outputs import MARKET, OUTPUTS
 from state.records import ORIGIN_HEADER
 
 Held = dict[str, list[str]]
@@ -56,7 +56,7 @@ def differences(expected: Held, found: Held) -> list[str]:
 def repeats(rig: Rig) -> dict[str, int]:
     """Return how many messages of each output topic repeat a counter: what was replayed."""
     found = {}
-    for output in OUTPUTS["market"]:
+    for output in MARKET:
         counters = [
             dict(message.headers)[COUNTER_HEADER]
             for messages in held_messages(output_topic("market", output.name), rig.cluster)
@@ -107,7 +107,7 @@ def _tables(rig: Rig) -> Held:
     """Return every row of every table of history, all columns, in the order of its identity."""
     found: Held = {}
     with psycopg.connect(rig.postgres.dsn) as connection, connection.cursor() as cursor:
-        for table in TABLES.values():
+        for table in tables_of(OUTPUTS).values():
             # COPY gives each value as text that reads back as the same value.
             query = sql.SQL(
                 "COPY (SELECT * FROM {} ORDER BY generation, time, id) TO STDOUT"
@@ -121,7 +121,7 @@ def _redis(rig: Rig) -> Held:
     """Return the latest values, the marks, and each stream by origin without its ids."""
     reader = RedisReader(rig.settings.redis.url, "market")
     found: Held = {"marks": [f"{field} {mark}" for field, mark in reader.marks().items()]}
-    for output in OUTPUTS["market"]:
+    for output in MARKET:
         latest = reader.latest(output.name)
         found[f"latest {output.name}"] = [f"{k} {v.decode()}" for k, v in latest.items()]
         for entry in reader.entries(output.name):

@@ -7,7 +7,7 @@ import random
 import re
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,19 +19,20 @@ from benchmarks.machine import facts
 from benchmarks.report import Goal, Report, percentile_line
 from connectors.postgres.client import Connection, Database
 from connectors.postgres.decode import Row
-from connectors.postgres.history import Position, hours, page, page_query
+from connectors.postgres.history import Filters, Position, hours, page, page_query
 from connectors.postgres.keeping import Keeping
-from connectors.postgres.tables import TABLES
+from connectors.postgres.tables import tables_of
 from connectors.postgres.writer import Writer
 from flows.servers import Postgres
 from replay import arguments
 from state.clock import DAY_NS, NS
+from state.market.outputs import OUTPUTS
 
 OPEN_NS = 1_381_152_600 * NS
 """7 October 2013, 13:30 UTC: the session is of 23,400 s."""
 END_NS = OPEN_NS + DAY_NS
 RETENTION = Keeping(retention=100 * 365 * DAY_NS, compress_after=DAY_NS)
-BARS = TABLES["market.bars"]
+BARS = tables_of(OUTPUTS)["market.bars"]
 BATCH = 20_000
 LIMIT = 1000
 PAGES = 3
@@ -92,10 +93,13 @@ def _measure(connection: Connection, options: Options, report: Report) -> None:
     def symbol() -> str:
         return _symbol(chance.randrange(options.symbols))
 
-    asked: dict[str, Callable[[], dict[str, str]]] = {
-        "a symbol, 1s": lambda: {"symbol": symbol(), "interval": "1s"},
-        "a symbol, 1m": lambda: {"symbol": symbol(), "interval": "1m"},
-        "a symbol, all intervals": lambda: {"symbol": symbol()},
+    def one(value: str) -> frozenset[str]:
+        return frozenset([value])
+
+    asked: dict[str, Callable[[], Filters]] = {
+        "a symbol, 1s": lambda: {"symbol": one(symbol()), "interval": one("1s")},
+        "a symbol, 1m": lambda: {"symbol": one(symbol()), "interval": one("1m")},
+        "a symbol, all intervals": lambda: {"symbol": one(symbol())},
         "all symbols": dict,
     }
     for what, filters in asked.items():
@@ -116,12 +120,12 @@ def _report(report: Report, what: str, taken_ns: list[int]) -> None:
     report.note("a", f"  {percentile_line(f'{len(taken_ns)} pages', values)}")
 
 
-def _pages(connection: Connection, filters: Mapping[str, str], start_ns: int) -> Iterator[int]:
+def _pages(connection: Connection, filters: Filters, start_ns: int) -> Iterator[int]:
     """Read pages from a time on; yield how long each took, in ns."""
     after: Position | None = None
     for _ in range(PAGES):
         begin = time.perf_counter_ns()
-        found = page(connection, BARS.output.topic, filters, start_ns, END_NS, LIMIT, after)
+        found = page(connection, BARS, filters, start_ns, END_NS, LIMIT, after)
         yield time.perf_counter_ns() - begin
         after = found.next
         if after is None:
@@ -134,10 +138,10 @@ def _hours(connection: Connection, symbol: str) -> int:
     return time.perf_counter_ns() - begin
 
 
-def _index(connection: Connection, filters: Mapping[str, str]) -> str:
+def _index(connection: Connection, filters: Filters) -> str:
     """Return the index by which the planner reads a page of bars, or the plan without one."""
     after = Position(OPEN_NS + 60 * NS, "")
-    query, values = page_query(BARS.output.topic, filters, OPEN_NS, END_NS, LIMIT, after)
+    query, values = page_query(BARS, filters, OPEN_NS, END_NS, LIMIT, after)
     rows = connection.execute(sql.SQL("EXPLAIN {}").format(query), values).fetchall()
     plan = "\n".join(line for (line,) in rows)
     found = re.search(r"Index (?:Only )?Scan (?:using|on) (market_bars\S+)", plan)
@@ -146,7 +150,7 @@ def _index(connection: Connection, filters: Mapping[str, str]) -> str:
 
 def _fill(connection: Connection, options: Options) -> int:
     """Write the bars as the history flow does, in the order in which they end; return how many."""
-    writer = Writer(connection, RETENTION)
+    writer = Writer(connection, OUTPUTS, RETENTION)
     count, batch = 0, list[Row]()
     for row in _rows(options):
         batch.append(row)
@@ -174,7 +178,7 @@ def _row(number: int, interval: str, start_ns: int) -> Row:
     price = 100.0 + start_ns // NS % 977 / 100
     prices = (price, price + 0.02, price - 0.01, price + 0.01)
     identity = f"{symbol}|{interval}|{start_ns}"
-    return (1, identity, symbol, interval, start_ns, *prices, 1200.0, price + 0.00123, 7)
+    return (1, identity, symbol, interval, start_ns, *prices, 1200.0, price + 0.00123, 7, None)
 
 
 def _symbol(number: int) -> str:

@@ -37,7 +37,8 @@ from flows.market.settings import Market
 from flows.servers import KafkaBroker, Postgres, Valkey, launch, start_all
 from flows.servers.process import free_port
 from state.errors import Broken
-from state.outputs import DEAD, OUTPUTS
+from state.market.outputs import MARKET
+from state.outputs import DEAD
 
 ROOT = Path(flows.__file__).parents[1]
 POLL_S = 0.02
@@ -200,7 +201,7 @@ class Rig:
         Those of events and answers have one partition. ``config`` holds Kafka's topic settings,
         with underscores for the dots.
         """
-        names = [output.name for output in OUTPUTS["market"]]
+        names = [output.name for output in MARKET]
         topics = [self.settings.of(Market).topic]
         topics += [output_topic("market", name) for name in [*names, DEAD]]
         made = {each.topic: each.partitions for each in market.inputs(self.settings)}

@@ -13,7 +13,7 @@ from benchmarks.rig import FlowRun, Rig, eventually
 from flows.market.models import REQUESTS
 from flows.market.settings import MODELS
 from state.errors import Broken
-from state.outputs import MARKET
+from state.market.outputs import MARKET
 
 FLOWS = ("market", "models", "history")
 KEPT = [output.topic for output in MARKET]

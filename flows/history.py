@@ -18,7 +18,7 @@ from bytewax.dataflow import Dataflow
 from connectors.postgres.decode import HistoryDecoder, RowsBlock
 from connectors.postgres.keeping import Keeping
 from connectors.postgres.sink import PostgresSink
-from connectors.postgres.tables import TABLES
+from connectors.postgres.tables import tables_of
 from flows.engine.inputs import Inputs, Item, Source
 from flows.engine.streams import dead_letters
 from flows.engine.systems import declared_outputs
@@ -35,7 +35,7 @@ def build(context: Context) -> Dataflow:
     flow = Dataflow("history")
     sources: dict[str, Source] = {
         topic: context.source(topic, HistoryDecoder(table).decode)
-        for topic, table in TABLES.items()
+        for topic, table in tables_of(declared_outputs()).items()
         if context.has(topic)
     }
     blocks = op.map("blocks", op.input("inputs", flow, Inputs(sources)), _block)
@@ -57,6 +57,7 @@ def _sink(context: Context) -> PostgresSink:
     settings = context.settings
     return PostgresSink(
         settings.postgres.dsn,
+        declared_outputs(),
         Keeping(settings.postgres.retention, settings.postgres.compress_after),
         shard_names(settings.kafka.shards),
         context.local,

@@ -91,7 +91,7 @@ class Outputs:
     ) -> None:
         """Add one retraction (Outbox)."""
         declared = self._declared.get(output)
-        record = retraction(declared or Output("", output, "ts_ns"), time_ns, identity, key)
+        record = retraction(declared or Output("", output, "ts_ns", ()), time_ns, identity, key)
         batch = self._add(output, str(origin), time_ns, identity, key, to_json(record))
         batch.retracted.add(len(batch.ids) - 1)
 

@@ -138,7 +138,7 @@ class OutputFiles:
 
     def _learn(self, batch: OutputBatch) -> Output:
         """Return an output that was not announced: one of a user's own flow."""
-        output = Output("", batch.output, "", keyed=any(batch.keys))
+        output = Output("", batch.output, "", (), key=("key",) if any(batch.keys) else ())
         with self._lock:
             self._spools.setdefault(output.name, _Spool(self.directory))
             return self._by_name.setdefault(output.name, output)

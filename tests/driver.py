@@ -22,8 +22,8 @@ from operators.market.pair_signals import PairSignals
 from operators.market.portfolio import Portfolios
 from operators.market.shard import TickShard
 from operators.outputs import Outputs
+from state.market.outputs import MARKET
 from state.market.ticks import HEARTBEAT, NO_SEQ, QUOTE, TRADE, TickBlock
-from state.outputs import MARKET
 from state.records import OutputBatch
 from tests.reference.vocabulary import Record, Tick
 

@@ -26,7 +26,7 @@ from benchmarks.rig import ROOT, FlowRun, eventually
 from connectors.redis.reader import RedisReader
 from flows.engine.systems import output_topic
 from state.clock import NS
-from state.outputs import MARKET
+from state.market.outputs import MARKET
 
 RATE, TICK_RATE, SYMBOLS = 100, 2_000, 128
 WARM_UP_S = 15

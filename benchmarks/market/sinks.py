@@ -22,7 +22,7 @@ from connectors.kafka.sink import KafkaSink
 from connectors.postgres.decode import Row, RowsBlock
 from connectors.postgres.keeping import Keeping
 from connectors.postgres.sink import PostgresSink
-from connectors.postgres.tables import TABLES
+from connectors.postgres.tables import tables_of
 from connectors.redis.keys import Keys
 from connectors.redis.sink import RedisSink
 from flows import config
@@ -31,6 +31,7 @@ from flows.engine.systems import output_topic
 from flows.settings.settings import Settings
 from state.clock import NS
 from state.lifecycle import Lifecycle
+from state.market.outputs import OUTPUTS
 from state.outputs import to_json
 from state.records import OutputBatch
 from state.shards import shard_names
@@ -117,7 +118,7 @@ def _kafka(settings: Settings) -> StatefulSinkPartition[Any, Any]:
 def _postgres(settings: Settings) -> StatefulSinkPartition[Any, Any]:
     shards = shard_names(SHARDS)
     keeping = Keeping(settings.postgres.retention, settings.postgres.compress_after)
-    sink = PostgresSink(settings.postgres.dsn, keeping, shards, shards, Lifecycle())
+    sink = PostgresSink(settings.postgres.dsn, OUTPUTS, keeping, shards, shards, Lifecycle())
     partition = sink.build_part("postgres", shards[0], None)
     # The first write migrates the database and makes the partition of the day.
     partition.write_batch(next(_blocks(1, settings.run.generation + 1_000_000)))
@@ -156,12 +157,12 @@ def _batch(first: int, last: int) -> OutputBatch:
 
 def _blocks(count: int, generation: int) -> Iterator[list[RowsBlock]]:
     """Yield writes of rows, as the history flow decodes them from the topic."""
-    table = TABLES[output_topic("market", OUTPUT)]
+    table = tables_of(OUTPUTS)[output_topic("market", OUTPUT)]
     names = [column.name for column in table.columns]
 
     def row(number: int) -> Row:
         bar = _bar(number)
-        return (generation, *(bar[name] for name in names))
+        return (generation, *(bar[name] for name in names), number + 1)
 
     rows = map(row, range(count))
     while taken := list(itertools.islice(rows, BATCH * BATCHES_PER_WRITE)):

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 import orjson
@@ -19,6 +19,7 @@ from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
 from connectors.kafka.delivery import Delivery, Headers, Outgoing
 from state.metrics import DEAD
+from state.outputs import Output
 from state.records import ORIGIN_HEADER, SEQUENCE_HEADER, DeadLetter, OutputBatch
 
 COUNTER_HEADER = "headrace-counter"
@@ -74,8 +75,8 @@ class ShardSink(FixedPartitionedSink[X, None]):
 class KafkaSink(ShardSink[OutputBatch]):
     """Writes ``(shard name, OutputBatch)``; ``topics`` maps each output to its topic.
 
-    A message's key is the record's table key; where the output has none, the record's
-    field that ``key_fields`` names for the output, else null. Raises Undelivered.
+    A message's key is the record's table key; where it has none, the record's field that is
+    the output's ``message_key`` by ``outputs``, else null. Raises Undelivered.
     """
 
     def __init__(
@@ -85,12 +86,12 @@ class KafkaSink(ShardSink[OutputBatch]):
         shards: Sequence[str],
         local: Sequence[str],
         generation: int,
-        key_fields: Mapping[str, str] | None = None,
+        outputs: Iterable[Output] = (),
     ) -> None:
         super().__init__(delivery, shards, local)
         self._topics = topics
         self._generation = (GENERATION_HEADER, str(generation).encode())
-        self._key_fields = key_fields or {}
+        self._key_fields = {output.name: output.message_key for output in outputs}
 
     def _send(self, item: OutputBatch) -> None:
         topic = self._topics[item.output]

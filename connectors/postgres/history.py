@@ -7,17 +7,25 @@ caller's to set: a filter that few rows meet looks at all rows of the range.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from psycopg import sql
 
 from connectors.postgres.client import Connection
-from connectors.postgres.migrate import TIMESCALE, stored_layout
-from connectors.postgres.reader import selected, to_record
-from connectors.postgres.tables import TABLES, Table
+from connectors.postgres.ddl import key_text
+from connectors.postgres.layouts import TIMESCALE
+from connectors.postgres.migrate import stored_layout
+from connectors.postgres.reader import (
+    retraction_selected,
+    selected,
+    to_record,
+    to_retraction,
+)
+from connectors.postgres.tables import Table
 from state.errors import Misuse
+from state.retraction import RETRACTED
 
 MAX_LIMIT = 10_000
 HOUR_NS = 3600 * 10**9
@@ -25,11 +33,19 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TIMES = range(1 << 63)
 
 
+Filters = Mapping[str, frozenset[str]]
+"""Column -> values, any of which a record has."""
+
+
 class Position(NamedTuple):
-    """A place behind a record: its event time (ns since 1970 UTC) and its id."""
+    """A place behind a record: its event time (ns since 1970 UTC) and its id.
+
+    ``retracted`` tells a retraction from a record with the same time and id, before it.
+    """
 
     time_ns: int
     id: str
+    retracted: bool = False
 
 
 class Page(NamedTuple):
@@ -41,62 +57,74 @@ class Page(NamedTuple):
 
 def page(
     connection: Connection,
-    output: str,
-    filters: Mapping[str, str],
+    table: Table,
+    filters: Filters,
     from_ns: int,
     to_ns: int,
     limit: int,
     after: Position | None = None,
+    *,
+    retractions: bool = False,
 ) -> Page:
     """Return the records of an output with event times in [from_ns, to_ns), oldest first.
 
-    ``output`` is its topic, such as ``market.bars``. ``filters`` are values of the table's
-    `filters`, all of which a record has. Records are ordered by the microsecond of their event
-    time, then by id as the database compares text. Raises Misuse for what cannot be asked.
+    ``filters`` are values of the table's `filters`, all of which a record has. Records are ordered
+    by the microsecond of their event time, then by id as the database compares text. With
+    ``retractions`` the records that take a key away stand among those that it was given to; under
+    filters, those of a key of which a record that passes was there. Raises Misuse for what cannot
+    be asked.
     """
-    query, values = page_query(output, filters, from_ns, to_ns, limit, after)
-    table = TABLES[output]
+    query, values = page_query(
+        table, filters, from_ns, to_ns, limit, after, retractions=retractions
+    )
     rows = _rows(connection, query, values)
-    found = [to_record(table, row) for row in rows[:limit]]
-    more = len(rows) > limit
-    return Page(found, Position(found[-1][table.clock], found[-1]["id"]) if more else None)
+    found = [_told(table, row) for row in rows[:limit]]
+    if len(rows) <= limit:
+        return Page(found, None)
+    last = found[-1]
+    return Page(found, Position(last[table.clock], last["id"], RETRACTED in last))
 
 
 def page_query(
-    output: str,
-    filters: Mapping[str, str],
+    table: Table,
+    filters: Filters,
     from_ns: int,
     to_ns: int,
     limit: int,
     after: Position | None = None,
+    *,
+    retractions: bool = False,
 ) -> tuple[sql.Composed, list[Any]]:
     """Return the query of a `page`, which asks for one row more, and the values for it."""
-    table = _table(output)
     _check(from_ns, to_ns, limit)
-    conditions: list[sql.Composable] = [
-        sql.SQL("{0} >= %s AND {0} < %s").format(sql.Identifier(table.clock))
-    ]
-    values: list[Any] = [from_ns, to_ns]
-    for name, value in filters.items():
-        if name not in table.filters:
-            known = ", ".join(table.filters) or "none"
-            raise Misuse(f"{output} has no filter {name[:50]!r}: there are {known}")
-        conditions.append(sql.SQL("{} = %s").format(sql.Identifier(name)))
-        values.append(_text(name, value))
-    first_ns = from_ns
-    if after is not None:
-        first_ns = max(from_ns, _time("after", after.time_ns))
-        conditions.append(sql.SQL("(time, id) > (%s, %s)"))
-        values += [_moment(after.time_ns), _text("after", after.id)]
-    # Said apart, for partitions are chosen by it, and not by the comparison of pairs.
-    conditions.append(sql.SQL("time >= %s AND time <= %s"))
-    values += [_moment(first_ns), _moment(to_ns - 1), limit + 1]
-    query = sql.SQL("SELECT {} FROM {} WHERE {} ORDER BY time, id LIMIT %s").format(
+    chosen, chosen_values = _chosen(table, filters)
+    conditions, values = _within(table.clock, from_ns, to_ns, after, ">")
+    query = sql.SQL(
+        "SELECT {}, time, NULL::text AS gone_key FROM {} WHERE {} ORDER BY time, id LIMIT %s"
+    )
+    rows = query.format(
         selected(table),
         sql.Identifier(f"{table.name}_current"),
-        sql.SQL(" AND ").join(conditions),
+        sql.SQL(" AND ").join([*chosen, *conditions]),
     )
-    return query, values
+    values = [*chosen_values, *values, limit + 1]
+    if not retractions:
+        return rows, values
+    same = ">" if after is not None and after.retracted else ">="
+    conditions, more = _within("ts_ns", from_ns, to_ns, after, same)
+    gone = sql.SQL(
+        "SELECT {}, time, key AS gone_key FROM headrace_retractions WHERE output = %s "
+        "AND generation = (SELECT current FROM headrace_generations WHERE system = %s) "
+        "AND {} ORDER BY time, id LIMIT %s"
+    ).format(
+        retraction_selected(table), sql.SQL(" AND ").join([*conditions, _of_keys(table, chosen)])
+    )
+    both = sql.SQL(
+        "SELECT * FROM (({}) UNION ALL ({})) both_kinds ORDER BY time, id, gone_key IS NOT NULL "
+        "LIMIT %s"
+    ).format(rows, gone)
+    system = [table.output.topic, table.output.system]
+    return both, [*values, *system, *more, *chosen_values, limit + 1, limit + 1]
 
 
 def hours(connection: Connection, symbol: str, from_ns: int, to_ns: int, limit: int) -> Page:
@@ -142,10 +170,63 @@ def _rows(connection: Connection, query: sql.SQL | sql.Composed, values: list[An
         return cursor.execute(query, values, prepare=False).fetchall()
 
 
-def _table(output: str) -> Table:
-    if output not in TABLES:
-        raise Misuse(f"there is no history of {output[:50]!r}: choose {', '.join(TABLES)}")
-    return TABLES[output]
+def _told(table: Table, row: Sequence[Any]) -> dict[str, Any]:
+    """Return the record of a row of `page_query`, whose last column is a retraction's key."""
+    *fields, _, gone = row
+    return to_record(table, fields) if gone is None else to_retraction(table, fields, gone)
+
+
+def _chosen(table: Table, filters: Filters) -> tuple[list[sql.Composable], list[Any]]:
+    """Return the conditions of filters on a table's rows, and the values for them."""
+    conditions: list[sql.Composable] = []
+    values: list[Any] = []
+    for name, wanted in filters.items():
+        if name not in table.filters:
+            known = ", ".join(table.filters) or "none"
+            topic = table.output.topic
+            raise Misuse(f"{topic} has no filter {name[:50]!r}: there are {known}")
+        texts = [_text(name, value) for value in sorted(wanted)]
+        # One is said as such, for an index by it gives rows in the order of time.
+        one = len(texts) == 1
+        conditions.append(
+            sql.SQL("{} = %s" if one else "{} = ANY(%s)").format(sql.Identifier(name))
+        )
+        values.append(texts[0] if one else texts)
+    return conditions, values
+
+
+def _within(
+    clock: str, from_ns: int, to_ns: int, after: Position | None, behind: str
+) -> tuple[list[sql.Composable], list[Any]]:
+    """Return the conditions of a range of time that goes on ``behind`` a place, and the values."""
+    conditions: list[sql.Composable] = [
+        sql.SQL("{0} >= %s AND {0} < %s").format(sql.Identifier(clock))
+    ]
+    values: list[Any] = [from_ns, to_ns]
+    first_ns = from_ns
+    if after is not None:
+        first_ns = max(from_ns, _time("after", after.time_ns))
+        conditions.append(sql.SQL("(time, id) {} (%s, %s)").format(sql.SQL(behind)))
+        values += [_moment(after.time_ns), _text("after", after.id)]
+    # Said apart, for partitions are chosen by it, and not by the comparison of pairs.
+    conditions.append(sql.SQL("time >= %s AND time <= %s"))
+    return conditions, [*values, _moment(first_ns), _moment(to_ns - 1)]
+
+
+def _of_keys(table: Table, chosen: Sequence[sql.Composable]) -> sql.Composable:
+    """Return the condition that a record which passes had the retraction's key before."""
+    if not chosen:
+        return sql.SQL("true")
+    if not table.key:
+        return sql.SQL("false")
+    return sql.SQL(
+        "EXISTS (SELECT FROM {} held WHERE {} AND {} = headrace_retractions.key "
+        "AND held.time <= headrace_retractions.time)"
+    ).format(
+        sql.Identifier(f"{table.name}_current"),
+        sql.SQL(" AND ").join(chosen),
+        key_text(table, "held"),
+    )
 
 
 def _check(from_ns: int, to_ns: int, limit: int) -> None:

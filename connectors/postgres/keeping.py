@@ -18,13 +18,18 @@ import psycopg
 from psycopg import sql
 
 from connectors.postgres.client import Connection
-from connectors.postgres.migrate import NATIVE
+from connectors.postgres.layouts import NATIVE
 from connectors.postgres.tables import Table
 from state.clock import DAY_NS, now_ns
 
 LOG = logging.getLogger(__name__)
 
 _EPOCH = date(1970, 1, 1)
+_SLACK_NS = 62 * DAY_NS
+"""Two of the longest partitions: a row stays until all of its partition is past the retention.
+
+A retraction that went before its rows would bring them back into the table's last values.
+"""
 _LOCK = 0x48_45_41_44_50_41_52_54  # "HEADPART"
 _PARTITION = re.compile(r".*_p(\d{8})")
 
@@ -86,6 +91,10 @@ def drop_old(
                     dropped += _drop_partitions(connection, table, cutoff_ns)
                 else:
                     dropped += _drop_chunks(connection, table, cutoff_ns)
+                connection.execute(
+                    "DELETE FROM headrace_retractions WHERE output = %s AND ts_ns < %s",
+                    [table.output.topic, cutoff_ns - _SLACK_NS],
+                )
         except psycopg.errors.LockNotAvailable:
             LOG.warning("%s is in use: what is past its retention stays for now", table.name)
     if dropped:

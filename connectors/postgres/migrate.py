@@ -1,27 +1,30 @@
-"""The schema of history: numbered SQL files, applied once, in order, and never changed.
+"""The schema of history: numbered SQL files, then a table for each output that has none yet.
 
-``migrations/<number>_<name>[.<layout>]*.sql``: a file with layouts in its name is for
-these alone. The layout is chosen when the database is first migrated, and stored.
+``migrations/<number>_<name>[.<layout>]*.sql`` are applied once, in order, and never changed; a
+file with layouts in its name is for these alone. The layout is chosen when the database is first
+migrated, and stored. A new output needs no file: its table is made from its declaration. What
+changes a table later is a numbered file again.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, cast
 
 import psycopg
 
+from connectors.postgres import ddl
 from connectors.postgres.client import Connection
+from connectors.postgres.layouts import APACHE, NATIVE, TIMESCALE
+from connectors.postgres.tables import Table, tables_of
 from state.errors import Misuse
+from state.outputs import Output
 
 FOLDER = Path(__file__).parent / "migrations"
-NATIVE, APACHE, TIMESCALE = "native", "apache", "timescaledb"
-"""Layouts: native partitions; hypertables alone (TimescaleDB under the Apache licence);
-hypertables with compression and continuous aggregates (under the Timescale licence)."""
-
 _LOCK = 0x48_45_41_44_52_41_43_45  # "HEADRACE"
 
 
@@ -34,6 +37,9 @@ class Migration(NamedTuple):
     sql: bytes
     sha256: str
 
+    def __str__(self) -> str:
+        return f"{self.number:04}_{self.name}"
+
 
 def migrations(folder: Path, layout: str) -> list[Migration]:
     """Return the migrations of a layout, by number."""
@@ -41,11 +47,12 @@ def migrations(folder: Path, layout: str) -> list[Migration]:
     return [m for m in found if not m.layouts or layout in m.layouts]
 
 
-def migrate(connection: Connection, folder: Path = FOLDER) -> list[int]:
-    """Bring the database up to this program's schema; return the numbers applied now.
+def migrate(connection: Connection, outputs: Iterable[Output], folder: Path = FOLDER) -> list[str]:
+    """Bring the database up to this program's schema; return the names of what was made now.
 
     Programs that start together wait for each other. Raises Misuse where the database
-    was migrated by another version of these files.
+    was migrated by another version of these files, or the table of an output has other columns
+    than its declaration.
     """
     with _alone(connection):
         _create_own_tables(connection)
@@ -55,17 +62,19 @@ def migrate(connection: Connection, folder: Path = FOLDER) -> list[int]:
         _check(applied, wanted)
         new = [m for m in wanted if m.number not in applied]
         for migration in new:
-            with connection.transaction():
-                connection.execute(migration.sql)
-                connection.execute(
-                    "INSERT INTO headrace_migrations (number, name, sha256) VALUES (%s, %s, %s)",
-                    [migration.number, migration.name, migration.sha256],
-                )
-    return [m.number for m in new]
+            _apply(connection, migration)
+        made = [
+            _make(connection, table, layout)
+            for table in tables_of(outputs).values()
+            if not _exists(connection, table.name)
+        ]
+        for table in tables_of(outputs).values():
+            _compare(connection, table)
+    return [*map(str, new), *made]
 
 
-def pending(connection: Connection, folder: Path = FOLDER) -> list[str]:
-    """Return the names of migrations that are still to be applied.
+def pending(connection: Connection, outputs: Iterable[Output], folder: Path = FOLDER) -> list[str]:
+    """Return the names of what `migrate` would make.
 
     Raises Misuse as `migrate` does; changes nothing.
     """
@@ -75,7 +84,11 @@ def pending(connection: Connection, folder: Path = FOLDER) -> list[str]:
         layout, applied = _stored_layout(connection) or NATIVE, _applied(connection)
     wanted = migrations(folder, layout)
     _check(applied, wanted)
-    return [f"{m.number:04}_{m.name}" for m in wanted if m.number not in applied]
+    new = [m for m in wanted if m.number not in applied]
+    numbered = {name.decode() for m in new for name in re.findall(rb"CREATE TABLE (\w+)", m.sql)}
+    tables = [table.name for table in tables_of(outputs).values()]
+    missing = [name for name in tables if not _exists(connection, name) and name not in numbered]
+    return [*map(str, new), *map(_named, missing)]
 
 
 def layout(connection: Connection) -> str:
@@ -160,6 +173,49 @@ def _possible_layout(connection: Connection) -> str:
         return NATIVE
     licence = connection.execute("SELECT current_setting('timescaledb.license', true)").fetchone()
     return TIMESCALE if licence == ("timescale",) else APACHE
+
+
+def _apply(connection: Connection, migration: Migration) -> None:
+    with connection.transaction():
+        connection.execute(migration.sql)
+        connection.execute(
+            "INSERT INTO headrace_migrations (number, name, sha256) VALUES (%s, %s, %s)",
+            [migration.number, migration.name, migration.sha256],
+        )
+
+
+def _make(connection: Connection, table: Table, layout: str) -> str:
+    """Make the table of an output from its declaration; return what is said of it."""
+    statements = [each.as_string(connection) for each in ddl.statements(table, layout)]
+    with connection.transaction():
+        for statement in statements:
+            connection.execute(statement.encode())
+        connection.execute(
+            "INSERT INTO headrace_tables (name, layout, statements) VALUES (%s, %s, %s)",
+            [table.name, layout, ";\n".join(statements)],
+        )
+    return _named(table.name)
+
+
+def _named(table: str) -> str:
+    return f"table {table}"
+
+
+def _compare(connection: Connection, table: Table) -> None:
+    """Raise Misuse where a table has other columns than its output."""
+    rows = connection.execute(
+        "SELECT attname, format_type(atttypid, atttypmod), NOT attnotnull FROM pg_attribute "
+        "WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped",
+        [table.name],
+    ).fetchall()
+    found, declared = set(rows), set(ddl.columns(table))
+    if found != declared:
+        name = min(name for name, _, _ in found ^ declared)
+        raise Misuse(
+            f"the table {table.name} has another column {name} than its output "
+            f"{table.output.topic}: restore the output's declaration, or change the table by a new "
+            "migration"
+        )
 
 
 def _applied(connection: Connection) -> dict[int, str]:

@@ -10,9 +10,13 @@ import orjson
 from psycopg import sql
 
 from connectors.postgres.client import Connection
-from connectors.postgres.migrate import TIMESCALE, stored_layout
-from connectors.postgres.tables import Kind, Table
+from connectors.postgres.ddl import TYPES
+from connectors.postgres.layouts import TIMESCALE
+from connectors.postgres.migrate import stored_layout
+from connectors.postgres.tables import Table
 from connectors.postgres.timescale import refresh_hours
+from state.outputs import Column, Kind
+from state.retraction import RETRACTED
 
 
 def current_generation(connection: Connection, system: str) -> int:
@@ -69,6 +73,24 @@ def selected(table: Table) -> sql.Composed:
     )
 
 
+def retraction_selected(table: Table) -> sql.Composed:
+    """Return what is selected of retractions, in the place of a table's columns."""
+    own = {"id": "id", "key": "key", "key_id": "key_id", "sealed": "sealed", table.clock: "ts_ns"}
+    return sql.SQL(", ").join(
+        sql.Identifier(own[column.name])
+        if column.name in own and (table.output.secret or column.name in ("id", table.clock))
+        else sql.SQL("NULL::{}").format(sql.SQL(_selected_type(column)))
+        for column in table.columns
+    )
+
+
+def to_retraction(table: Table, row: Sequence[Any], key: str) -> dict[str, Any]:
+    """Return the record of a row of what is `retraction_selected`, which takes ``key`` away."""
+    found = dict(zip((column.name for column in table.columns), row, strict=True))
+    names = ["id", table.clock, *(("key_id", "sealed") if table.output.secret else ())]
+    return {name: found[name] for name in names} | {"key": key, RETRACTED: True}
+
+
 def to_record(table: Table, row: Sequence[Any]) -> dict[str, Any]:
     """Return the record of a row of what is `selected`."""
     return {
@@ -78,6 +100,10 @@ def to_record(table: Table, row: Sequence[Any]) -> dict[str, Any]:
         for column, value in zip(table.columns, row, strict=True)
         if value is not None or not column.optional
     }
+
+
+def _selected_type(column: Column) -> str:
+    return "text" if column.kind in _LOADS else TYPES[column.kind]
 
 
 def _doubles(text: str) -> Any:

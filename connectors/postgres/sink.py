@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import psycopg
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 from pydantic import SecretStr
 
 from connectors.postgres.client import Database, passes, refusal
-from connectors.postgres.decode import Row, RowsBlock
+from connectors.postgres.decode import Retraction, Row, RowsBlock
 from connectors.postgres.keeping import Keeping
 from connectors.postgres.tables import Table
 from connectors.postgres.writer import Writer
 from connectors.waiting import Outage
 from state.errors import Undelivered
 from state.lifecycle import Lifecycle
+from state.outputs import Output
 
 NAME = "postgres"
 
@@ -33,13 +34,18 @@ class PostgresSink(FixedPartitionedSink[RowsBlock, None]):
     def __init__(
         self,
         dsn: SecretStr,
+        outputs: Iterable[Output],
         keeping: Keeping,
         shards: Sequence[str],
         local: Sequence[str],
         lifecycle: Lifecycle,
     ) -> None:
-        """``shards`` are the names of all shards, ``local`` those of this process."""
+        """``outputs`` are all that have a table here.
+
+        ``shards`` are the names of all shards, ``local`` those of this process.
+        """
         self._database = Database(dsn)
+        self._outputs = tuple(outputs)
         self._keeping = keeping
         self._order = {name: index for index, name in enumerate(sorted(shards))}
         self._local = list(local)
@@ -55,14 +61,21 @@ class PostgresSink(FixedPartitionedSink[RowsBlock, None]):
 
     def build_part(self, step_id: str, for_part: str, resume_state: None) -> PostgresPartition:
         """Return the writer of a shard; it has no state of its own."""
-        return PostgresPartition(self._database, self._keeping, self._lifecycle)
+        return PostgresPartition(self._database, self._outputs, self._keeping, self._lifecycle)
 
 
 class PostgresPartition(StatefulSinkPartition[RowsBlock, None]):
     """The writer of one shard, with a connection of its own."""
 
-    def __init__(self, database: Database, keeping: Keeping, lifecycle: Lifecycle) -> None:
+    def __init__(
+        self,
+        database: Database,
+        outputs: Sequence[Output],
+        keeping: Keeping,
+        lifecycle: Lifecycle,
+    ) -> None:
         self._database = database
+        self._outputs = outputs
         self._keeping = keeping
         self._outage = Outage(NAME, lifecycle)
         self._writer: Writer | None = None
@@ -70,19 +83,22 @@ class PostgresPartition(StatefulSinkPartition[RowsBlock, None]):
     def write_batch(self, values: list[RowsBlock]) -> None:
         """Commit the rows, as often as it takes."""
         batch: dict[Table, list[Row]] = {}
+        retractions: list[Retraction] = []
         for block in values:
             if block.rows:
                 batch.setdefault(block.table, []).extend(block.rows)
-        while batch:
+            retractions += block.retractions
+        while batch or retractions:
             try:
                 if self._writer is None:
-                    self._writer = Writer(self._database.connect(), self._keeping)
-                self._writer.write(batch)
+                    connection = self._database.connect()
+                    self._writer = Writer(connection, self._outputs, self._keeping)
+                self._writer.write(batch, retractions)
             except psycopg.Error as error:
                 self.close()
                 if not passes(error):
-                    tables = ", ".join(table.name for table in batch)
-                    raise Undelivered(tables, refusal(error)) from None
+                    tables = [table.name for table in batch] or ["headrace_retractions"]
+                    raise Undelivered(", ".join(tables), refusal(error)) from None
                 self._outage.wait(self._database.masked(error))
             else:
                 self._outage.over()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 import psycopg
 
 from connectors.postgres.client import Connection
-from connectors.postgres.tables import TABLES
+from connectors.postgres.tables import Table
 
 HOURS = "market_bars_1h"
 """The continuous aggregate, of `HOURS_OF`."""
@@ -38,9 +39,14 @@ def lift_limits(connection: Connection) -> None:
     )
 
 
-def set_policies(connection: Connection, retention: timedelta, compress_after: timedelta) -> None:
+def set_policies(
+    connection: Connection,
+    tables: Iterable[Table],
+    retention: timedelta,
+    compress_after: timedelta,
+) -> None:
     """Make TimescaleDB's jobs follow the settings; a job that already does goes on."""
-    for table in TABLES.values():
+    for table in tables:
         with connection.transaction():
             connection.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
             _set_compression(connection, table.name, compress_after)

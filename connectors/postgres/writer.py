@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 
 import psycopg
 from psycopg import sql
 
 from connectors.postgres.client import Connection
-from connectors.postgres.decode import Row
+from connectors.postgres.decode import Retraction, Row
 from connectors.postgres.keeping import (
     Keeping,
     create_partitions,
     drop_old,
     partition_start,
 )
-from connectors.postgres.migrate import NATIVE, TIMESCALE, migrate, stored_layout
-from connectors.postgres.tables import Kind, Table
+from connectors.postgres.layouts import NATIVE, TIMESCALE
+from connectors.postgres.migrate import migrate, stored_layout
+from connectors.postgres.tables import COUNTER, Table, tables_of
 from connectors.postgres.timescale import lift_limits, set_policies
 from state.clock import DAY_NS
+from state.outputs import Kind, Output
 
 Batch = Mapping[Table, list[Row]]
 
@@ -33,6 +35,16 @@ _STAGED = {
     Kind.DOCUMENT: "text",
 }
 """The type in which a column is copied; JSON is text until it is inserted."""
+_TIME = "timestamptz 'epoch' + ({} / 1000) * interval '1 microsecond'"
+"""The microsecond of a time in ns, by an exact rule.
+
+Whole microseconds below 2^53 are exact doubles, in which an interval is multiplied.
+"""
+_RETRACT = sql.SQL(
+    "INSERT INTO headrace_retractions "
+    "(generation, output, id, key, ts_ns, counter, key_id, sealed, time) "
+    "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, " + _TIME + ") ON CONFLICT DO NOTHING"
+).format(sql.SQL("%s::bigint"))
 _CAST = {Kind.JSON: "::jsonb", Kind.DOCUMENT: "::json"}
 
 
@@ -42,8 +54,9 @@ class Writer:
     psycopg's errors pass through; after one, the connection is of no more use.
     """
 
-    def __init__(self, connection: Connection, keeping: Keeping) -> None:
-        migrate(connection)
+    def __init__(self, connection: Connection, outputs: Iterable[Output], keeping: Keeping) -> None:
+        outputs = tuple(outputs)
+        migrate(connection, outputs)
         self._connection = connection
         self._keeping = keeping
         self._layout = stored_layout(connection)
@@ -52,28 +65,32 @@ class Writer:
         self._kept_day: dict[Table, int] = {}
         if self._layout == TIMESCALE:
             lift_limits(connection)
-            set_policies(connection, _span(keeping.retention), _span(keeping.compress_after))
+            spans = _span(keeping.retention), _span(keeping.compress_after)
+            set_policies(connection, tables_of(outputs).values(), *spans)
 
-    def write(self, batch: Batch) -> None:
-        """Write rows of any tables in one transaction; those already there stay as they are."""
+    def write(self, batch: Batch, retractions: Sequence[Retraction] = ()) -> None:
+        """Write rows of any tables and what retracts some, in one transaction.
+
+        What is already there stays as it is.
+        """
         for table in batch:
             if table not in self._statements:
                 self._statements[table] = _Statements.stage(self._connection, table)
         self._make_partitions(batch)
         try:
-            self._insert(batch)
+            self._insert(batch, retractions)
         except psycopg.errors.CheckViolation:
             # Another process has dropped a partition since, or so it seems.
             self._partitions.clear()
             self._make_partitions(batch)
-            self._insert(batch)
+            self._insert(batch, retractions)
         self._drop_old(batch)
 
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
 
-    def _insert(self, batch: Batch) -> None:
+    def _insert(self, batch: Batch, retractions: Sequence[Retraction]) -> None:
         with self._connection.transaction(), self._connection.cursor() as cursor:
             for table, rows in batch.items():
                 statements = self._statements[table]
@@ -82,6 +99,8 @@ class Writer:
                     for row in rows:
                         copy.write_row(row)
                 cursor.execute(statements.insert)
+            if retractions:
+                cursor.executemany(_RETRACT, [(*each, each.ts_ns) for each in retractions])
 
     def _make_partitions(self, batch: Batch) -> None:
         if self._layout != NATIVE:
@@ -116,9 +135,9 @@ class _Statements:
     """What is said to the server for one table."""
 
     def __init__(self, table: Table) -> None:
-        names = ["generation", *(column.name for column in table.columns)]
+        names = ["generation", *(column.name for column in table.columns), COUNTER]
         stage = sql.Identifier(f"headrace_stage_{table.name}")
-        self.types = ["int4", *(_STAGED[column.kind] for column in table.columns)]
+        self.types = ["int4", *(_STAGED[column.kind] for column in table.columns), "int8"]
         self.clock = names.index(table.clock)
         self.create = sql.SQL("CREATE TEMP TABLE {} ({}) ON COMMIT DELETE ROWS").format(
             stage,
@@ -131,15 +150,12 @@ class _Statements:
         self.copy = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(
             stage, sql.SQL(", ").join(columns)
         )
-        casts = ["", *(_CAST.get(column.kind, "") for column in table.columns)]
+        casts = ["", *(_CAST.get(column.kind, "") for column in table.columns), ""]
         values = [
             sql.SQL("{}{}").format(column, sql.SQL(cast))
             for column, cast in zip(columns, casts, strict=True)
         ]
-        # Whole microseconds below 2^53 are exact doubles, in which an interval is multiplied.
-        time = sql.SQL("timestamptz 'epoch' + ({} / 1000) * interval '1 microsecond'").format(
-            sql.Identifier(table.clock)
-        )
+        time = sql.SQL(_TIME).format(sql.Identifier(table.clock))
         self.insert = sql.SQL(
             "INSERT INTO {} (time, {}) SELECT {}, {} FROM {} ON CONFLICT DO NOTHING"
         ).format(

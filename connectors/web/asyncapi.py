@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from connectors.web.channels import SOURCES, Source
+from connectors.web.channels import Source, Sources
 from connectors.web.connection import PATH
 from connectors.web.frames import SUBPROTOCOLS, VERSION
+from state.schemas import SEALED, schema_path
 
 _TEXT = {"type": "string"}
 _NS = {"type": "string", "pattern": "^-?[0-9]+$"}
@@ -48,11 +49,9 @@ _RECEIVED: dict[str, dict[str, Any]] = {
     },
     "error": {"channel?": _TEXT, "code": _CODES, "reason": _TEXT},
 }
-VERSIONS = {"market.risk": 2}
-"""Schemas that are not the first of their output."""
 
 
-def document() -> dict[str, Any]:
+def document(sources: Sources) -> dict[str, Any]:
     """Return the AsyncAPI document of the WebSocket at /ws: one channel and its messages.
 
     What can be subscribed to is under ``x-subscriptions``.
@@ -74,7 +73,7 @@ def document() -> dict[str, Any]:
                 "messages": {n: {"$ref": f"#/components/messages/{n}"} for n in messages},
                 "bindings": {"ws": {"method": "GET"}},
                 "x-subprotocols": list(SUBPROTOCOLS),
-                "x-subscriptions": {name: _subscription(s) for name, s in SOURCES.items()},
+                "x-subscriptions": {name: _subscription(s) for name, s in sources.items()},
             }
         },
         "operations": {
@@ -85,18 +84,12 @@ def document() -> dict[str, Any]:
     }
 
 
-def schema(source: Source) -> str:
-    """Return the path of the newest schema of a source's records, within docs."""
-    version = VERSIONS.get(source.name, 1)
-    return f"schemas/{source.output.system}/{source.output.name}.v{version}.json"
-
-
 def _subscription(source: Source) -> dict[str, Any]:
     return {
         "key": list(source.key),
         "filters": list(source.fields),
         "policy": source.policy,
-        "records": schema(source),
+        "records": SEALED if source.output.secret else schema_path(source.output),
     }
 
 

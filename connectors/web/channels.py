@@ -6,21 +6,15 @@ of the values. Values are percent-encoded as in a URL.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, unquote
 
-from state.outputs import OUTPUTS, Output
+from state.outputs import Output
 
-EVERY = "every"
-"""Each record reaches the client, or the client is disconnected."""
-LATEST = "latest"
-"""A client that is slow gets the last record of each key."""
 MAX_CHANNEL = 4096
 """Characters that a channel may have."""
-SCOPES = ("portfolio", "symbol")
-"""Fields made from ``scope``: ``portfolio:X`` is of the portfolio X."""
 
 
 class UnknownChannel(Exception):
@@ -29,20 +23,37 @@ class UnknownChannel(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One output: ``key`` names the fields of its table key, () where it has no table.
+    """One output as its readers see it.
 
-    ``fields`` may be filtered by; the first is the one that most filters name.
+    ``key`` names the fields of its table key, () where it has no table. ``fields`` may be filtered
+    by; the first is the one that most filters name. Of a secret output, the key is one hash.
+    ``parts`` are the fields whose text is ``part:name`` (`Column.parts`), and their parts.
     """
 
     output: Output
     key: tuple[str, ...]
     fields: tuple[str, ...]
-    policy: str
+    parts: tuple[tuple[str, tuple[str, ...]], ...]
+
+    @classmethod
+    def of(cls, output: Output) -> Source:
+        """Return the source of a declared output."""
+        if output.secret:
+            key = ("key",) if output.key else ()
+            return cls(output, key, ("key",), ())
+        parts = {c.name: c.parts for c in output.columns if c.parts and c.name in output.filters}
+        fields = [name for each in output.filters for name in (each, *parts.get(each, ()))]
+        return cls(output, output.key, tuple(fields) or output.key or ("id",), tuple(parts.items()))
 
     @property
     def name(self) -> str:
         """Return ``<system>.<output>``."""
         return self.output.topic
+
+    @property
+    def policy(self) -> str:
+        """Return ``every`` or ``latest``."""
+        return self.output.policy
 
     def values(self, record: Mapping[str, Any]) -> dict[str, str]:
         """Return the fields that can be filtered by, as text; without those that are null."""
@@ -52,10 +63,11 @@ class Source:
             value = record.get(name)
             if value is not None:
                 found[name] = value if type(value) is str else text(value)
-        if "scope" in found:
-            kind, _, name = found["scope"].partition(":")
-            if kind in SCOPES:
-                found[kind] = name
+        for name, parts in self.parts:
+            if name in found:
+                kind, _, value = found[name].partition(":")
+                if kind in parts:
+                    found[kind] = value
         return found
 
     def table_key(self, record: Mapping[str, Any]) -> str:
@@ -63,52 +75,44 @@ class Source:
         values = [record[name] for name in self.key]
         return "|".join([value if type(value) is str else text(value) for value in values])
 
+    @property
+    def key_fields(self) -> frozenset[str]:
+        """Return the fields that follow from the table key."""
+        parts = [part for name, found in self.parts if name in self.key for part in found]
+        return frozenset([*self.key, *parts])
+
+    def narrowed(self, filters: Filters) -> Filters:
+        """Return filters by fields of records as filters by their own fields alone.
+
+        >>> from state.market.outputs import MARKET
+        >>> pnl = next(Source.of(output) for output in MARKET if output.name == "pnl")
+        >>> pnl.narrowed({"portfolio": frozenset({"desk"})})
+        {'scope': frozenset({'portfolio:desk'})}
+        """
+        found = dict(filters)
+        for name, parts in self.parts:
+            given = [part for part in parts if part in found]
+            if given:
+                whole = frozenset(f"{part}:{value}" for part in given for value in found.pop(part))
+                found[name] = found[name] & whole if name in found else whole
+        return found
+
+
+Sources = Mapping[str, Source]
+"""``<system>.<output>`` -> what can be subscribed to of it."""
+Filters = Mapping[str, frozenset[str]]
+
+
+def sources_of(outputs: Iterable[Output]) -> dict[str, Source]:
+    """Return the sources of declared outputs, by their names."""
+    return {output.topic: Source.of(output) for output in outputs}
+
 
 def text(value: object) -> str:
     """Return a field's value as a filter writes it: 0.99, 1s, true."""
     if isinstance(value, bool):
         return "true" if value else "false"
     return value if isinstance(value, str) else repr(value)
-
-
-_SCOPED = ("scope", *SCOPES)
-_SHAPES: dict[str, tuple[tuple[str, ...], tuple[str, ...], str]] = {
-    "market.bars": (("symbol", "interval"), ("symbol", "interval"), EVERY),
-    "market.nbbo": (("symbol",), ("symbol",), LATEST),
-    "market.risk": (
-        ("scope", "method", "interval", "confidence", "horizon"),
-        (*_SCOPED, "method", "interval", "confidence", "horizon", "valid"),
-        LATEST,
-    ),
-    "market.signals": ((), (*_SCOPED, "kind", "method"), EVERY),
-    "market.features": (("symbol", "kind"), ("symbol", "kind"), LATEST),
-    "market.bands": (("symbol",), ("symbol", "state"), LATEST),
-    "market.pnl": (("scope",), _SCOPED, LATEST),
-    "market.backtest": (
-        ("scope", "method", "confidence"),
-        (*_SCOPED, "method", "confidence", "zone"),
-        LATEST,
-    ),
-    "market.stress": (("scope", "scenario"), (*_SCOPED, "scenario"), LATEST),
-    "market.weights": (("scope",), (*_SCOPED, "objective"), LATEST),
-    "market.requests": ((), (*_SCOPED, "model"), EVERY),
-    "market.audit": ((), ("chain",), EVERY),
-    "market.gaps": ((), ("symbol", "venue", "type"), EVERY),
-    "market.late": ((), ("symbol", "type", "reason"), EVERY),
-    "trading.decisions": ((), ("account", "kind", "decision", "reason", "state"), EVERY),
-    "trading.state": (("account",), ("account", "state", "event", "cause"), LATEST),
-    "trading.audit": ((), ("chain",), EVERY),
-}
-"""Output -> (fields of the table key, fields to filter by, policy)."""
-
-SOURCES: dict[str, Source] = {
-    output.topic: Source(output, *_SHAPES[output.topic])
-    for outputs in OUTPUTS.values()
-    for output in outputs
-}
-"""``<system>.<output>`` -> what can be subscribed to of it."""
-
-Filters = Mapping[str, frozenset[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,18 +143,18 @@ class Channel:
 
     def keyed(self) -> Channel:
         """Return the channel with those filters alone that a key passes once and for all."""
-        key = {*self.source.key, *(SCOPES if "scope" in self.source.key else ())}
+        key = self.source.key_fields
         return Channel(self.source, tuple(pair for pair in self.filters if pair[0] in key))
 
 
-def parse(channel: str) -> Channel:
+def parse(channel: str, sources: Sources) -> Channel:
     """Return the channel that a text names. Raises UnknownChannel, with what there is instead."""
     if len(channel) > MAX_CHANNEL:
         raise UnknownChannel(f"a channel has {MAX_CHANNEL} characters at the most")
     name, _, query = channel.partition("?")
-    source = SOURCES.get(name)
+    source = sources.get(name)
     if source is None:
-        raise UnknownChannel(f"there is no such channel: choose {', '.join(SOURCES)}")
+        raise UnknownChannel(f"there is no such channel: choose {', '.join(sources)}")
     filters: dict[str, frozenset[str]] = {}
     for pair in query.split("&") if query else []:
         field, equals, values = pair.partition("=")
@@ -161,14 +165,3 @@ def parse(channel: str) -> Channel:
             )
         filters[field] = frozenset(unquote(value) for value in values.split(","))
     return Channel(source, tuple(sorted(filters.items())))
-
-
-def allowed(rows: Filters, values: Mapping[str, str]) -> bool:
-    """Return whether row filters let a record with these fields pass.
-
-    Each field that has a filter and that the record has must be allowed, and there must be one.
-    """
-    if not rows:
-        return True
-    shared = [name for name in rows if name in values]
-    return bool(shared) and all(values[name] in rows[name] for name in shared)

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from connectors.redis.keys import Keys
 from connectors.web import frames
-from connectors.web.channels import SOURCES, Channel, Filters, allowed
+from connectors.web.channels import Channel, Source
 from connectors.web.frames import SUBPROTOCOLS, Place, Record
 from connectors.web.mirror import Mirror
 from connectors.web.session import Subscription
+from connectors.web.tokens import Access
 
 CHUNK = 500
 """Records of one frame of a snapshot."""
 
 
 class Group:
-    """The clients that get the same bytes: one channel under the same row filters."""
+    """The clients that get the same bytes: one channel under the same row filters.
 
-    def __init__(self, channel: Channel, rows: Filters, mirror: Mirror) -> None:
+    ``access`` is that of any of them: it is asked for its rows alone.
+    """
+
+    def __init__(self, channel: Channel, access: Access, mirror: Mirror) -> None:
         self.channel = channel
         self.name = str(channel)
-        self.rows = rows
+        self.access = access
         self.mirror = mirror
         self.told = mirror.place
         self._keyed = channel.keyed()
@@ -30,19 +34,19 @@ class Group:
 
     def holds(self, record: Record) -> bool:
         """Return whether a record is of the channel and may be seen."""
-        return self.channel.takes(record.values) and allowed(self.rows, record.values)
+        return self.channel.takes(record.values) and self.access.admits(record.values)
 
     def takes(self, record: Record) -> bool:
         """Return whether a record is for these clients: held, or the first that no longer is."""
         if self.channel.takes(record.values):
-            return allowed(self.rows, record.values)
+            return self.access.admits(record.values)
         return self._sheds and self._leaves(record)
 
     def _leaves(self, record: Record) -> bool:
         # What was before an older record may be unknown: then it is told rather too often.
         before = record.before
         was = self._keyed.takes(record.values) if before is None else self.channel.takes(before)
-        return was and allowed(self.rows, record.values)
+        return was and self.access.admits(record.values)
 
     def routes(self) -> list[str | None]:
         """Return the values of the source's first field that it asks for, or None for any."""
@@ -101,12 +105,10 @@ class Group:
 class System:
     """The mirrors of one system, and the groups of each by the value they ask for most."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, sources: Iterable[Source]) -> None:
         self.name = name
         self.keys = Keys(name, 0)
         self.lineage: str | None = None
         self.mirrors = {
-            source.output.name: Mirror(source)
-            for source in SOURCES.values()
-            if source.output.system == name
+            source.output.name: Mirror(source) for source in sources if source.output.system == name
         }

@@ -6,18 +6,20 @@ import asyncio
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from connectors.redis.keys import Keys
 from connectors.web import frames
-from connectors.web.channels import SOURCES, Channel
+from connectors.web.channels import Channel, sources_of
 from connectors.web.frames import SUBPROTOCOLS, Record
 from connectors.web.groups import Group, System
 from connectors.web.joining import Joining
 from connectors.web.mirror import Broken, Entry, Mirror
 from connectors.web.session import Session, Subscription
 from connectors.web.tail import DOWN, RETRY_S, Tail
+from connectors.web.tokens import Access
 from state.metrics import FEED_SOURCE
+from state.outputs import Output
 
 LOG = logging.getLogger("headrace.feed")
 LOOK_S = 1.0
@@ -31,13 +33,15 @@ _Rows = tuple[tuple[str, frozenset[str]], ...]
 class Hub:
     """All mirrors, groups and sessions of the feed; `run` keeps them up to date."""
 
-    def __init__(self, tail: Tail, heartbeat_s: float) -> None:
+    def __init__(self, tail: Tail, outputs: Iterable[Output], heartbeat_s: float) -> None:
+        """``outputs`` are those that can be subscribed to."""
+        self.sources = sources_of(outputs)
         self.sessions: set[Session] = set()
         self.dirty: set[Session] = set()
         self._tail = tail
         self._heartbeat_s = heartbeat_s
-        names = dict.fromkeys(source.output.system for source in SOURCES.values())
-        self._systems = {name: System(name) for name in names}
+        names = dict.fromkeys(source.output.system for source in self.sources.values())
+        self._systems = {name: System(name, self.sources.values()) for name in names}
         self._groups: dict[tuple[str, _Rows], Group] = {}
         self._routes: dict[str, dict[str | None, set[Group]]] = defaultdict(dict)
         self._joining = Joining(tail, self._systems)
@@ -46,13 +50,13 @@ class Hub:
         self._heard_s = time.monotonic()
         self._looked_s = 0.0
 
-    def group(self, channel: Channel, rows: Mapping[str, frozenset[str]]) -> Group:
-        """Return the group of a channel under row filters; made where there is none."""
-        key = str(channel), tuple(sorted(rows.items()))
+    def group(self, channel: Channel, access: Access) -> Group:
+        """Return the group of a channel under an access's rows; made where there is none."""
+        key = str(channel), _rows(access)
         if key not in self._groups:
             output = channel.source.output
             mirror = self._systems[output.system].mirrors[output.name]
-            made = self._groups[key] = Group(channel, rows, mirror)
+            made = self._groups[key] = Group(channel, access, mirror)
             for value in made.routes():
                 self._routes[channel.source.name].setdefault(value, set()).add(made)
         return self._groups[key]
@@ -70,7 +74,7 @@ class Hub:
         group.members[subscription.session.encoding].discard(subscription)
         self._joining.stop(subscription)
         if not any(group.members.values()):
-            key = group.name, tuple(sorted(group.rows.items()))
+            key = group.name, _rows(group.access)
             if self._groups.pop(key, None) is not None:
                 routes = self._routes[group.channel.source.name]
                 for value in group.routes():
@@ -214,3 +218,7 @@ class Hub:
         for session in list(self.sessions):
             session.heartbeat(made[session.encoding], now_s, unix_ns / 1e9)
         self._flush()
+
+
+def _rows(access: Access) -> _Rows:
+    return tuple(sorted(access.rows.items()))

@@ -8,12 +8,13 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from connectors.web import audit, frames
-from connectors.web.channels import LATEST, UnknownChannel, parse
+from connectors.web.channels import UnknownChannel, parse
 from connectors.web.frames import BadMessage, Position, Record
 from connectors.web.limits import MAX_SUBSCRIPTIONS, MAX_WIDE, Bucket, Limits
 from connectors.web.outbox import Outbox, Outlet
 from connectors.web.tokens import Access, Refused
 from state.metrics import FEED_CONFLATED, FEED_SLOW
+from state.outputs import LATEST
 
 if TYPE_CHECKING:
     from connectors.web.groups import Group
@@ -153,7 +154,7 @@ class Session:
         if not isinstance(asked, str):
             raise BadMessage("channel has to be text")
         try:
-            channel = parse(asked)
+            channel = parse(asked, self._hub.sources)
         except UnknownChannel as error:
             self.error("unknown-channel", str(error), asked[:200])
             return
@@ -162,7 +163,7 @@ class Session:
         output, fields, name = channel.source.output, channel.source.fields, str(channel)
         if access is None or not access.may_read(output.system, output.name):
             self._forbid(name, f"the scope read:{channel.source.name} is missing")
-        elif access.rows and not set(access.rows) & set(fields):
+        elif not access.speaks_of(fields):
             self._forbid(name, f"{channel.source.name} has none of the fields of the token's rows")
         elif name in self.subscriptions:
             self.error("bad-message", "subscribed already", name)
@@ -173,7 +174,7 @@ class Session:
             self.error("too-many", reason, name)
         else:
             audit.allowed(self.subject, self._address, f"subscribe {name}")
-            group = self._hub.group(channel, access.rows)
+            group = self._hub.group(channel, access)
             subscription = Subscription(self, group, asked, position)
             self.subscriptions[name] = subscription
             self._hub.join(subscription)

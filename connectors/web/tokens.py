@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -18,6 +18,7 @@ import orjson
 from joserfc import errors, jwt
 from joserfc.jwk import KeySet
 
+from connectors.web.channels import Filters, Source
 from state.errors import SettingsError
 
 ALGORITHMS = ("EdDSA", "ES256", "RS256")
@@ -50,6 +51,36 @@ class Access:
     def may(self, scope: str) -> bool:
         """Return whether the scope was given as it is, or all are."""
         return "*" in self.scopes or scope in self.scopes
+
+    def speaks_of(self, fields: Iterable[str]) -> bool:
+        """Return whether all rows may be seen, or those allowed are told apart by these fields."""
+        return not self.rows or not self.rows.keys().isdisjoint(fields)
+
+    def admits(self, values: Mapping[str, str]) -> bool:
+        """Return whether a record with these fields may be seen.
+
+        Each field that `rows` limits and that the record has must be allowed, and there must be
+        one.
+        """
+        # For every record and group of clients: a generator costs as much as the rest.
+        if not self.rows:
+            return True
+        shared = False
+        for name, allowed in self.rows.items():
+            if name in values:
+                if values[name] not in allowed:
+                    return False
+                shared = True
+        return shared
+
+    def narrow(self, filters: Filters, source: Source) -> Filters:
+        """Return filters that let through what ``filters`` do and may be seen, by own fields.
+
+        What is compared are the fields of records of ``source``, without parts of them.
+        """
+        limits = source.narrowed({n: v for n, v in self.rows.items() if n in source.fields})
+        asked = source.narrowed(filters)
+        return {**asked, **{name: asked.get(name, limits[name]) & limits[name] for name in limits}}
 
     def may_read(self, system: str, output: str) -> bool:
         """Return whether ``read:<system>.<output>`` was given; ``*`` stands for either part."""

@@ -180,7 +180,7 @@ def _postgres(settings: Settings) -> str:
     database = Database(settings.postgres.dsn)
     try:
         with database.connect() as connection:
-            waiting = pending(connection)
+            waiting = pending(connection, declared_outputs())
             stored = layout(connection)
     except psycopg.Error as error:
         raise HeadraceError(f"{database.masked(error)}; start it, or set postgres.dsn") from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -31,7 +32,9 @@ def find_flow(flow: str) -> Flow:
         for field, attribute in _OPTIONAL.items()
         if hasattr(module, attribute)
     }
-    outputs = getattr(module, "OUTPUTS", outputs_of(name))
+    # A file may take over outputs of a system: its topics and keys have its own name all the same.
+    own = getattr(module, "OUTPUTS", outputs_of(name))
+    outputs = tuple(replace(output, system=name) for output in own)
     return Flow(name, module.build, outputs, module.inputs, **given)
 
 

@@ -28,15 +28,6 @@ from state.outputs import DEAD
 from state.records import Messages
 from state.shards import shard_names, worker_of
 
-KEY_FIELDS = {
-    "signals": "scope",
-    "gaps": "symbol",
-    "late": "symbol",
-    "decisions": "account",
-    "audit": "chain",
-}
-"""The message key of outputs that are not tables."""
-
 
 def connect(
     flow: Flow,
@@ -64,7 +55,7 @@ def connect(
         source=inputs.source,
         sequencer=inputs.sequencer,
         has=lambda topic: topic in start.offsets,
-        sinks=_sinks(start, settings, lifecycle, shards, local),
+        sinks=_sinks(flow, start, settings, lifecycle, shards, local),
         seal=seal,
     )
 
@@ -111,6 +102,7 @@ class _Inputs:
 
 
 def _sinks(
+    flow: Flow,
     start: Start,
     settings: Settings,
     lifecycle: Lifecycle,
@@ -119,7 +111,6 @@ def _sinks(
 ) -> Sinks:
     delivery = Delivery(cluster_of(settings.kafka), lifecycle)
     keys = Keys(start.system, start.generation)
-    topics = _OutputTopics(start.system)
     return Sinks(
         redis=RedisSink(
             settings.redis.url,
@@ -130,7 +121,14 @@ def _sinks(
             local,
             lifecycle,
         ),
-        outputs=KafkaSink(delivery, topics, shards, local, start.generation, KEY_FIELDS),
+        outputs=KafkaSink(
+            delivery,
+            _OutputTopics(start.system),
+            shards,
+            local,
+            start.generation,
+            flow.outputs,
+        ),
         dead=DeadLetterSink(
             delivery, output_topic(start.system, DEAD), shards, local, settings.run.max_dead_bytes
         ),

@@ -15,6 +15,7 @@ from connectors.web.rest.app import make_app
 from connectors.web.server import listen, server
 from connectors.web.tail import Tail
 from connectors.web.tokens import Tokens
+from flows.engine.systems import declared_outputs
 from flows.feed.rest import rest_parts
 from flows.settings.settings import Settings
 from state.clock import NS
@@ -45,8 +46,8 @@ async def serve(settings: Settings, ready: Callable[[str], None] = LOG.info) -> 
     feed = settings.feed
     tokens = Tokens(feed.jwks, feed.audience, feed.issuer) if feed.jwks else None
     tail = Tail(settings.redis.url)
-    notifiers = Notifiers(feed.webhooks, tail)
-    hub = Hub(tail, feed.heartbeat / NS)
+    notifiers = Notifiers(feed.webhooks, declared_outputs(), tail)
+    hub = Hub(tail, declared_outputs(), feed.heartbeat / NS)
     bounds = limits(settings)
     gate = Gate(hub, tokens, bounds, feed.origins)
     parts = rest_parts(settings, tokens, bounds)

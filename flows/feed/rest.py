@@ -11,15 +11,17 @@ from connectors.kafka.topics import partition_count
 from connectors.postgres.client import Database
 from connectors.redis.client import client
 from connectors.web.limits import Buckets, Limits
-from connectors.web.rest import tables
 from connectors.web.rest.connections import Connections
 from connectors.web.rest.health import Workers
+from connectors.web.rest.outputs import Catalog
 from connectors.web.rest.parts import Parts
 from connectors.web.rest.producing import Producing
+from connectors.web.rest.rooms import Given, rooms
 from connectors.web.tokens import Tokens
 from flows.engine.cluster import cluster_of
+from flows.engine.systems import declared_outputs, systems
 from flows.feed.letters import Letters
-from flows.market.settings import Market
+from flows.settings.part import Timed
 from flows.settings.settings import Settings
 from state.clock import now_ns
 from state.errors import Misuse
@@ -38,12 +40,11 @@ def rest_parts(settings: Settings, tokens: Tokens | None, limits: Limits) -> Par
         "kafka": lambda: partition_count(cluster, "market.control", KAFKA_TIMEOUT_S),
     }
     return Parts(
+        catalog=Catalog.of(declared_outputs()),
+        rooms=rooms(Given(cluster, _max_ahead_ns(settings))),
         redis=redis,
         history=history,
         producing=Producing(cluster),
-        portfolios=tables.portfolios(cluster),
-        positions=tables.positions(cluster),
-        max_ahead_ns=settings.of(Market).max_ahead,
         dead=Letters(cluster),
         recordings=Recordings(feed.recordings).listed,
         workers=Workers(feed.workers, checks),
@@ -53,6 +54,13 @@ def rest_parts(settings: Settings, tokens: Tokens | None, limits: Limits) -> Par
         buckets=Buckets(limits.requests_per_second, limits.requests_per_second),
         now_ns=now_ns,
     )
+
+
+def _max_ahead_ns(settings: Settings) -> dict[str, int]:
+    """Return table of the settings -> by how much an event's time may be ahead."""
+    parts = (pair for system in systems() for pair in system.settings.items())
+    tables = ((name, settings.of(part)) for name, part in parts)
+    return {name: table.max_ahead for name, table in tables if isinstance(table, Timed)}
 
 
 class Recordings:

@@ -28,7 +28,8 @@ from flows.servers import KafkaBroker, Postgres, Valkey, launch, start_all
 from flows.servers.process import free_port
 from state.clock import now_ns
 from state.errors import HeadraceError, Misuse
-from state.outputs import DEAD, MARKET
+from state.market.outputs import MARKET
+from state.outputs import DEAD
 
 PARTITIONS = 4
 END_S = 40.0

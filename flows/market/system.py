@@ -5,7 +5,7 @@ from __future__ import annotations
 from flows.engine.declaration import System
 from flows.market.settings import Market
 from flows.market.trading_settings import Trading
-from state.outputs import MARKET, TRADING
+from state.market.outputs import OUTPUTS
 
 SYSTEM = System(
     name="market",
@@ -15,5 +15,5 @@ SYSTEM = System(
         "models": "flows.market.models",
         "trading": "flows.market.trading",
     },
-    outputs=(*MARKET, *TRADING),
+    outputs=OUTPUTS,
 )

@@ -12,8 +12,9 @@ from benchmarks.web.resume import Outcome, Plan
 from benchmarks.web.rig import Load, rig
 from benchmarks.web.writer import quote
 from connectors.web import frames
-from connectors.web.channels import SOURCES
+from connectors.web.channels import sources_of
 from connectors.web.frames import JSON, Record
+from state.market.outputs import MARKET
 from state.outputs import to_json
 
 SMALL = Load(clients=50, rate=100, seconds=2)
@@ -28,7 +29,7 @@ def servers():
 def test_the_bare_broadcast_sends_the_bytes_that_the_feed_sends():
     values = quote("S7", 1_700_000_000_000_000_123)
     value = to_json(values)
-    source = SOURCES["market.nbbo"]
+    source = sources_of(MARKET)["market.nbbo"]
     record = Record((5, 1), "S7", source.values(values), value)
     frame = frames.records(JSON, "delta", "market.nbbo?symbol=S7", "1:5-1", [record])
     symbol, text = bare.delta("5-1", value)

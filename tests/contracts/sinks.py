@@ -18,7 +18,7 @@ from state.records import OutputBatch
 from state.retraction import retraction
 from state.sealing import Keyring, Seal
 
-PLAIN = Output("wards", "beds", "ts_ns", keyed=True)
+PLAIN = Output("wards", "beds", "ts_ns", (), key=("bed",))
 CANARY = "Canary Wharf"
 """A text in every record that must not be found where the records are sealed."""
 KEYRING = Keyring({"k1": b"1" * 32}, "k1", b"i" * 32)

@@ -8,20 +8,23 @@ from jsonschema import Draft202012Validator
 
 from benchmarks.web.writer import Writer
 from connectors.web import asyncapi
-from connectors.web.channels import SOURCES
+from connectors.web.channels import sources_of
+from state.market.outputs import OUTPUTS
+from state.schemas import schema_path
 from tests.connectors.web.feeds import connected, play, served
 from tests.flows.runs import ROOT
 
+SOURCES = sources_of(OUTPUTS)
 FILE = ROOT / "docs" / "asyncapi.json"
 
 
 def test_the_file_is_what_the_code_makes():
-    assert orjson.loads(FILE.read_bytes()) == asyncapi.document()
+    assert orjson.loads(FILE.read_bytes()) == asyncapi.document(SOURCES)
 
 
 @pytest.mark.parametrize("source", SOURCES.values(), ids=SOURCES)
 def test_filters_and_keys_are_fields_of_the_records(source):
-    path = ROOT / "docs" / asyncapi.schema(source)
+    path = ROOT / "docs" / schema_path(source.output)
     fields = set(orjson.loads(path.read_bytes())["properties"])
     made = {"portfolio", "symbol"} if "scope" in fields else set()
     assert set(source.fields) <= fields | made
@@ -30,7 +33,7 @@ def test_filters_and_keys_are_fields_of_the_records(source):
 
 
 def test_what_the_feed_says_is_valid(redis_url):
-    messages = asyncapi.document()["components"]["messages"]
+    messages = asyncapi.document(SOURCES)["components"]["messages"]
     seen: set[str] = set()
 
     async def scene():

@@ -19,7 +19,8 @@ from flows.__main__ import COMMANDS, Parser
 from flows.config import CONFIG_VARIABLE, PREFIX, load
 from flows.engine.systems import flow_modules
 from flows.market.trading_settings import SEQUENCED, Trading
-from state.outputs import DEAD, OUTPUTS
+from state.market.outputs import OUTPUTS
+from state.outputs import DEAD
 from tests.docs.pages import PAGES, anchors, blocks, inline_code, links, name
 from tests.flows.runs import ROOT
 
@@ -79,7 +80,7 @@ def test_make_targets_exist(page):
 @each_page
 def test_settings_exist(page):
     topics = {f"{system}.{DEAD}" for system in flow_modules()} | {
-        output.topic for outputs in OUTPUTS.values() for output in outputs
+        output.topic for output in OUTPUTS
     }
     tables = {".".join(setting.split(".")[:-1]) for setting in SETTINGS}
     named = SETTINGS | tables | topics | {"market.ticks", SEQUENCED, *Trading().topics}

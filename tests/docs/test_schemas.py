@@ -11,18 +11,19 @@ from jsonschema import Draft202012Validator
 
 from connectors.market.frames import encode_frame
 from connectors.market.tick_columns import TickColumns
+from flows.commands.schemas import documents
 from replay.market.simulate import Session, simulate
 from replay.message import Message
-from state.outputs import DEAD, MARKET
+from state.market.outputs import MARKET
+from state.outputs import DEAD
 from tests.daily_events import topics
 from tests.flows.runs import ROOT, settings
 from tests.replay.recordings import write
 from tests.system.market import EVERYTHING, PORTFOLIOS, daily_messages, records, written
 
-SCHEMAS = ROOT / "docs/schemas/market"
+DOCS = ROOT / "docs"
+SCHEMAS = DOCS / "schemas/market"
 OUTPUTS = [*(output.name for output in MARKET), DEAD]
-VERSIONS = {"risk": 2}
-"""Of the schemas that had a first one."""
 TOPIC = "market.ticks"
 
 
@@ -65,7 +66,8 @@ def replayed(tmp_path_factory) -> Path:
 
 def versioned(output: str) -> str:
     """Return the name of the newest schema of an output."""
-    return f"{output}.v{VERSIONS.get(output, 1)}"
+    versions = {each.name: each.version for each in MARKET}
+    return f"{output}.v{versions.get(output, 1)}"
 
 
 def schema(output: str) -> dict:
@@ -80,13 +82,21 @@ def test_every_output_has_a_schema_and_no_schema_is_without_an_output():
     )
 
 
+def test_the_documents_are_what_the_code_makes():
+    found = list(DOCS.rglob("*.json"))
+    made = documents()
+    assert sorted(str(path.relative_to(DOCS)) for path in found) == sorted(made)
+    for path in found:
+        assert path.read_bytes() == made[str(path.relative_to(DOCS))], f"{path}: make docs"
+
+
 @pytest.mark.parametrize("output", OUTPUTS)
 def test_a_schema_is_valid_strict_and_named_after_its_file(output):
     found = schema(output)
     Draft202012Validator.check_schema(found)
     assert found["additionalProperties"] is False
     assert found["$id"] == f"urn:headrace:market:{versioned(output).replace('.', ':')}"
-    optional = {"value", "length", "sha256"} if output == DEAD else set()
+    optional = {"value", "length", "sha256", "sealed"} if output == DEAD else set()
     assert set(found["properties"]) - set(found["required"]) == optional
 
 

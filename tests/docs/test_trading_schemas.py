@@ -10,7 +10,8 @@ from jsonschema import Draft202012Validator
 
 from flows.__main__ import main
 from operators.market.controls.reasons import Reason
-from state.outputs import TRADING
+from state.market.outputs import TRADING
+from state.outputs import DEAD
 from tests.flows.runs import ROOT
 from tests.flows.sequences import message, sequence
 from tests.replay.recordings import write
@@ -38,7 +39,7 @@ def schema(output: str) -> dict:
 
 def test_every_output_has_a_schema_and_no_schema_is_without_an_output():
     found = sorted(path.name for path in SCHEMAS.iterdir())
-    assert found == sorted(f"{name}.v1.json" for name in OUTPUTS)
+    assert found == sorted(f"{name}.v1.json" for name in [*OUTPUTS, DEAD])
 
 
 @pytest.mark.parametrize("output", OUTPUTS)

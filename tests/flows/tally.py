@@ -19,7 +19,7 @@ from state.inputs import Input
 from state.outputs import Output, to_json
 from state.records import Messages, OutputBatch
 
-OUTPUTS = (Output("tally", "sums", "ts_ns", keyed=True),)
+OUTPUTS = (Output("tally", "sums", "ts_ns", (), key=("name",)),)
 
 
 def inputs(settings: Settings) -> list[Input]:

@@ -19,7 +19,6 @@ from pydantic import SecretStr
 from connectors.kafka.topics import ensure_topics, resolve_start
 from connectors.postgres.client import Connection, Database
 from connectors.postgres.reader import records
-from connectors.postgres.tables import TABLES
 from flows import history
 from flows.commands import check
 from flows.engine.cluster import cluster_of
@@ -34,7 +33,7 @@ from flows.settings.settings import Settings
 from state.errors import HeadraceError
 from state.lifecycle import Lifecycle
 from state.outputs import to_json
-from tests.connectors.postgres.rows import ONE_OF_EACH, bar
+from tests.connectors.postgres.rows import ONE_OF_EACH, TABLES, bar
 
 PARTITIONS = 3
 DEAD_TOPIC = "history.dead"

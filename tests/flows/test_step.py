@@ -26,7 +26,7 @@ from state.outputs import Output
 from state.records import Coordinates, DeadLetter, OutputBatch
 from state.shards import page_name, shard_names, worker_of
 
-COUNTS = Output("visits", "counts", "ts_ns", keyed=True)
+COUNTS = Output("visits", "counts", "ts_ns", (), key=("patient",))
 PAGES = 64
 
 

@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 from replay import files as module
 from replay.files import OutputFiles
 from state.errors import Misuse
-from state.outputs import MARKET, Output, to_json
+from state.market.outputs import MARKET
+from state.outputs import Output, to_json
 from state.records import Coordinates, DeadLetter, OutputBatch
 
-KEYED = Output("market", "bars", "start_ns", keyed=True)
-PLAIN = Output("market", "signals", "ts_ns")
-LATE = Output("market", "late", "ts_ns", by_coordinates=True)
+KEYED = Output("market", "bars", "start_ns", (), key=("symbol", "interval"))
+PLAIN = Output("market", "signals", "ts_ns", ())
+LATE = Output("market", "late", "ts_ns", (), by_coordinates=True)
 
 
 def batch(output, rows, origin="0", first=1):

@@ -14,7 +14,6 @@ from connectors.kafka.topics import ensure_topics, partition_count
 from connectors.redis.keys import Keys
 from flows.__main__ import main
 from flows.engine.cluster import cluster_of
-from flows.engine.live import KEY_FIELDS
 from flows.settings.servers import Kafka
 from replay.compare import compare
 from replay.files import OutputFiles
@@ -22,7 +21,8 @@ from replay.market.simulate import Session, record_session
 from replay.topics import held_messages
 from state.clock import now_ns
 from state.lifecycle import Lifecycle
-from state.outputs import MARKET, to_json
+from state.market.outputs import MARKET
+from state.outputs import to_json
 from state.records import Coordinates, DeadLetter, OutputBatch
 from tests.replay.recordings import message, read, write
 
@@ -154,7 +154,7 @@ class Live:
         self.delivery = Delivery(cluster, Lifecycle())
 
     def outputs(self, topics, generation, batches):
-        sink = KafkaSink(self.delivery, topics, ["0"], ["0"], generation, KEY_FIELDS)
+        sink = KafkaSink(self.delivery, topics, ["0"], ["0"], generation, MARKET)
         part = sink.build_part("s", "0", None)
         part.write_batch(batches)
         part.snapshot()

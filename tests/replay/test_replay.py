@@ -4,7 +4,7 @@ import pytest
 from flows.__main__ import main
 from replay.compare import compare
 from replay.market.simulate import Session, record_session
-from state.outputs import MARKET
+from state.market.outputs import MARKET
 
 CONFIG = """
 [market.portfolios]

@@ -16,9 +16,9 @@ from state.records import Coordinates, DeadLetter, OutputBatch
 from state.retraction import retraction
 from state.sealing import Keyring, Seal, letter_purpose
 
-VISITS = Output("adt", "visits", "recorded_ns", keyed=True)
-ALERTS = Output("adt", "alerts", "ts_ns")
-LATE = Output("adt", "late", "ts_ns", by_coordinates=True)
+VISITS = Output("adt", "visits", "recorded_ns", (), key=("visit",))
+ALERTS = Output("adt", "alerts", "ts_ns", ())
+LATE = Output("adt", "late", "ts_ns", (), by_coordinates=True)
 KEYRING = Keyring({"k1": b"1" * 32, "k2": b"2" * 32}, "k2", b"i" * 32)
 SEAL = Seal(KEYRING)
 

@@ -13,7 +13,7 @@ import httpx2
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from standardwebhooks.webhooks import Webhook
 
-from connectors.web.channels import Channel, UnknownChannel, parse
+from connectors.web.channels import Channel, Sources, UnknownChannel, parse
 from state.errors import SettingsError
 
 SECRET_BYTES = 24
@@ -63,12 +63,12 @@ class _File(_Table):
 class Endpoint:
     """One receiver; ``secret`` signs, and ``url`` of Slack is itself a secret."""
 
-    def __init__(self, name: str, asked: _Asked) -> None:
+    def __init__(self, name: str, asked: _Asked, sources: Sources) -> None:
         """Resolve what the table names. Raises SettingsError, which tells no secret."""
         self.name = name
         self.policy: Policy = asked
         self.shape = asked.shape
-        self.channel = _channel(name, asked.channel)
+        self.channel = _channel(name, asked.channel, sources)
         secret = _secret(name, asked)
         self.signer: Webhook | None = None
         # The address of a Slack webhook is all that is needed to write there.
@@ -94,7 +94,7 @@ _NEEDS = {
 }
 
 
-def read_endpoints(path: Path) -> tuple[list[Endpoint], Path]:
+def read_endpoints(path: Path, sources: Sources) -> tuple[list[Endpoint], Path]:
     """Return the endpoints of a file and where its dead letters go. Raises SettingsError."""
     try:
         found = _File.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
@@ -106,12 +106,12 @@ def read_endpoints(path: Path) -> tuple[list[Endpoint], Path]:
         first = error.errors(include_input=False, include_url=False)[0]
         where = ".".join(map(str, first["loc"]))
         raise SettingsError(f"feed.webhooks: {path}: {where}: {first['msg']}") from None
-    return [Endpoint(name, asked) for name, asked in found.endpoints.items()], found.dead
+    return [Endpoint(name, asked, sources) for name, asked in found.endpoints.items()], found.dead
 
 
-def _channel(name: str, text: str) -> Channel:
+def _channel(name: str, text: str, sources: Sources) -> Channel:
     try:
-        return parse(text)
+        return parse(text, sources)
     except UnknownChannel as error:
         raise SettingsError(f"endpoint {name}: {error}") from None
 

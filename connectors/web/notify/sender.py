@@ -6,12 +6,14 @@ import asyncio
 import logging
 import ssl
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from random import SystemRandom
 
 import httpx2
 
+from connectors.web.channels import sources_of
 from connectors.web.hub import LOOK_S
 from connectors.web.notify.dead import DeadList
 from connectors.web.notify.delivery import Deliveries, Delivery
@@ -21,6 +23,7 @@ from connectors.web.notify.shapes import request
 from connectors.web.tail import DOWN, RETRY_S, Tail
 from state.errors import SettingsError
 from state.metrics import FEED_BREAKER, FEED_NOTIFIED, FEED_NOTIFY_DEAD, FEED_NOTIFY_FAILED
+from state.outputs import Output
 
 LOG = logging.getLogger("headrace.feed")
 GONE_STATUS = 410
@@ -134,9 +137,9 @@ class Notifier:
 class Notifiers:
     """The endpoints of a file, started and stopped together."""
 
-    def __init__(self, path: Path | None, tail: Tail) -> None:
+    def __init__(self, path: Path | None, outputs: Iterable[Output], tail: Tail) -> None:
         """Read the file; nothing is sent yet. Raises SettingsError."""
-        self._endpoints, dead = read_endpoints(path) if path else ([], Path())
+        self._endpoints, dead = read_endpoints(path, sources_of(outputs)) if path else ([], Path())
         self._dead = DeadList(dead)
         self._tail = tail
         self._tasks: list[asyncio.Task[None]] = []

@@ -7,7 +7,6 @@ from typing import Any
 
 from starlette.requests import Request
 
-from connectors.web.channels import allowed
 from connectors.web.rest.operation import Call
 from connectors.web.rest.parts import Parts
 from connectors.web.rest.problems import Problem
@@ -50,14 +49,12 @@ def rows_seen(
 ) -> list[dict[str, Any]]:
     """Return the records that a token's row filters let through, by these of their fields."""
     return [
-        record
-        for record in records
-        if allowed(access.rows, {field: record[field] for field in fields})
+        record for record in records if access.admits({field: record[field] for field in fields})
     ]
 
 
 def _admit_rows(access: Access, fields: Iterable[str]) -> None:
-    if access.rows and not set(fields) & set(access.rows):
+    if not access.speaks_of(fields):
         raise Problem(403, "the token is limited to rows, which this does not have")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from http import HTTPStatus
 from pathlib import Path
 
@@ -20,22 +20,22 @@ from connectors.web import asyncapi, audit
 from connectors.web.rest import (
     answers,
     dead,
-    events,
     history,
     latest,
     probes,
     recordings,
-    trading,
     values,
 )
 from connectors.web.rest.access import access_of
 from connectors.web.rest.middleware import Guard, read_body
 from connectors.web.rest.openapi import document, to_text
 from connectors.web.rest.operation import Call, Operation, parse
+from connectors.web.rest.outputs import Catalog
 from connectors.web.rest.pages import PAGE
 from connectors.web.rest.pages import routes as page_routes
 from connectors.web.rest.parts import Parts
 from connectors.web.rest.problems import Problem, answer
+from connectors.web.rest.rooms import Room
 from connectors.web.tokens import ANYONE, Access
 
 BODY_TIMEOUT_S = 10.0
@@ -46,38 +46,40 @@ REFUSALS = {401: "unauthenticated", 403: "forbidden", 429: "rate"}
 ERRORS = (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED)
 
 
-async def get_openapi(call: Call) -> Response:
-    """Answer with the description of all operations."""
-    return answers.tagged(call.request, OPENAPI)
+def operations(catalog: Catalog, rooms: Iterable[Room]) -> tuple[Operation, ...]:
+    """Return everything that is served: of these outputs, of the systems' rooms, and of the feed.
 
+    OpenAPI's and AsyncAPI's descriptions are among them.
+    """
+    described: dict[str, bytes] = {"asyncapi": to_text(asyncapi.document(catalog.sources))}
 
-async def get_asyncapi(call: Call) -> Response:
-    """Answer with the description of the WebSocket."""
-    return answers.tagged(call.request, ASYNCAPI)
+    async def get_openapi(call: Call) -> Response:
+        return answers.tagged(call.request, described["openapi"])
 
+    async def get_asyncapi(call: Call) -> Response:
+        return answers.tagged(call.request, described["asyncapi"])
 
-ASYNCAPI = to_text(asyncapi.document())
-OPERATIONS: tuple[Operation, ...] = (
-    *latest.OPERATIONS,
-    *values.OPERATIONS,
-    *history.OPERATIONS,
-    *events.OPERATIONS,
-    *trading.OPERATIONS,
-    *dead.OPERATIONS,
-    *recordings.OPERATIONS,
-    *probes.OPERATIONS,
-    Operation("GET", "/openapi.json", get_openapi, "This description", tagged=True, open=True),
-    Operation(
-        "GET", "/asyncapi.json", get_asyncapi, "That of the WebSocket", tagged=True, open=True
-    ),
-)
-OPENAPI = to_text(document(OPERATIONS))
+    found = (
+        *latest.operations(catalog),
+        *values.operations(catalog),
+        *history.operations(catalog),
+        *(operation for room in rooms for operation in room.operations),
+        *dead.OPERATIONS,
+        *recordings.OPERATIONS,
+        *probes.OPERATIONS,
+        Operation("GET", "/openapi.json", get_openapi, "This description", tagged=True, open=True),
+        Operation(
+            "GET", "/asyncapi.json", get_asyncapi, "That of the WebSocket", tagged=True, open=True
+        ),
+    )
+    described["openapi"] = to_text(document(found))
+    return found
 
 
 def make_app(parts: Parts, page: Path = PAGE) -> Starlette:
     """Return the application; nothing is asked of a server before a request needs it."""
     by_path: defaultdict[str, dict[str, Operation]] = defaultdict(dict)
-    for operation in OPERATIONS:
+    for operation in operations(parts.catalog, parts.rooms):
         by_path[operation.path][operation.method] = operation
     served = [
         Route(path, _endpoint(methods, parts), methods=list(methods))

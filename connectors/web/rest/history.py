@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
@@ -13,16 +12,16 @@ from pydantic import AfterValidator, Field, StringConstraints
 from starlette.responses import Response
 
 from connectors.postgres.history import MAX_LIMIT, Page, Position, hours, page
-from connectors.postgres.tables import TABLES, Table
-from connectors.web.channels import SCOPES
+from connectors.postgres.tables import Table
+from connectors.postgres.timescale import HOURS_OF
+from connectors.web.channels import Filters, Source
 from connectors.web.rest import answers
 from connectors.web.rest.access import admit_reader
 from connectors.web.rest.blocking import run
 from connectors.web.rest.connections import Busy
 from connectors.web.rest.operation import Call, Operation, Parameter
-from connectors.web.rest.outputs import OUTPUT, SYSTEM, source_of
+from connectors.web.rest.outputs import Catalog, filters, filters_of
 from connectors.web.rest.problems import Problem
-from connectors.web.tokens import Access
 from state.clock import NS
 from state.errors import Misuse, SettingsError
 
@@ -62,15 +61,16 @@ Time = Annotated[str, StringConstraints(max_length=40), AfterValidator(_checked_
 
 async def get_history(call: Call) -> Response:
     """Answer with one page of the records of an output."""
-    source = source_of(call)
+    catalog = call.parts.catalog
+    source = catalog.source(call)
     output = source.output
     admit_reader(call, output.system, output.name, source.fields)
-    table = TABLES[output.topic]
-    filters = filters_of(call, table)
+    table = catalog.tables[output.topic]
+    chosen = _narrowed(call, table, source)
     cursor = call.given.get("cursor")
     after = position_of(cursor) if cursor is not None else None
     try:
-        found = await run(_read, call, table, filters, after)
+        found = await run(_read, call, table, chosen, after)
     except SettingsError:
         raise Problem(503, "PostgreSQL refuses the login of the feed") from None
     except Misuse as error:
@@ -80,48 +80,48 @@ async def get_history(call: Call) -> Response:
     return answers.tagged(call.request, await run(answers.to_body, _told(found)))
 
 
-def filters_of(call: Call, table: Table) -> dict[str, str]:
-    """Return the values that a record has, of the query and of the token's rows.
+def _narrowed(call: Call, table: Table, source: Source) -> Filters:
+    """Return the columns' values that are asked for and may be seen.
 
-    Raises Problem 400 for a field that the output does not have, or that is to be named because
-    the token has several values of it, and 403 for a value that it does not have.
+    Raises Problem 400 for a field that the output does not have, and 403 where nothing that is
+    asked for may be seen.
     """
-    names = sorted({name for each in TABLES.values() for name in each.filters})
-    filters = {name: call.given[name] for name in names if name in call.given}
-    for name in filters:
-        if name not in table.filters:
-            raise Problem(400, f"filters are {', '.join(table.filters)}", name)
-    for name, allowed in _rows(call.access, table).items():
-        if name not in filters and len(allowed) != 1:
-            raise Problem(400, "the token has several rows: name one of them", name)
-        if filters.setdefault(name, min(allowed, default="")) not in allowed:
+    names = _filters(call.parts.catalog)
+    asked = filters_of(call, names, source, _fields(table, source))
+    found = call.access.narrow(asked, source)
+    for name, values in source.narrowed(asked).items():
+        if values and not found[name]:
             raise Problem(403, "the token's rows do not include this one", name)
-    return filters
+    return found
 
 
-def _rows(access: Access, table: Table) -> dict[str, frozenset[str]]:
-    """Return column -> values that the token's rows leave. Raises Problem 403 for none."""
-    rows = {name: access.rows[name] for name in table.filters if name in access.rows}
-    derived = [name for name in SCOPES if name in access.rows]
-    if "scope" in table.filters and derived:
-        scopes = frozenset(f"{name}:{value}" for name in derived for value in access.rows[name])
-        rows["scope"] = rows["scope"] & scopes if "scope" in rows else scopes
-    if access.rows and not rows:
-        raise Problem(403, "the token is limited to rows, which this does not have")
-    return rows
+def _fields(table: Table, source: Source) -> tuple[str, ...]:
+    """Return what a page of history may be filtered by: columns of text, and parts of them."""
+    parts = (part for name, found in source.parts if name in table.filters for part in found)
+    return (*table.filters, *parts)
 
 
-def _read(call: Call, table: Table, filters: Mapping[str, str], after: Position | None) -> Page:
+def _read(call: Call, table: Table, filters: Filters, after: Position | None) -> Page:
     from_ns = time_ns(call.given.get("from", "0"))
     to_ns = time_ns(call.given.get("to", str(END_NS)))
     limit = call.given.get("limit", LIMIT)
     with call.parts.history.taken() as connection:
         if "bucket" not in call.given:
-            return page(connection, table.output.topic, filters, from_ns, to_ns, limit, after)
-        if table.name != "market_bars" or set(filters) != {"symbol"}:
+            return page(
+                connection,
+                table,
+                filters,
+                from_ns,
+                to_ns,
+                limit,
+                after,
+                retractions=call.given.get("retractions", False),
+            )
+        symbols = filters.get("symbol", frozenset())
+        if table.name != HOURS_OF or set(filters) != {"symbol"} or len(symbols) != 1:
             raise Problem(400, "hours are made of the bars of one symbol", "bucket")
         first_ns = max(from_ns, after.time_ns) if after is not None else from_ns
-        return hours(connection, filters["symbol"], first_ns, to_ns, limit)
+        return hours(connection, min(symbols), first_ns, to_ns, limit)
 
 
 def _told(found: Page) -> dict[str, Any]:
@@ -143,15 +143,12 @@ def position_of(cursor: str) -> Position:
     except (binascii.Error, ValueError):
         found = None
     match found:
-        case [int(at_ns), str(identity)] if 0 <= at_ns <= END_NS:
-            return Position(at_ns, identity)
+        case [int(at_ns), str(identity), bool(retracted)] if 0 <= at_ns <= END_NS:
+            return Position(at_ns, identity, retracted)
     raise Problem(400, "this is no cursor of an answer", "cursor")
 
 
-_FIELDS = sorted({name for table in TABLES.values() for name in table.filters})
 PARAMETERS = (
-    SYSTEM,
-    OUTPUT,
     Parameter("from", Time, "From this event time on: ns since 1970 UTC, or ISO 8601 (1970)"),
     Parameter("to", Time, "Before this event time (the end)"),
     Parameter("limit", Annotated[int, Field(ge=1, le=MAX_LIMIT)], f"At most so many ({LIMIT})"),
@@ -161,31 +158,42 @@ PARAMETERS = (
         "`next` of the page before; everything else as it was then",
     ),
     Parameter("bucket", Literal["1h"], "Hours made of the bars of 1m, of one symbol"),
-    *(
-        Parameter(name, Annotated[str, StringConstraints(min_length=1, max_length=1000)], "Only it")
-        for name in _FIELDS
-    ),
+    Parameter("retractions", bool, "Also the records that take a key away (false)"),
 )
-OPERATIONS = (
-    Operation(
-        "GET",
-        "/api/v1/history/{system}/{output}",
-        get_history,
-        "A page of the records of the current generation, by event time",
-        "read:<system>.<output>",
-        parameters=PARAMETERS,
-        answer={
-            "type": "object",
-            "required": ["records", "next"],
-            "properties": {
-                "records": {"type": "array", "items": {"type": "object"}},
-                "next": {
-                    "type": ["string", "null"],
-                    "description": "The cursor of the next page; null where no more are there now.",
+
+
+def _filters(catalog: Catalog) -> tuple[Parameter, ...]:
+    return filters(
+        name
+        for topic, table in catalog.tables.items()
+        for name in _fields(table, catalog.sources[topic])
+    )
+
+
+def operations(catalog: Catalog) -> tuple[Operation, ...]:
+    """Return what is served here of these outputs."""
+    return (
+        Operation(
+            "GET",
+            "/api/v1/history/{system}/{output}",
+            get_history,
+            "A page of the records of the current generation, by event time",
+            "read:<system>.<output>",
+            parameters=(*catalog.path, *PARAMETERS, *_filters(catalog)),
+            answer={
+                "type": "object",
+                "required": ["records", "next"],
+                "properties": {
+                    "records": {"type": "array", "items": {"type": "object"}},
+                    "next": {
+                        "type": ["string", "null"],
+                        "description": (
+                            "The cursor of the next page; null where no more are there now."
+                        ),
+                    },
                 },
             },
-        },
-        tagged=True,
-        errors=(404,),
-    ),
-)
+            tagged=True,
+            errors=(404,),
+        ),
+    )

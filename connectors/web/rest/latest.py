@@ -12,12 +12,12 @@ from starlette.responses import Response
 
 from connectors.redis.keys import Keys, generation_key
 from connectors.redis.reader import FIRST_GENERATION
-from connectors.web.channels import Channel, allowed
+from connectors.web.channels import Channel
 from connectors.web.rest import answers
 from connectors.web.rest.access import admit_reader
 from connectors.web.rest.blocking import run
-from connectors.web.rest.operation import Call, Operation
-from connectors.web.rest.outputs import FILTERS, OUTPUT, SYSTEM, filters_of, source_of
+from connectors.web.rest.operation import Call, Operation, Parameter
+from connectors.web.rest.outputs import Catalog, filters, filters_of
 from state.outputs import Output
 
 NEWEST = 100
@@ -88,10 +88,12 @@ def _generation(found: Any) -> int:
 
 async def get_latest(call: Call) -> Response:
     """Answer with the records that the filters and the token's rows let through."""
-    source = source_of(call)
+    catalog = call.parts.catalog
+    source = catalog.source(call)
     output = source.output
     admit_reader(call, output.system, output.name, source.fields)
-    channel = Channel(source, tuple(filters_of(call, source).items()))
+    asked = filters_of(call, _filters(catalog), source, source.fields)
+    channel = Channel(source, tuple(asked.items()))
 
     def body() -> bytes:
         now = read_now(call.parts.redis, output)
@@ -99,23 +101,29 @@ async def get_latest(call: Call) -> Response:
         for value in now.values:
             record = orjson.loads(value)
             values = source.values(record)
-            if channel.takes(values) and allowed(call.access.rows, values):
+            if channel.takes(values) and call.access.admits(values):
                 records.append(record)
         return answers.to_body({"position": now.position, "records": records})
 
     return answers.tagged(call.request, await run(body))
 
 
-OPERATIONS = (
-    Operation(
-        "GET",
-        "/api/v1/latest/{system}/{output}",
-        get_latest,
-        "The last record of each key of a table; of other outputs, the newest 100",
-        "read:<system>.<output>",
-        parameters=(SYSTEM, OUTPUT, *FILTERS),
-        answer=RECORDS,
-        tagged=True,
-        errors=(404,),
-    ),
-)
+def _filters(catalog: Catalog) -> tuple[Parameter, ...]:
+    return filters(name for source in catalog.sources.values() for name in source.fields)
+
+
+def operations(catalog: Catalog) -> tuple[Operation, ...]:
+    """Return what is served here of these outputs."""
+    return (
+        Operation(
+            "GET",
+            "/api/v1/latest/{system}/{output}",
+            get_latest,
+            "The last record of each key of a table; of other outputs, the newest 100",
+            "read:<system>.<output>",
+            parameters=(*catalog.path, *_filters(catalog)),
+            answer=RECORDS,
+            tagged=True,
+            errors=(404,),
+        ),
+    )

@@ -11,8 +11,9 @@ import redis
 from connectors.web.limits import Buckets, Limits
 from connectors.web.rest.connections import Connections
 from connectors.web.rest.health import Workers
+from connectors.web.rest.outputs import Catalog
 from connectors.web.rest.producing import Producing
-from connectors.web.rest.tables import EventTable
+from connectors.web.rest.rooms import Room
 from connectors.web.tokens import Tokens
 
 
@@ -43,13 +44,12 @@ class DeadLetters(Protocol):
 class Parts:
     """All that handlers use."""
 
+    catalog: Catalog
+    """The outputs that are served."""
+    rooms: Sequence[Room]
     redis: redis.Redis
     history: Connections
     producing: Producing
-    portfolios: EventTable
-    positions: EventTable
-    max_ahead_ns: int
-    """By how much an event's time may be ahead of now, as in the flow that reads it."""
     dead: DeadLetters
     recordings: Callable[[], Sequence[dict[str, Any]]]
     """Blocks. ``name`` and ``bytes`` of each, and its ``topics`` or the ``error``."""
@@ -66,8 +66,8 @@ class Parts:
     def close(self) -> None:
         """Close what was opened; messages under way are waited for."""
         self.producing.close()
-        self.portfolios.close()
-        self.positions.close()
+        for room in self.rooms:
+            room.close()
         self.dead.close()
         self.history.close()
         self.redis.close()

@@ -3,39 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Any, Literal
 
 import redis
 from starlette.responses import Response
 
-from connectors.web.channels import SCOPES, SOURCES, Source, allowed
+from connectors.web.channels import Source
 from connectors.web.rest import answers
 from connectors.web.rest.access import admit_reader
 from connectors.web.rest.blocking import run
 from connectors.web.rest.latest import at_once
 from connectors.web.rest.operation import Call, Operation, Parameter
-from connectors.web.rest.outputs import OUTPUT, SYSTEM, source_of
+from connectors.web.rest.outputs import Catalog
 from connectors.web.rest.problems import Problem
-
-FIELD = Parameter(
-    "field",
-    Literal[tuple(sorted({name for source in SOURCES.values() for name in source.key}))],
-    "A field of its key",
-    "path",
-)
 
 
 async def get_values(call: Call) -> Response:
     """Answer with the values of a field, of the rows that the token may see."""
-    source, field = source_of(call), call.given["field"]
-    derived = SCOPES if "scope" in source.key else ()
-    admit_reader(call, source.output.system, source.output.name, (*source.key, *derived))
+    source, field = call.parts.catalog.source(call), call.given["field"]
+    admit_reader(call, source.output.system, source.output.name, source.key_fields)
     if field not in source.key:
         raise Problem(404, f"the key of {source.name} has no such field", "field")
 
     def body() -> bytes:
         rows = read_keys(call.parts.redis, source)
-        found = {row[field] for row in rows if allowed(call.access.rows, source.values(row))}
+        found = {row[field] for row in rows if call.access.admits(source.values(row))}
         return answers.to_body({"values": sorted(found)})
 
     return answers.tagged(call.request, await run(body))
@@ -52,20 +44,25 @@ def read_keys(client: redis.Redis, source: Source) -> Iterator[dict[str, str]]:
         yield dict(zip(source.key, key.decode().rsplit("|", len(source.key) - 1), strict=True))
 
 
-OPERATIONS = (
-    Operation(
-        "GET",
-        "/api/v1/values/{system}/{output}/{field}",
-        get_values,
-        "The values of a field of a table's key, sorted",
-        "read:<system>.<output>",
-        parameters=(SYSTEM, OUTPUT, FIELD),
-        answer={
-            "type": "object",
-            "required": ["values"],
-            "properties": {"values": {"type": "array", "items": {"type": "string"}}},
-        },
-        tagged=True,
-        errors=(404,),
-    ),
-)
+def operations(catalog: Catalog) -> tuple[Operation, ...]:
+    """Return what is served here of these outputs."""
+    fields = {name for source in catalog.sources.values() for name in source.key}
+    kind: Any = Literal[tuple(sorted(fields))]
+    field = Parameter("field", kind, "A field of its key", "path")
+    return (
+        Operation(
+            "GET",
+            "/api/v1/values/{system}/{output}/{field}",
+            get_values,
+            "The values of a field of a table's key, sorted",
+            "read:<system>.<output>",
+            parameters=(*catalog.path, field),
+            answer={
+                "type": "object",
+                "required": ["values"],
+                "properties": {"values": {"type": "array", "items": {"type": "string"}}},
+            },
+            tagged=True,
+            errors=(404,),
+        ),
+    )

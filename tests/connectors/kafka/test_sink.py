@@ -20,11 +20,13 @@ from flows.servers import KafkaBroker
 from state.errors import Stopped, Undelivered
 from state.lifecycle import Lifecycle
 from state.metrics import DEAD, SINK_QUEUE, SINK_WAITING
+from state.outputs import Output
 from state.records import Coordinates, DeadLetter, OutputBatch
 from state.shards import shard_names
 from tests.connectors.kafka.rig import until
 
 NAMES = shard_names(12)
+SIGNALS = Output("market", "signals", "ts_ns", (), message_key="scope")
 
 
 def batch(output: str, first: int, count: int, keyed: bool = True, pad: int = 0) -> OutputBatch:
@@ -122,7 +124,7 @@ def test_a_key_goes_where_kafka_s_java_client_sends_it(cluster, topic):
 
 def test_a_record_without_a_table_key_is_keyed_by_the_field_named_for_it(cluster, topic):
     name = topic()
-    keyed = sink(cluster, name, key_fields={"signals": "scope"})
+    keyed = sink(cluster, name, outputs=[SIGNALS])
     for output in (keyed, sink(cluster, name)):
         part = output.build_part("out", NAMES[0], None)
         part.write_batch([batch("signals", 1, 1, keyed=False)])

@@ -6,13 +6,16 @@ from typing import Any
 
 import numpy as np
 
+from connectors.postgres.tables import tables_of
 from operators.audit import AuditChain
 from state.clock import DAY_NS
+from state.market.outputs import OUTPUTS
 from state.outputs import to_json
 from state.records import Messages
 
 T0 = 1_381_152_600_000_000_123
 """7 October 2013, 13:30:00 UTC and 123 ns."""
+TABLES = tables_of(OUTPUTS)
 YEAR_NS = 365 * DAY_NS
 
 

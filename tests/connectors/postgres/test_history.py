@@ -11,17 +11,18 @@ from psycopg import sql
 
 from connectors.postgres import history
 from connectors.postgres.client import Connection
-from connectors.postgres.history import HOUR_NS, Page, Position, hours, page, page_query
+from connectors.postgres.history import HOUR_NS, Filters, Page, Position, hours, page, page_query
 from connectors.postgres.reader import promote
 from connectors.postgres.sink import PostgresPartition
 from state.clock import DAY_NS
 from state.errors import Misuse
 from state.outputs import to_json
-from tests.connectors.postgres.rows import ONE_OF_EACH, T0, bar
-from tests.connectors.postgres.writing import bars, block, partition
+from tests.connectors.postgres.rows import ONE_OF_EACH, T0, TABLES, bar
+from tests.connectors.postgres.writing import BARS, bars, block, partition
 
 SECOND = 10**9
 FIRST = T0 // SECOND * SECOND
+LATE = TABLES["market.late"]
 EVER = (0, 2**63 - 1)
 
 
@@ -32,11 +33,16 @@ def writer(database: str) -> Iterator[PostgresPartition]:
     made.close()
 
 
+def only(**filters: str) -> Filters:
+    return {name: frozenset([value]) for name, value in filters.items()}
+
+
 def every_page(connection: Connection, limit: int, **filters: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
+    wanted = only(**filters)
     after: Position | None = None
     while True:
-        records, after = page(connection, "market.bars", filters, *EVER, limit, after)
+        records, after = page(connection, BARS, wanted, *EVER, limit, after)
         found += records
         if after is None:
             return found
@@ -48,7 +54,7 @@ def test_a_record_is_read_byte_for_byte(
     topic: str, writer: PostgresPartition, connection: Connection
 ) -> None:
     writer.write_batch([block(topic, [ONE_OF_EACH[topic]])])
-    (found,), after = page(connection, topic, {}, *EVER, 10)
+    (found,), after = page(connection, TABLES[topic], {}, *EVER, 10)
     assert to_json(found) == to_json(ONE_OF_EACH[topic])
     assert after is None
 
@@ -74,8 +80,8 @@ def test_a_range_is_exact_to_the_nanosecond(
 ) -> None:
     written = [ONE_OF_EACH["market.late"] | {"id": f"{ns}", "ts_ns": T0 + ns} for ns in range(5)]
     writer.write_batch([block("late", written)])
-    assert page(connection, "market.late", {}, T0 + 1, T0 + 4, 10).records == written[1:4]
-    assert page(connection, "market.late", {}, T0 + 1, T0 + 1, 10) == Page([], None)
+    assert page(connection, LATE, {}, T0 + 1, T0 + 4, 10).records == written[1:4]
+    assert page(connection, LATE, {}, T0 + 1, T0 + 1, 10) == Page([], None)
 
 
 def test_only_the_current_generation_is_read(
@@ -90,7 +96,6 @@ def test_only_the_current_generation_is_read(
 @pytest.mark.parametrize(
     ("output", "filters", "times", "limit", "reason"),
     [
-        ("market.ticks", {}, EVER, 10, "no history of 'market.ticks'"),
         ("market.bars", {"open": "1"}, EVER, 10, "no filter 'open': there are symbol, interval"),
         ("market.bars", {"id; DROP": "1"}, EVER, 10, "no filter 'id; DROP'"),
         ("market.bars", {"symbol": "\0"}, EVER, 10, "symbol holds a NUL"),
@@ -111,7 +116,7 @@ def test_what_cannot_be_asked_is_said(
 ) -> None:
     writer.write_batch([bars(0, 1)])
     with pytest.raises(Misuse, match=reason):
-        page(connection, output, filters, *times, limit)
+        page(connection, TABLES[output], only(**filters), *times, limit)
 
 
 def test_hours_are_made_of_their_minutes(writer: PostgresPartition, connection: Connection) -> None:
@@ -164,8 +169,11 @@ def test_a_page_is_read_by_an_index(
 ) -> None:
     writer.write_batch([bars(0, 20_000)])
     connection.execute("ANALYZE market_bars")
+    wanted = only(**filters)
     from_ns, to_ns = FIRST + 3000 * SECOND, FIRST + 9000 * SECOND
-    query, values = page_query("market.bars", filters, from_ns, to_ns, 100, Position(from_ns, ""))
+    query, values = page_query(
+        TABLES["market.bars"], wanted, from_ns, to_ns, 100, Position(from_ns, "")
+    )
     rows = connection.execute(sql.SQL("EXPLAIN {}").format(query), values).fetchall()
     plan = "\n".join(line for (line,) in rows)
     assert re.search(condition, plan), plan

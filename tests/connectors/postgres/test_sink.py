@@ -17,7 +17,6 @@ from connectors.postgres.client import Connection
 from connectors.postgres.keeping import Keeping
 from connectors.postgres.reader import current_generation, promote, records
 from connectors.postgres.sink import PostgresPartition
-from connectors.postgres.tables import TABLES
 from flows.servers import Postgres
 from operators.audit import AuditChain, Verifier
 from state.clock import DAY_NS
@@ -26,7 +25,7 @@ from state.lifecycle import Lifecycle
 from state.metrics import SINK_WAITING
 from state.outputs import to_json
 from state.shards import shard_names
-from tests.connectors.postgres.rows import ONE_OF_EACH, T0, YEAR_NS, bar
+from tests.connectors.postgres.rows import ONE_OF_EACH, T0, TABLES, YEAR_NS, bar
 from tests.connectors.postgres.writing import BARS, bars, block, count, make_sink, partition
 
 

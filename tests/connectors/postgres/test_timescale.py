@@ -20,13 +20,14 @@ from pydantic import SecretStr
 
 from connectors.postgres.client import Connection, Database
 from connectors.postgres.keeping import Keeping
-from connectors.postgres.migrate import FOLDER, TIMESCALE, layout, migrate, migrations, pending
+from connectors.postgres.layouts import TIMESCALE
+from connectors.postgres.migrate import FOLDER, layout, migrate, migrations, pending
 from connectors.postgres.reader import promote, records
 from connectors.postgres.sink import PostgresPartition
-from connectors.postgres.tables import TABLES
 from state.clock import DAY_NS, NS
+from state.market.outputs import OUTPUTS
 from state.outputs import to_json
-from tests.connectors.postgres.rows import ONE_OF_EACH, T0, YEAR_NS, bar
+from tests.connectors.postgres.rows import ONE_OF_EACH, T0, TABLES, YEAR_NS, bar
 from tests.connectors.postgres.writing import BARS, bars, block, count, partition
 
 DSN = os.environ.get("HEADRACE_TEST_TIMESCALE_DSN", "")
@@ -132,16 +133,16 @@ def compress(connection: Connection) -> None:
 
 
 def test_the_layout_is_shown_with_the_version(connection: Connection) -> None:
-    applied = migrate(connection)
+    applied = migrate(connection, OUTPUTS)
     assert re.fullmatch(r"TimescaleDB 2\.\d+\.\d+", layout(connection))
-    assert applied == [m.number for m in migrations(FOLDER, TIMESCALE)]
-    assert (migrate(connection), pending(connection)) == ([], [])
+    assert applied == [str(m) for m in migrations(FOLDER, TIMESCALE)]
+    assert (migrate(connection, OUTPUTS), pending(connection, OUTPUTS)) == ([], [])
     stored = connection.execute("SELECT number, sha256 FROM headrace_migrations ORDER BY 1")
     assert stored.fetchall() == [(m.number, m.sha256) for m in migrations(FOLDER, TIMESCALE)]
 
 
 def test_every_table_is_a_hypertable(connection: Connection) -> None:
-    migrate(connection)
+    migrate(connection, OUTPUTS)
     rows = connection.execute(
         "SELECT hypertable_name, compression_enabled FROM timescaledb_information.hypertables"
     ).fetchall()

@@ -10,11 +10,11 @@ from connectors.postgres.client import Connection
 from connectors.postgres.decode import HistoryDecoder, RowsBlock
 from connectors.postgres.keeping import Keeping
 from connectors.postgres.sink import PostgresPartition, PostgresSink
-from connectors.postgres.tables import TABLES
 from state.clock import DAY_NS
 from state.lifecycle import Lifecycle
+from state.market.outputs import OUTPUTS
 from state.shards import shard_names
-from tests.connectors.postgres.rows import YEAR_NS, bar, json_of, messages
+from tests.connectors.postgres.rows import TABLES, YEAR_NS, bar, json_of, messages
 
 BARS = TABLES["market.bars"]
 KEEPING = Keeping(retention=100 * YEAR_NS, compress_after=7 * DAY_NS)
@@ -37,7 +37,7 @@ def make_sink(
     dsn: str, lifecycle: Lifecycle | None = None, keeping: Keeping = KEEPING
 ) -> PostgresSink:
     names = shard_names(2)
-    return PostgresSink(SecretStr(dsn), keeping, names, names, lifecycle or Lifecycle())
+    return PostgresSink(SecretStr(dsn), OUTPUTS, keeping, names, names, lifecycle or Lifecycle())
 
 
 def partition(

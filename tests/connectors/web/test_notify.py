@@ -15,8 +15,10 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from benchmarks.web.writer import Writer
 from connectors.redis.reader import promote
+from connectors.web.channels import sources_of
 from connectors.web.notify.endpoint import read_endpoints
 from state.errors import SettingsError
+from state.market.outputs import OUTPUTS
 from tests.connectors.web.feeds import play, served
 from tests.connectors.web.receiving import QUICK, Receiver, begun, done, file, listening, sent_ids
 
@@ -239,7 +241,7 @@ def test_an_endpoint_that_cannot_be_is_refused(tmp_path, monkeypatch, table, sai
     path = tmp_path / "w.toml"
     path.write_text(f'dead = "d"\n[endpoints.a]\nchannel = "market.bars"\n{table}\n')
     with pytest.raises(SettingsError, match=said) as refused:
-        read_endpoints(path)
+        read_endpoints(path, sources_of(OUTPUTS))
     assert "hidden" not in str(refused.value)
     assert "aGlkZGVu" not in str(refused.value)
     assert "\n" not in str(refused.value)

@@ -17,6 +17,7 @@ from connectors.redis.keys import notified_key
 from connectors.web.notify.sender import Notifiers
 from connectors.web.tail import Tail
 from state.errors import SettingsError
+from state.market.outputs import OUTPUTS
 from tests.connectors.web.feeds import play, served
 from tests.connectors.web.receiving import QUICK, Receiver, begun, done, file, listening, sent_ids
 
@@ -210,4 +211,4 @@ def test_certificates_that_cannot_be_read_are_named(tmp_path, monkeypatch, conte
         path.write_text(content)
     monkeypatch.setenv("SSL_CERT_FILE", str(path))
     with pytest.raises(SettingsError, match="SSL_CERT_FILE"):
-        Notifiers(file(tmp_path, 1), Tail(SecretStr("redis://127.0.0.1:1/0")))
+        Notifiers(file(tmp_path, 1), OUTPUTS, Tail(SecretStr("redis://127.0.0.1:1/0")))

@@ -19,11 +19,14 @@ from joserfc import jwt
 from joserfc.jwk import OKPKey
 from pydantic import SecretStr
 
+from connectors.kafka.client import Cluster
 from connectors.redis.keys import Keys
 from connectors.redis.sink import RedisSink
 from connectors.web.limits import Limits
-from connectors.web.rest.app import make_app
+from connectors.web.rest.app import make_app, operations
+from connectors.web.rest.outputs import Catalog
 from connectors.web.rest.pages import PAGE
+from connectors.web.rest.rooms import Given, rooms
 from connectors.web.tokens import Tokens
 from flows.feed import gateway
 from flows.feed.rest import rest_parts
@@ -31,11 +34,14 @@ from flows.settings.feed import Feed
 from flows.settings.servers import Kafka, Postgres, Redis
 from flows.settings.settings import Settings
 from state.lifecycle import Lifecycle
+from state.market.outputs import OUTPUTS
 from state.outputs import to_json
 from state.records import OutputBatch
 from state.shards import shard_name
 
 NOWHERE = "127.0.0.1:1"
+CATALOG = Catalog.of(OUTPUTS)
+OPERATIONS = operations(CATALOG, rooms(Given(Cluster(NOWHERE), {"market": 0})))
 EVERYTHING = Limits(requests_per_second=100_000)
 
 

@@ -9,10 +9,9 @@ import socket
 import pytest
 
 from connectors.web.limits import Limits
-from connectors.web.rest.app import OPERATIONS
 from connectors.web.rest.middleware import SECURITY
 from connectors.web.rest.operation import Operation
-from tests.connectors.web.rest.rig import Issuer, problem, serving, settings
+from tests.connectors.web.rest.rig import OPERATIONS, Issuer, problem, serving, settings
 
 VALUES = {
     "system": "market",

@@ -20,7 +20,6 @@ from connectors.kafka.messages import to_messages
 from connectors.kafka.topics import ensure_topics, watermarks
 from connectors.market.decode import TickDecoder
 from connectors.market.events import EventDecoder
-from connectors.web.rest.app import OPERATIONS
 from connectors.web.rest.operation import Operation
 from flows.engine.cluster import cluster_of
 from operators.market.controls.controls import Controls
@@ -30,7 +29,7 @@ from state.records import Coordinates
 from tests.conftest import create_topic, empty_database, empty_redis
 from tests.connectors.postgres.rows import bar
 from tests.connectors.postgres.writing import bars, partition
-from tests.connectors.web.rest.rig import Issuer, feeding, settings, write
+from tests.connectors.web.rest.rig import OPERATIONS, Issuer, feeding, settings, write
 from tests.flows.runs import eventually
 
 EXAMPLES = 25

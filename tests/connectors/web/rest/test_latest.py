@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from connectors.redis.keys import generation_key
 from connectors.redis.reader import RedisReader, promote
 from tests.connectors.postgres.rows import bar
-from tests.connectors.web.rest.rig import Issuer, problem, serving, settings, write
+from tests.connectors.web.rest.rig import CATALOG, Issuer, problem, serving, settings, write
 
 PATH = "/api/v1/latest/market/bars"
 
@@ -106,9 +106,7 @@ def test_rows_of_a_token_are_all_that_is_seen(redis_url, tmp_path):
 
 
 def write_risk(url, risks):
-    from connectors.web.channels import SOURCES
-
-    assert "scope" in SOURCES["market.risk"].fields
+    assert "scope" in CATALOG.sources["market.risk"].fields
     write(url, "risk", risks, [r["scope"] for r in risks])
 
 

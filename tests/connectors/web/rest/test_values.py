@@ -7,8 +7,7 @@ import redis
 
 from connectors.redis.keys import Keys
 from connectors.redis.reader import promote
-from connectors.web.channels import SOURCES
-from tests.connectors.web.rest.rig import Issuer, problem, serving, settings, write
+from tests.connectors.web.rest.rig import CATALOG, Issuer, problem, serving, settings, write
 
 PATH = "/api/v1/values/market/risk/"
 RISKS = [
@@ -29,7 +28,9 @@ RISKS = [
 @pytest.fixture
 def filled(redis_url):
     """A Redis with risk figures, under the keys that the flow gives them."""
-    write(redis_url, "risk", RISKS, [SOURCES["market.risk"].table_key(risk) for risk in RISKS])
+    write(
+        redis_url, "risk", RISKS, [CATALOG.sources["market.risk"].table_key(risk) for risk in RISKS]
+    )
     return redis_url
 
 

@@ -11,9 +11,10 @@ from connectors.market.events import Portfolio, Position, event_of
 from connectors.web.rest import answers
 from connectors.web.rest.access import admit, rows_seen
 from connectors.web.rest.blocking import run
+from connectors.web.rest.market.tables import EventTable, portfolios, positions
 from connectors.web.rest.operation import Call, Operation
 from connectors.web.rest.problems import Problem
-from connectors.web.rest.tables import EventTable
+from connectors.web.rest.rooms import Given
 from state.errors import BadRecord, OutOfRange
 
 SCOPE = "write:portfolios"
@@ -42,39 +43,59 @@ TIME = {
 }
 
 
-async def get_portfolios(call: Call) -> Response:
-    """Answer with the portfolios in force."""
-    return await _now(call, "market.portfolios", call.parts.portfolios)
+class Events:
+    """The operations on portfolios and positions, over the topics of their events."""
 
+    def __init__(self, given: Given) -> None:
+        self._portfolios = portfolios(given.cluster)
+        self._positions = positions(given.cluster)
+        self._max_ahead_ns = given.max_ahead_ns["market"]
 
-async def get_positions(call: Call) -> Response:
-    """Answer with the positions in force."""
-    return await _now(call, "market.positions", call.parts.positions)
+    @property
+    def operations(self) -> tuple[Operation, ...]:
+        """Return what is served here."""
+        path, other = "/api/v1/portfolios", "/api/v1/positions"
+        return (
+            _read(path, self.get_portfolios, Portfolio, "Portfolios of weights in force"),
+            _write(path, self.post_portfolio, Portfolio, "Set or end a portfolio"),
+            _read(other, self.get_positions, Position, "Positions in force"),
+            _write(other, self.post_position, Position, "Set a position"),
+        )
 
+    def close(self) -> None:
+        """Close the consumers."""
+        self._portfolios.close()
+        self._positions.close()
 
-async def post_portfolio(call: Call) -> Response:
-    """Send a portfolio to the flow."""
-    return await _post(call, "market.portfolios", "portfolio")
+    async def get_portfolios(self, call: Call) -> Response:
+        """Answer with the portfolios in force."""
+        return await _now(call, "market.portfolios", self._portfolios)
 
+    async def get_positions(self, call: Call) -> Response:
+        """Answer with the positions in force."""
+        return await _now(call, "market.positions", self._positions)
 
-async def post_position(call: Call) -> Response:
-    """Send a position to the flow."""
-    return await _post(call, "market.positions", "position")
+    async def post_portfolio(self, call: Call) -> Response:
+        """Send a portfolio to the flow."""
+        return await self._post(call, "market.portfolios", "portfolio")
+
+    async def post_position(self, call: Call) -> Response:
+        """Send a position to the flow."""
+        return await self._post(call, "market.positions", "position")
+
+    async def _post(self, call: Call, topic: str, kind: str) -> Response:
+        admit(call, SCOPE, FIELDS[topic])
+        now_ns = call.parts.now_ns()
+        event = checked(event_fields(call, kind, now_ns), now_ns + self._max_ahead_ns)
+        if not rows_seen(call.access, [event], FIELDS[topic]):
+            raise Problem(403, "the token's rows do not include this one", "portfolio")
+        return await produce(call, topic, event["portfolio"], event)
 
 
 async def _now(call: Call, topic: str, table: EventTable) -> Response:
     admit(call, SCOPE, FIELDS[topic])
     records = rows_seen(call.access, await run(table.records), FIELDS[topic])
     return answers.tagged(call.request, answers.to_body({"records": records}))
-
-
-async def _post(call: Call, topic: str, kind: str) -> Response:
-    admit(call, SCOPE, FIELDS[topic])
-    now_ns = call.parts.now_ns()
-    event = checked(event_fields(call, kind, now_ns), now_ns + call.parts.max_ahead_ns)
-    if not rows_seen(call.access, [event], FIELDS[topic]):
-        raise Problem(403, "the token's rows do not include this one", "portfolio")
-    return await produce(call, topic, event["portfolio"], event)
 
 
 def event_fields(call: Call, kind: str, now_ns: int) -> dict[str, Any]:
@@ -139,11 +160,3 @@ def _write(path: str, handler: Any, model: type[Portfolio | Position], summary: 
         "POST", path, handler, summary, SCOPE, body=_schema(model), answer=ACKNOWLEDGED,
         status=202, errors=(415,),
     )  # fmt: skip
-
-
-OPERATIONS = (
-    _read("/api/v1/portfolios", get_portfolios, Portfolio, "Portfolios of weights in force"),
-    _write("/api/v1/portfolios", post_portfolio, Portfolio, "Set or end a portfolio"),
-    _read("/api/v1/positions", get_positions, Position, "Positions in force"),
-    _write("/api/v1/positions", post_position, Position, "Set a position"),
-)

@@ -11,12 +11,12 @@ from starlette.responses import Response
 from connectors.web.rest import answers
 from connectors.web.rest.access import admit, admit_reader, rows_seen
 from connectors.web.rest.blocking import run
-from connectors.web.rest.events import ACKNOWLEDGED, event_fields, produce
 from connectors.web.rest.latest import read_now
+from connectors.web.rest.market.events import ACKNOWLEDGED, event_fields, produce
 from connectors.web.rest.operation import Call, Operation
 from connectors.web.rest.problems import Problem
 from state.clock import NS
-from state.outputs import TRADING
+from state.market.outputs import TRADING
 
 STATE = next(output for output in TRADING if output.name == "state")
 TOPIC = "market.control"

@@ -1,0 +1,1 @@
+"""What REST serves of market alone: portfolios and positions, the trading state and its switch."""
