@@ -33,10 +33,12 @@ class BadMessage(Exception):
 class Record:
     """One record: its place in the stream, what it is filtered by, and its encodings.
 
-    ``before`` is what the record before it under its key was filtered by, None where unknown.
+    ``before`` is what the record before it under its key was filtered by, None where unknown and
+    empty where there was none. A ``retracted`` one takes its key away; it is filtered by what the
+    record before it was, as far as that is known, else by its key.
     """
 
-    __slots__ = ("_encoded", "before", "key", "place", "raw", "values")
+    __slots__ = ("_encoded", "before", "key", "place", "raw", "retracted", "values")
 
     def __init__(self, place: Place, key: str, values: Mapping[str, str], raw: bytes) -> None:
         """Hold ``raw``, canonical JSON; ``key`` is its table key, '' for none."""
@@ -44,6 +46,7 @@ class Record:
         self.key = key
         self.values = values
         self.raw = raw
+        self.retracted = False
         self.before: Mapping[str, str] | None = None
         self._encoded: dict[str, bytes] = {}
 

@@ -25,6 +25,7 @@ class Entry(NamedTuple):
     origin: str
     counter: int
     value: bytes
+    retracted: bool = False
 
 
 class Loaded(NamedTuple):
@@ -58,7 +59,9 @@ class Mirror:
         self.place = START
         self._complete = False
         self._ring: list[Record] = []
-        self._latest: dict[str, dict[str, Record]] = {}
+        self._table: dict[str, Record] = {}
+        self._parts: dict[str, dict[str, Record]] = {}
+        """The table again, cut by the value of the source's first field."""
         self._counters: dict[str, int] = {}
 
     def load(self, generation: int, loaded: Loaded) -> None:
@@ -67,9 +70,9 @@ class Mirror:
         self.place = loaded.last
         self._complete = loaded.complete
         self._ring = self.older(loaded.newest, {})
-        self._latest = {}
+        self._table, self._parts = {}, {}
         for value in loaded.latest:
-            self._keep(self._record(loaded.last, value))
+            self._keep(self._record(Entry(loaded.last, "", 0, value), {}))
         for record in self._ring:
             self._keep(record)
         self._counters = dict(loaded.counters)
@@ -82,9 +85,8 @@ class Mirror:
             raise Broken("trimmed" if entry.counter > expected else "redis-lost")
         self._counters[entry.origin] = entry.counter
         self.place = entry.place
-        record = self._record(entry.place, entry.value)
-        before = self._keep(record)
-        record.before = before.values if before else {}
+        record = self._record(entry, None)
+        self._keep(record)
         self._ring.append(record)
         if len(self._ring) >= 2 * RING:
             del self._ring[:RING]
@@ -110,9 +112,9 @@ class Mirror:
             return list(islice(newest, NEWEST))[::-1]
         first = dict(channel.filters).get(self.source.fields[0])
         parts: Iterable[dict[str, Record]] = (
-            self._latest.values()
+            [self._table]
             if first is None
-            else (self._latest.get(value, {}) for value in sorted(first))
+            else (self._parts.get(value, {}) for value in sorted(first))
         )
         found = [r for part in parts for r in part.values() if takes(r)]
         return sorted(found, key=_key)
@@ -121,24 +123,56 @@ class Mirror:
         """Return the records of older entries; ``known`` is what each key was filtered by last."""
         found = []
         for entry in entries:
-            record = self._record(entry.place, entry.value)
-            record.before = known.get(record.key)
-            known[record.key] = record.values
+            record = self._record(entry, known)
+            known[record.key] = {} if record.retracted else record.values
             found.append(record)
         return found
 
-    def _record(self, place: Place, value: bytes) -> Record:
-        found = orjson.loads(value)
-        return Record(place, self.source.table_key(found), self.source.values(found), value)
+    def _record(self, entry: Entry, known: Mapping[str, Mapping[str, str]] | None) -> Record:
+        """Return the record of an entry; ``known`` as in `older`, None where the table knows."""
+        found = orjson.loads(entry.value)
+        if entry.retracted:
+            return self._retraction(entry, found["key"], known)
+        key = self.source.table_key(found)
+        record = Record(entry.place, key, self.source.values(found), entry.value)
+        record.before = self._before(key) if known is None else known.get(key)
+        return record
 
-    def _keep(self, record: Record) -> Record | None:
-        """Put a record in the table and return the one before it."""
+    def _retraction(
+        self, entry: Entry, key: str, known: Mapping[str, Mapping[str, str]] | None
+    ) -> Record:
+        before = self._before(key) if known is None else known.get(key)
+        record = Record(entry.place, key, before or self._values_of(key), entry.value)
+        record.before, record.retracted = before, True
+        return record
+
+    def _before(self, key: str) -> Mapping[str, str]:
+        last = self._table.get(key)
+        return last.values if last is not None else {}
+
+    def _values_of(self, key: str) -> dict[str, str]:
+        """Return what a table key tells of the fields that can be filtered by."""
+        # The first field, such as a symbol, may hold what the fields are joined by.
+        texts = key.rsplit("|", len(self.source.key) - 1)
+        return self.source.values(dict(zip(self.source.key, texts, strict=False)))
+
+    def _keep(self, record: Record) -> None:
+        """Put a record in the table, or take the key of a retraction away."""
         if not self.source.key:
-            return None
-        part = self._latest.setdefault(record.values.get(self.source.fields[0], ""), {})
-        before = part.get(record.key)
-        part[record.key] = record
-        return before
+            return
+        key, first = record.key, self.source.fields[0]
+        last = self._table.get(key)
+        if last is not None:  # it may have had another first field, or nothing follows
+            del self._parts[last.values.get(first, "")][key]
+        if record.retracted:
+            self._table.pop(key, None)
+            return
+        self._table[key] = record
+        value = record.values.get(first, "")
+        part = self._parts.get(value)
+        if part is None:
+            part = self._parts[value] = {}
+        part[key] = record
 
 
 def _key(record: Record) -> str:

@@ -145,7 +145,13 @@ def _entry(stream_id: bytes, fields: Any) -> Entry:
     pairs = (
         fields if isinstance(fields, dict) else dict(zip(fields[::2], fields[1::2], strict=True))
     )
-    return Entry(_place(stream_id), pairs[b"origin"].decode(), int(pairs[b"counter"]), pairs[b"v"])
+    return Entry(
+        _place(stream_id),
+        pairs[b"origin"].decode(),
+        int(pairs[b"counter"]),
+        pairs[b"v"],
+        b"retracted" in pairs,
+    )
 
 
 def _place(stream_id: bytes) -> Place:
