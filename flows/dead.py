@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from connectors.kafka.client import Cluster
-from connectors.kafka.sink import ERROR_HEADER, LENGTH_HEADER, REASON_HEADER, TIMESTAMP_HEADER
+from connectors.kafka.sink import (
+    ERROR_HEADER,
+    LENGTH_HEADER,
+    REASON_HEADER,
+    SEALED_HEADER,
+    TIMESTAMP_HEADER,
+)
 from connectors.kafka.topics import watermarks
-from state.errors import Broken, HeadraceError, Undelivered
+from state.errors import Broken, HeadraceError, Misuse, Undelivered
 from state.records import ORIGIN_HEADER, RETRY_HEADER, SEQUENCE_HEADER, Coordinates
+from state.sealing import Seal, letter_purpose
 
 POLL_S = 0.5
 PATIENCE_POLLS = 60
@@ -22,7 +29,11 @@ PATIENCE_POLLS = 60
 
 @dataclass(frozen=True)
 class Letter:
-    """One dead letter as its topic holds it; ``value`` is None where it was left out."""
+    """One dead letter as its topic holds it; ``value`` is None where it was left out.
+
+    Where ``sealed``, key and value are as the topic holds them, and ``length`` is that of the
+    sealed value.
+    """
 
     coordinates: Coordinates
     error: str
@@ -31,6 +42,7 @@ class Letter:
     key: bytes | None
     value: bytes | None
     length: int
+    sealed: bool = False
 
     def facts(self) -> dict[str, Any]:
         """Return what may be listed: everything but the key and the value."""
@@ -81,10 +93,31 @@ def parse(message: Message) -> Letter:
             None if message.key() is None else _bytes(message.key()),
             None if LENGTH_HEADER in headers else value,
             int(headers.get(LENGTH_HEADER, len(value))),
+            SEALED_HEADER in headers,
         )
     except (KeyError, ValueError) as error:
         where = f"{message.topic()}[{message.partition()}] offset {message.offset()}"
         raise Broken(f"{where} is no dead letter: {type(error).__name__} in its headers") from None
+
+
+def opened(letter: Letter, system: str, seal: Seal | None) -> Letter:
+    """Return a letter of a system with its key and value in clear.
+
+    Raises CannotUnseal, and Misuse where it is sealed and there is no ``seal``.
+    """
+    if not letter.sealed:
+        return letter
+    if seal is None:
+        raise Misuse(
+            f"the dead letters of {system} are sealed: set HEADRACE_SEALING__KEYS_FILE to its keys"
+        )
+    purpose = letter_purpose(system)
+    key, value = (
+        None if content is None else seal.open(content, purpose)
+        for content in (letter.key, letter.value)
+    )
+    length = letter.length if value is None else len(value)
+    return replace(letter, key=key, value=value, length=length, sealed=False)
 
 
 def send_again(cluster: Cluster, letters: Iterable[Letter]) -> int:

@@ -8,13 +8,15 @@ from datetime import UTC, datetime
 
 import orjson
 
+from connectors.kafka.client import Cluster
 from flows.config import add_config_argument, load_settings
-from flows.dead import Letter, content, read, send_again
+from flows.dead import Letter, content, opened, read, send_again
 from flows.engine.cluster import cluster_of
 from flows.engine.systems import flows_with_outputs, output_topic
 from state.clock import NS
 from state.errors import Misuse
 from state.outputs import DEAD
+from state.sealing import Seal
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,12 +37,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Read the flow's dead-letter topic; act on the letters that the filters let through."""
-    cluster = cluster_of(load_settings(args.config).kafka)
+    settings = load_settings(args.config)
+    cluster, keyring = cluster_of(settings.kafka), settings.sealing.keyring()
+    seal = Seal(keyring) if keyring else None
     if args.action == "retry" and not (args.error or args.coordinates or args.all):
         raise Misuse("say which letters to retry: --error CLASS, --coordinates T/P/O, or --all")
     letters = _chosen(args, read(cluster, output_topic(args.system, DEAD)))
+    if args.action != "list":
+        letters = (opened(letter, args.system, seal) for letter in letters)
     if args.action == "retry":
-        return _retry(args, list(letters))
+        return _retry(args, cluster, list(letters))
     count = 0
     for letter in letters:
         count += 1
@@ -74,10 +80,10 @@ def _whole(args: argparse.Namespace, letter: Letter) -> str:
     return f"{_line(args, letter)}\n  key    {texts['key']}\n  value  {shown}"
 
 
-def _retry(args: argparse.Namespace, letters: list[Letter]) -> int:
+def _retry(args: argparse.Namespace, cluster: Cluster, letters: list[Letter]) -> int:
     whole = [letter for letter in letters if letter.value is not None]
     left_out = len(letters) - len(whole)
-    sent = send_again(cluster_of(load_settings(args.config).kafka), whole)
+    sent = send_again(cluster, whole)
     if args.json:
         print(orjson.dumps({"retried": sent, "left_out": left_out}).decode())
     else:

@@ -1,0 +1,151 @@
+"""``headrace keys``: make, list and rotate the keys of secret outputs, and open sealed files."""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import orjson
+
+from flows.config import add_config_argument, load_settings
+from state.errors import CannotUnseal, Misuse
+from state.outputs import DEAD, to_json
+from state.sealing import Keyring, Seal, is_envelope, letter_purpose
+
+ACTIONS = """\
+new FILE       write a key file that nobody else may read
+list [FILE]    list the ids of a key file's keys, or of the settings' keys
+rotate FILE    add a key to a key file, which seals from the next start on
+open FILE      print the lines of a sealed file (of replay or export) in clear
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what to do, and with which file."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = ACTIONS
+    parser.add_argument("action", choices=["new", "list", "rotate", "open"])
+    parser.add_argument("file", nargs="?", type=Path, metavar="FILE")
+    parser.add_argument(
+        "--output", metavar="SYSTEM.OUTPUT", help="what FILE holds, such as adt.visits or adt.dead"
+    )
+    add_config_argument(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do it. No key is ever printed."""
+    if args.action == "list":
+        _list(Keyring.parse(_read(args.file)) if args.file else _keyring(args))
+        return 0
+    if args.file is None:
+        raise Misuse(f"{args.action} needs a FILE")
+    if args.action == "new":
+        _new(args.file)
+    elif args.action == "rotate":
+        _rotate(args.file)
+    else:
+        _open(args)
+    return 0
+
+
+def _new(path: Path) -> None:
+    try:
+        _write(path, Keyring.generate())
+    except FileExistsError:
+        raise Misuse(f"{path} exists: `headrace keys rotate {path}` adds a key to it") from None
+    except OSError as error:
+        raise Misuse(f"cannot write {path}: {error.strerror}") from None
+    print(f"{path} holds the key k1: set HEADRACE_SEALING__KEYS_FILE={path}, and keep a copy")
+
+
+def _rotate(path: Path) -> None:
+    keyring = Keyring.parse(_read(path)).rotated()
+    draft = path.with_name(path.name + ".draft")
+    try:
+        _write(draft, keyring)
+        draft.replace(path)
+    except FileExistsError:
+        raise Misuse(f"{draft} is left from a rotation that was cut off: remove it") from None
+    except OSError as error:
+        raise Misuse(f"cannot write {path}: {error.strerror}") from None
+    print(f"{keyring.active} seals once the flows are started again with this file; start those "
+          "that read first")  # fmt: skip
+
+
+def _write(path: Path, keyring: Keyring) -> None:
+    """Write a new file that its owner alone may read, and wait until it rests on the disk."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(keyring.text())
+        file.flush()
+        os.fsync(descriptor)
+
+
+def _list(keyring: Keyring) -> None:
+    for name in keyring.keys:
+        print(f"{name}  active" if name == keyring.active else name)
+
+
+def _open(args: argparse.Namespace) -> None:
+    seal = Seal(_keyring(args))
+    topic = args.output or ""
+    if topic.count(".") != 1:
+        raise Misuse("say what the file holds: --output SYSTEM.OUTPUT, such as adt.visits")
+    opened = _letters(seal, topic) if topic.endswith(f".{DEAD}") else _records(seal, topic)
+    for number, line in _lines(args.file):
+        try:
+            sys.stdout.write(opened(line).decode() + "\n")
+        except (CannotUnseal, Misuse, ValueError) as error:
+            raise Misuse(f"line {number} of {args.file}: {error}") from None
+
+
+def _records(seal: Seal, topic: str) -> Callable[[bytes], bytes]:
+    def opened(line: bytes) -> bytes:
+        fields = orjson.loads(line)
+        if not is_envelope(fields):
+            raise Misuse("is not sealed")
+        return seal.unseal_fields(topic, fields)
+
+    return opened
+
+
+def _letters(seal: Seal, topic: str) -> Callable[[bytes], bytes]:
+    purpose = letter_purpose(topic.removesuffix(f".{DEAD}"))
+
+    def opened(line: bytes) -> bytes:
+        letter = orjson.loads(line)
+        if not isinstance(letter, dict) or not letter.pop("sealed", False):
+            raise Misuse("is not sealed")
+        for name in ("key", "value"):
+            if letter.get(name) is not None:
+                content = seal.open(base64.b64decode(letter[name]), purpose)
+                letter[name] = base64.b64encode(content).decode()
+        return to_json(letter)
+
+    return opened
+
+
+def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    try:
+        with path.open("rb") as file:
+            yield from enumerate(file, 1)
+    except OSError as error:
+        raise Misuse(f"cannot read {path}: {error.strerror}") from None
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Misuse(f"cannot read {path}: {error}") from None
+
+
+def _keyring(args: argparse.Namespace) -> Keyring:
+    keyring = load_settings(args.config).sealing.keyring()
+    if keyring is None:
+        raise Misuse("there are no keys: set HEADRACE_SEALING__KEYS_FILE to a key file")
+    return keyring
