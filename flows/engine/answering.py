@@ -63,7 +63,7 @@ class Answering:
         flow = Dataflow(self.name)
         blocks = op.input("requests", flow, context.source(self.requests, self.decode))
         op.output("answers", op.flat_map("answer", blocks, self.answer), self._sink(context))
-        op.output("dead", op.flat_map("dead_letters", blocks, dead_letters), context.sinks.dead)
+        context.write_dead(op.flat_map("dead_letters", blocks, dead_letters))
         return flow
 
     def inputs(self, settings: Settings) -> list[Input]:

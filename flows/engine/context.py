@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import bytewax.operators as op
@@ -143,7 +144,12 @@ class Context:
         records = op.merge("outputs", *(each.records for each in stepped))
         op.output("redis", records, self.sinks.redis)
         op.output("topics", records, self.sinks.outputs)
-        letters = op.merge("dead_letters", *(each.dead for each in stepped), *dead)
+        self.write_dead(op.merge("dead_letters", *(each.dead for each in stepped), *dead))
+
+    def write_dead(self, letters: KeyedStream[DeadLetter]) -> None:
+        """Write dead letters to their topic, sealed where the flow has secret outputs."""
+        if self.seal is not None:
+            letters = op.map_value("seal_dead", letters, partial(self.seal.letter, self.flow.name))
         op.output("dead", letters, self.sinks.dead)
 
 

@@ -27,7 +27,7 @@ from tests.flows.test_commands import messages
 @pytest.fixture
 def keys(tmp_path, monkeypatch) -> Path:
     """A key file that the settings name."""
-    path = tmp_path / "keys.toml"
+    path: Path = tmp_path / "keys.toml"
     assert main(["keys", "new", str(path)]) == 0
     monkeypatch.setenv("HEADRACE_SEALING__KEYS_FILE", str(path))
     return path
