@@ -12,6 +12,7 @@ BENCHMARKS = {
     "market": "benchmarks.commands.market",
     "risk": "benchmarks.market.risk",
     "history": "benchmarks.history",
+    "pages": "benchmarks.pages",
     "crash": "benchmarks.commands.crash",
     "feed": "benchmarks.commands.feed",
     "soak": "benchmarks.commands.soak",
