@@ -18,7 +18,7 @@ from operators.market.handover import Handover, SessionClose
 from operators.outputs import Outputs
 from state.clock import NS
 from state.records import Coordinates
-from state.rows import Event, Rows
+from state.rows import Event, RowBlock
 from tests.contracts import logics as contract
 from tests.contracts.operators import MARKET
 from tests.daily_events import SYMBOLS, TOPIC_OF, closes, portfolio
@@ -41,7 +41,7 @@ def handed(logic: Logic, items: list[Any]) -> list[Any]:
     return [each for item in items for each in logic.process(item, outputs)]
 
 
-def events() -> list[Rows[Event]]:
+def events() -> list[RowBlock[Event]]:
     bodies = [
         portfolio("P", {"A": 0.5, "B": 0.5}, rebalance="daily", value=1.0),
         *closes(3, 40, SYMBOLS),
@@ -50,10 +50,10 @@ def events() -> list[Rows[Event]]:
     for offset, body in enumerate(bodies):
         topic = TOPIC_OF[body["type"]]
         event = Event(body["ts_ns"], Coordinates(topic, 0, offset), body)
-        made.append(Rows[Event](topic, 1, [event]))
+        made.append(RowBlock[Event](topic, 1, [event]))
         # No portfolio came meanwhile: without this nobody could know.
         beat = Event(body["ts_ns"], Coordinates("market.portfolios", 0, 1000 + offset), {})
-        made.append(Rows[Event]("market.portfolios", 1, [beat]))
+        made.append(RowBlock[Event]("market.portfolios", 1, [beat]))
     return made
 
 
@@ -91,6 +91,6 @@ def test_daily_risk_keeps_it() -> None:
 
 def test_the_controls_of_trading_keep_it() -> None:
     rows = sequence(6, 400)
-    items = [Rows("market.sequenced", 1, rows[at : at + 20]) for at in range(0, len(rows), 20)]
+    items = [RowBlock("market.sequenced", 1, rows[at : at + 20]) for at in range(0, len(rows), 20)]
     keyed = frozenset({"state"})
     contract.check(lambda: Decider(Controls(ControlSettings()), "hash", keyed), items)

@@ -1,0 +1,1 @@
+"""Patient care, the seed of it: where its parts are put together (system, settings, flow)."""

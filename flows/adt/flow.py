@@ -1,0 +1,51 @@
+"""The flow of patient care: HL7 messages in; the timeline of each visit out, sealed.
+
+::
+
+    adt.raw ─┬─ timeline ─┬─ redis
+             │            └─ topics
+             └─ dead letters ── dead
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import bytewax.operators as op
+from bytewax.dataflow import Dataflow
+
+from connectors.adt.messages import decode
+from flows.adt.settings import Adt
+from flows.engine.context import Logics
+from flows.engine.streams import dead_letters
+from flows.settings.settings import Settings
+from operators.adt.timeline import Timeline
+from state.inputs import Input
+
+if TYPE_CHECKING:
+    from flows.engine.context import Context
+
+
+def build(context: Context) -> Dataflow:
+    """Return the dataflow."""
+    flow = Dataflow("adt")
+    messages = op.input("messages", flow, context.source(table(context.settings).topic, decode))
+    timeline = context.step("timeline", messages)
+    context.write(timeline, dead=[op.flat_map("undecoded", messages, dead_letters)])
+    return flow
+
+
+def logics(settings: Settings) -> Logics:
+    """Return the stateful step."""
+    return {"timeline": partial(Timeline, table(settings).pages)}
+
+
+def inputs(settings: Settings) -> list[Input]:
+    """Return the topic of messages."""
+    return [Input(table(settings).topic)]
+
+
+def table(settings: Settings) -> Adt:
+    """Return the settings on which outputs and state depend."""
+    return settings.of(Adt)

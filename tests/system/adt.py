@@ -1,0 +1,77 @@
+"""Made-up visits as HL7 messages, and what their table has to be."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from connectors.adt.messages import parse
+from operators.adt.timeline import stays
+from replay.message import Message
+from replay.partitioner import partition_of
+from state.clock import NS
+
+START_NS = 1_700_000_000 * NS
+CANARY = "CANARYPATIENT"
+"""Begins every patient number and ward: a text that must be nowhere in clear."""
+BAD = b"PID|1||" + CANARY.encode()
+
+
+def hl7(trigger: str, visit: str, recorded_ns: int, clinical_ns: int, location: str) -> bytes:
+    """Return one ADT message."""
+    recorded, clinical = (
+        datetime.fromtimestamp(ns // NS, UTC).strftime("%Y%m%d%H%M%S")
+        for ns in (recorded_ns, clinical_ns)
+    )
+    segments = [
+        f"MSH|^~\\&|ADT|H|||{recorded}||ADT^{trigger}|{visit}|P|2.3",
+        f"EVN|{trigger}|{recorded}||||{clinical}",
+        f"PID|1||{CANARY}{visit}",
+        f"PV1|1|I|{CANARY}^{location}^A{'|' * 16}{visit}",
+    ]
+    return "\r".join(segments).encode()
+
+
+def messages(seed: int, visits: int, partitions: int = 2) -> list[Message]:
+    """Return visits, of which some are cancelled; what is recorded comes in any order, and twice.
+
+    The last message of each partition cannot be used.
+    """
+    rng = random.Random(seed)
+    values: list[tuple[str, int, bytes]] = []
+    for v in range(visits):
+        visit, at_ns = f"V{v}", START_NS + v * 60 * NS
+        triggers = ["A01", "A02", "A02", "A11"][: rng.randrange(1, 5)]
+        for n, trigger in enumerate(triggers):
+            recorded_ns = at_ns + n * 600 * NS
+            value = hl7(trigger, visit, recorded_ns, recorded_ns - 60 * NS, str(n))
+            values += [(visit, recorded_ns, value)] * rng.choice((1, 1, 2))
+    rng.shuffle(values)
+    made: list[Message] = []
+    offsets = [0] * partitions
+    for visit, recorded_ns, value in values:
+        p = partition_of(visit.encode(), partitions)
+        made.append(Message("adt.raw", p, offsets[p], recorded_ns, visit.encode(), value))
+        offsets[p] += 1
+    unusable = [
+        Message("adt.raw", p, offsets[p], START_NS, CANARY.encode(), BAD) for p in range(partitions)
+    ]
+    return made + unusable
+
+
+def expected(given: list[Message]) -> dict[str, list[dict[str, Any]]]:
+    """Return the stays of each visit that is not cancelled, of the set of its messages."""
+    facts = defaultdict(set)
+    for fact in _facts(given):
+        facts[fact.visit].add(fact)
+    found = {visit: stays(some) for visit, some in facts.items()}
+    return {visit: rows for visit, rows in found.items() if rows}
+
+
+def _facts(given: list[Message]) -> Iterator[Any]:
+    for message in given:
+        if message.value != BAD:
+            yield parse(message.value or b"")
