@@ -176,7 +176,7 @@ def test_the_commands_around_a_running_market(own_kafka, redis_url, database, tm
     env = settings(own_kafka.bootstrap, redis_url, tmp_path, HEADRACE_POSTGRES__DSN=database)
     begin = headrace(env, "check")
     assert begin.returncode == 1
-    assert "WRONG topic market.ticks: missing" in begin.stdout
+    assert "WRONG topics: nothing feeds a flow: create " in begin.stdout
     create_topic(own_kafka, "market.ticks", 2)
     with Run(env, ("market",), tmp_path / "log") as run:
         run.ready()
