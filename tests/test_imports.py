@@ -44,23 +44,26 @@ COMMAND = {
     "feed": Process(NOTHING, 120),
     "heartbeat": Process(NOTHING, 75),
     "import": Process(ARROW | COMPILED, 255),
+    "keys": Process(NOTHING, 65),
     "publish": Process(ARROW, 115),
     "record": Process(ARROW, 115),
     "replay": Process(ARROW, 115),
     "report": Process(frozenset(("matplotlib", "polars")), 140),
     "run": Process(NOTHING, 100),
+    "schemas": Process(NOTHING, 105),
     "simulate": Process(ARROW | COMPILED, 245),
     "state": Process(NOTHING, 80),
 }
 """``headrace COMMAND --help``: what the command's module imports."""
 
 FLOW = {
+    "adt": Process(NOTHING, 105),
     "history": Process(NOTHING, 110),
     "market": Process(COMPILED, 265),
     "models": Process(SOLVERS, 490),
     "trading": Process(NOTHING, 105),
 }
-"""The worker of a flow once it is built, by the default settings."""
+"""The worker of a flow once it is built, by the default settings and with a key."""
 
 REPORT = """
 import sys
@@ -82,8 +85,9 @@ from flows.engine.generation import Start
 from flows.engine.live import connect
 from flows.settings.settings import Settings
 from state.lifecycle import Lifecycle
+from state.sealing import Keyring
 
-flow, settings = find_flow({flow!r}), Settings()
+flow, settings = find_flow({flow!r}), Settings(sealing={{"keys": Keyring.generate().text()}})
 offsets = {{each.topic: {{0: 0}} for each in flow.inputs(settings)}}
 context = connect(flow, Start(flow.name, 1, "", offsets), settings, Lifecycle())
 flow.warm_up()
