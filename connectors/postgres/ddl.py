@@ -139,7 +139,10 @@ def _latest(table: Table) -> sql.Composed:
 
 
 def key_text(table: Table, row: str) -> sql.Composed:
-    """Return the expression for the table key of a row, as the outputs' keys are written."""
+    """Return the expression for the table key of a row, as the outputs' keys are written.
+
+    Doubles of more than 15 digits may be written otherwise: a key holds none such as 1 / 3.
+    """
     parts = [_text(column, sql.Identifier(row, column.name)) for column in table.key]
     return sql.SQL(" || '|' || ").join(parts)
 
