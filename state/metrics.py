@@ -21,6 +21,9 @@ LATE = Counter("headrace_late", "Records behind the watermark", ["topic"])
 DUPLICATES = Counter("headrace_duplicates", "Records seen before", ["topic"])
 OUTPUTS = Counter("headrace_outputs", "Records emitted", ["output"])
 KAFKA_ERRORS = Counter("headrace_kafka_errors", "Errors met while consuming", ["error"])
+COLUMNS = Gauge(
+    "headrace_consumer_columns", "1 where messages are taken by column, 0 as objects", ["topic"]
+)
 LAG = Gauge("headrace_consumer_lag", "Messages not yet consumed", ["topic", "partition"])
 WATERMARK_DELAY = Gauge(
     "headrace_watermark_delay_seconds", "Wall clock less the watermark", ["topic", "partition"]

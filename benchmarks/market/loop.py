@@ -1,7 +1,8 @@
 """The bare loop: consume and decode the same messages, and nothing else.
 
-Consumers, settings, `Messages` and decoder are those of the flow's source; there is no
-Bytewax, no operator, no sink and no state. The clock includes opening and closing them.
+Consumers, settings, `Messages`, the way in which they are read and the decoder are those of the
+flow's source; there is no Bytewax, no operator, no sink and no state. The clock includes opening
+and closing them.
 """
 
 from __future__ import annotations
@@ -9,16 +10,18 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from confluent_kafka import TopicPartition
+from confluent_kafka import KafkaError
 
 from benchmarks import child
 from benchmarks.machine import pin, settle
-from connectors.kafka.messages import to_messages
+from connectors.kafka.messages import Fault
+from connectors.kafka.reading import Reader, Reading, open_reader, warm_up
 from connectors.kafka.topics import partition_count
 from connectors.market.decode import TickDecoder
 from flows import config
 from flows.engine.cluster import cluster_of
 from flows.market.settings import Market
+from state.errors import Broken
 
 IDLE_S = 0.001
 """As Bytewax waits where a source had nothing."""
@@ -28,35 +31,35 @@ def main(job: dict[str, Any]) -> None:
     """Consume and decode ``messages`` messages; say what it took."""
     pin(job["core"])
     settings = config.load_settings(None)
-    topic, shards = settings.of(Market).topic, settings.kafka.shards
-    cluster = cluster_of(settings.kafka)
+    kafka, topic = settings.kafka, settings.of(Market).topic
+    shards = kafka.shards
+    cluster = cluster_of(kafka)
+    warm_up(kafka.reading)
     partitions = partition_count(cluster, topic)
     decoder = TickDecoder(settings.of(Market).max_ahead)
     messages = records = blocks = 0
     settle()
     wall, cpu, thread = time.perf_counter(), time.process_time(), time.thread_time()
-    consumers = []
+    readers: list[tuple[Reader, dict[int, int]]] = []
     for shard in range(shards):
-        consumer = cluster.consumer("bench.loop", consumers=shards)
         position = dict.fromkeys(range(shard, partitions, shards), 0)
-        consumer.assign([TopicPartition(topic, p, 0) for p in position])
-        consumers.append((consumer, position))
+        reading = Reading(topic, partitions, position, kafka.batch, "bench.loop", shards)
+        readers.append((open_reader(kafka.reading, cluster, reading, _judge, _fail), position))
     while messages < job["messages"]:
         before = messages
-        for consumer, position in consumers:
-            found = consumer.consume(settings.kafka.batch, 0)
-            if found:
-                made = to_messages(found, topic, partitions, position)
+        for reader, position in readers:
+            made = reader.read(kafka.batch, position)
+            if made is not None:
                 position |= {p: following for p, (_, following) in made.ranges.items()}
                 messages += len(made)
                 records += len(decoder.decode(made))
                 blocks += 1
                 # Freed here, as when a source's next_batch returns, not while the next is made.
-                del found, made
+                del made
         if messages == before:
             time.sleep(IDLE_S)
-    for consumer, _ in consumers:
-        consumer.close()
+    for reader, _ in readers:
+        reader.close()
     child.say(
         {
             "wall": time.perf_counter() - wall,
@@ -67,6 +70,14 @@ def main(job: dict[str, Any]) -> None:
             "blocks": blocks,
         }
     )
+
+
+def _judge(fault: Fault) -> None:
+    _fail(fault.error)
+
+
+def _fail(error: KafkaError) -> None:
+    raise Broken(error.str())
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.market.stored import store
-from connectors.kafka import source
+from connectors.kafka.columns import Columns
 from connectors.kafka.delivery import Delivery
 from connectors.market.decode import TickDecoder
 from connectors.redis.sink import RedisPartition
@@ -53,21 +53,21 @@ class Trace:
         store(path, columns)
 
     def _wrap_source(self) -> None:
-        to_messages = vars(source)["to_messages"]
+        take = Columns._take  # noqa: SLF001  # a message is consumed when it leaves librdkafka
         decode = TickDecoder.decode
 
-        def stamped_messages(*args: Any) -> Messages:
+        def stamped_take(reader: Columns, at_most: int) -> int:
+            count = take(reader, at_most)
             self._consumed = now()
-            made: Messages = to_messages(*args)
-            return made
+            return count
 
         def stamped_decode(decoder: TickDecoder, messages: Messages) -> TickBlock:
             block = decode(decoder, messages)
             self._open[id(block)] = (self._consumed, now())
             return block
 
-        setattr(source, "to_messages", stamped_messages)  # noqa: B010  # mypy: not exported
-        TickDecoder.decode = stamped_decode  # type: ignore[method-assign,assignment]  # on purpose
+        Columns._take = stamped_take  # type: ignore[method-assign,assignment]  # noqa: SLF001  # on purpose
+        TickDecoder.decode = stamped_decode  # type: ignore[method-assign,assignment]  # as above
 
     def _wrap_shard(self) -> None:
         process = TickShard.process

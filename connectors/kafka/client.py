@@ -110,6 +110,14 @@ class Cluster:
         partition that is read to its end tells so as an error. ``on_fatal`` is called from
         within the consumer's own calls.
         """
+        settings = self.consumer_settings(group, consumers=consumers, tells_ends=tells_ends)
+        consumer: Consumer = self._make(Consumer, settings, on_fatal)
+        return consumer
+
+    def consumer_settings(
+        self, group: str, *, consumers: int = 1, tells_ends: bool = False
+    ) -> dict[str, Any]:
+        """Return the settings of a consumer, callbacks apart; secrets are among them."""
         tuning = {
             # An answer comes at once when there is data; the wait delays only partitions
             # that become readable while a request for the others is under way.
@@ -131,8 +139,7 @@ class Cluster:
             # A flow that waits for a sink polls nothing for as long as that takes.
             "max.poll.interval.ms": _DAY_MS,
         }
-        consumer: Consumer = self._make(Consumer, tuning, fixed, on_fatal)
-        return consumer
+        return self._settings(tuning, fixed)
 
     def producer(
         self,
@@ -164,31 +171,27 @@ class Cluster:
             # As Kafka's Java client, so that a key has one home whoever writes it.
             "partitioner": "murmur2_random",
         }
-        producer: Producer = self._make(Producer, tuning, fixed, on_fatal)
+        producer: Producer = self._make(Producer, self._settings(tuning, fixed), on_fatal)
         return producer
 
     def admin(self) -> AdminClient:
         """Return a client for topics and offsets."""
-        admin: AdminClient = self._make(AdminClient, {}, {}, None)
+        admin: AdminClient = self._make(AdminClient, self._settings({}, {}), None)
         return admin
 
     def _make(
         self,
         kind: Callable[[dict[str, Any]], Any],
-        tuning: Mapping[str, Any],
-        fixed: Mapping[str, Any],
+        settings: Mapping[str, Any],
         on_fatal: Callable[[KafkaError], None] | None,
     ) -> Any:
-        def on_error(error: KafkaError) -> None:
-            LOG.warning("Kafka: %s", error.str())
-            if error.fatal() and on_fatal is not None:
-                on_fatal(error)
-
-        config = {**_COMMON, **tuning, **self.options, **self._security(), **fixed}
         try:
-            return kind({**config, "error_cb": on_error, "logger": LIBRARY})
+            return kind({**settings, "error_cb": error_callback(on_fatal), "logger": LIBRARY})
         except (KafkaException, TypeError, ValueError) as error:
             raise SettingsError(f"kafka: {self._redacted(str(error))}") from None
+
+    def _settings(self, tuning: Mapping[str, Any], fixed: Mapping[str, Any]) -> dict[str, Any]:
+        return {**_COMMON, **tuning, **self.options, **self._security(), **fixed}
 
     def _security(self) -> dict[str, str]:
         given = {
@@ -207,3 +210,16 @@ class Cluster:
             if secret:
                 text = text.replace(secret, "***")
         return text
+
+
+def error_callback(
+    on_fatal: Callable[[KafkaError], None] | None,
+) -> Callable[[KafkaError], None]:
+    """Return what is told of a client's errors: it logs them, and hands on a fatal one."""
+
+    def on_error(error: KafkaError) -> None:
+        LOG.warning("Kafka: %s", error.str())
+        if error.fatal() and on_fatal is not None:
+            on_fatal(error)
+
+    return on_error

@@ -36,12 +36,13 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
-from confluent_kafka import KafkaError, Message, TopicPartition
+from confluent_kafka import KafkaError
 
 from connectors.kafka.client import Cluster
 from connectors.kafka.faults import GONE, PASSING
 from connectors.kafka.group import Group
-from connectors.kafka.messages import to_messages
+from connectors.kafka.messages import Fault
+from connectors.kafka.reading import Reading, Way, open_reader, warm_up
 from connectors.kafka.topics import watermarks
 from connectors.pacing import Pacing
 from state.errors import Broken, OffsetGone, PartitionsChanged, SnapshotRefused
@@ -81,7 +82,7 @@ class Subscription:
 
     ``shards`` names all shards of the flow in order, ``local`` those of this process.
     ``batch`` is the most messages of one block. ``group`` belongs to this flow and
-    generation alone.
+    generation alone. ``way`` is how messages are taken (reading.py).
     """
 
     topic: str
@@ -90,6 +91,7 @@ class Subscription:
     local: Sequence[str]
     start: Mapping[int, int]
     batch: int
+    way: Way = "auto"
 
     def owned(self, shard: str) -> list[int]:
         """Return the partitions of one shard."""
@@ -118,6 +120,7 @@ class KafkaSource(FixedPartitionedSource[tuple[str, BlockT], State]):
         self._lifecycle = lifecycle
         self._pacing = pacing
         self._process: _Process[BlockT] | None = None
+        warm_up(subscription.way)
 
     def list_parts(self) -> list[str]:
         """Return the shards of this process."""
@@ -180,10 +183,17 @@ class KafkaShard(StatefulSourcePartition[tuple[str, BlockT], State]):
         self._epoch = EPOCH.labels(name)
         for p, newest_ns in self._newest.items():
             process.pacing.update(p, newest_ns)
-        self._consumer = process.cluster.consumer(
-            process.plan.group, consumers=len(process.plan.local), on_fatal=self._note_fatal
+        reading = Reading(
+            self._topic,
+            len(process.marks),
+            self._offsets,
+            process.plan.batch,
+            process.plan.group,
+            len(process.plan.local),
         )
-        self._consumer.assign([TopicPartition(self._topic, p, o) for p, o in self._offsets.items()])
+        self._reader = open_reader(
+            process.plan.way, process.cluster, reading, self._judge, self._note_fatal
+        )
         process.shards += 1
 
     def next_batch(self) -> list[tuple[str, BlockT]]:
@@ -198,13 +208,11 @@ class KafkaShard(StatefulSourcePartition[tuple[str, BlockT], State]):
             raise StopIteration
         self._check()
         self._pace()
-        found = self._consumer.consume(self._at_most, 0)
         if now >= self._statistics_at:
             self._statistics_at = now + STATISTICS_S
             self._measure_lag()
-        if any(map(Message.error, found)):
-            found = [message for message in found if self._usable(message)]
-        return [(self._name, self._block(found))] if found else []
+        messages = self._reader.read(self._at_most, self._offsets)
+        return [] if messages is None else [(self._name, self._block(messages))]
 
     def snapshot(self) -> State:
         """Return the state as plain values, copied."""
@@ -217,23 +225,22 @@ class KafkaShard(StatefulSourcePartition[tuple[str, BlockT], State]):
         process = self._process
         if self._drained:
             process.group.durable(self._offsets)
-        self._consumer.close()
+        self._reader.close()
         process.shards -= 1
         if not process.shards:
             process.group.close(CLOSING_S if self._drained else 0)
 
-    def _block(self, found: list[Message]) -> BlockT:
+    def _block(self, messages: Messages) -> BlockT:
         process = self._process
-        messages = to_messages(found, self._topic, len(process.marks), self._offsets)
         for p, (_, following) in messages.ranges.items():
             self._offsets[p] = following
-        fitting = BLOCK_BYTES * len(found) // max(1, len(messages.data))
+        fitting = BLOCK_BYTES * len(messages) // max(1, len(messages.data))
         self._at_most = min(process.plan.batch, max(1, fitting))
         block = process.decode(messages)
         for p, newest_ns in block.newest.items():
             self._newest[p] = max(int(newest_ns), self._newest.get(p, int(newest_ns)))
             process.pacing.update(p, self._newest[p])
-        self._consumed.inc(len(found))
+        self._consumed.inc(len(messages))
         return block
 
     def _became_durable(self, offsets: dict[int, int], now: float) -> None:
@@ -257,37 +264,28 @@ class KafkaShard(StatefulSourcePartition[tuple[str, BlockT], State]):
             if pacing.paused(p) == (p in self._paused):
                 continue
             if p in self._paused:
-                self._consumer.resume([TopicPartition(self._topic, p)])
+                self._reader.resume(p)
                 self._paused.discard(p)
             else:
-                self._consumer.pause([TopicPartition(self._topic, p)])
+                self._reader.pause(p)
                 self._paused.add(p)
 
     def _measure_lag(self) -> None:
         for p, offset in self._offsets.items():
-            at = TopicPartition(self._topic, p)
-            high = self._consumer.get_watermark_offsets(at, cached=True)[1]
             # Unknown (negative) until the first answer to a fetch.
-            high = max(high, self._process.marks[p][1])
+            high = max(self._reader.watermarks(p)[1], self._process.marks[p][1])
             LAG.labels(self._topic, str(p)).set(max(0, high - offset))
 
-    def _usable(self, message: Message) -> bool:
-        """Return whether this is a message; raise where going on would skip one."""
-        error = message.error()
-        if error is None:
-            return True
+    def _judge(self, fault: Fault) -> None:
+        """Raise where going on after an error would skip a message."""
+        p, error = fault
         code = error.code()
         KAFKA_ERRORS.labels(error.name()).inc()
-        p = message.partition()
         if code in GONE and p is not None:
-            low, high = self._consumer.get_watermark_offsets(
-                TopicPartition(self._topic, p), cached=True
-            )
-            raise OffsetGone(self._topic, p, self._offsets[p], low, high)
+            raise OffsetGone(self._topic, p, self._offsets[p], *self._reader.watermarks(p))
         if code not in PASSING or error.fatal():
             raise Broken(f"Kafka cannot deliver {self._topic}[{p}]: {error.str()}")
         LOG.warning("%s[%s]: %s", self._topic, p, error.str())
-        return False
 
 
 def _position(

@@ -77,7 +77,9 @@ class _Inputs:
         offsets, kafka = self._offsets(topic), self.settings.kafka
         declared = {each.topic: each.batch for each in self.flow.inputs(self.settings)}
         batch = declared.get(topic) or kafka.batch
-        subscription = Subscription(topic, self._group(), self.shards, self.local, offsets, batch)
+        subscription = Subscription(
+            topic, self._group(), self.shards, self.local, offsets, batch, kafka.reading
+        )
         pacing = Pacing(len(offsets), self.flow.table(self.settings).max_skew)
         return KafkaSource(cluster_of(kafka), subscription, decode, self.lifecycle, pacing)
 

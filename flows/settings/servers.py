@@ -18,6 +18,8 @@ class Kafka(Part):
     shards: int = Field(default=4, ge=1, le=256)
     batch: int = Field(default=4096, ge=1)
     """The most messages of one poll of one shard."""
+    reading: Literal["auto", "columns", "objects"] = "auto"
+    """How messages are taken from librdkafka (connectors/kafka/reading.py)."""
     start: str = "earliest"
     """Where a new flow starts: earliest, latest, an ISO 8601 time, or ``p:offset,…``."""
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"

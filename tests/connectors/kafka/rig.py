@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from connectors.kafka.client import Cluster
+from connectors.kafka.reading import Way
 from connectors.kafka.source import KafkaShard, KafkaSource, Subscription
 from connectors.kafka.topics import resolve_start
 from connectors.pacing import Pacing
@@ -57,6 +58,7 @@ class Rig:
     shards: int = 1
     batch: int = 1000
     max_skew_ns: int = 1 << 62
+    way: Way = "columns"
     group: str = field(default_factory=lambda: f"g.{uuid.uuid4().hex[:8]}")
     lifecycle: Lifecycle = field(default_factory=Lifecycle)
     opened: list[KafkaShard[Rows]] = field(default_factory=list)
@@ -94,6 +96,7 @@ class Rig:
             self.names if local is None else local,
             offsets,
             self.batch,
+            self.way,
         )
         pacing = Pacing(self.partitions, self.max_skew_ns)
         return KafkaSource(self.cluster, plan, decoder, self.lifecycle, pacing)

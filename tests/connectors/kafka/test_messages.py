@@ -6,16 +6,19 @@ import pytest
 from confluent_kafka import Message, Producer
 
 from connectors.kafka.messages import to_messages
+from connectors.kafka.reading import Objects
 from state.errors import Broken
 from tests.connectors.kafka.rig import Rig, read
 
 
 def consume(rig: Rig, count: int):
     """Return one block with all messages, straight from a consumer."""
-    part = rig.open()
+    rig.way = "objects"
+    reader = rig.open()._reader
+    assert isinstance(reader, Objects)
     found: list[Message] = []
     while len(found) < count:
-        found += part._consumer.consume(count, 1)
+        found += reader._consumer.consume(count, 1)
     return found, to_messages(found, rig.topic, rig.partitions, dict.fromkeys(range(9), 0))
 
 
