@@ -27,6 +27,8 @@ from state.clock import now_ns
 from state.errors import Misuse
 
 KAFKA_TIMEOUT_S = 2.0
+PROBE = "headrace.probe"
+"""A topic that need not exist: asking for it shows whether the cluster answers."""
 
 
 def rest_parts(settings: Settings, tokens: Tokens | None, limits: Limits) -> Parts:
@@ -37,7 +39,7 @@ def rest_parts(settings: Settings, tokens: Tokens | None, limits: Limits) -> Par
     checks: dict[str, Callable[[], object]] = {
         "redis": redis.ping,
         "postgres": history.ping,
-        "kafka": lambda: partition_count(cluster, "market.control", KAFKA_TIMEOUT_S),
+        "kafka": lambda: partition_count(cluster, PROBE, KAFKA_TIMEOUT_S),
     }
     return Parts(
         catalog=Catalog.of(declared_outputs()),

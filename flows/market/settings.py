@@ -286,9 +286,9 @@ class Market(Timed):
         return value
 
     @field_serializer("schemas")
-    def _hashed_schemas(self, value: str) -> bool:
+    def _hashed_schemas(self, value: str) -> str:
         # For the settings' hash: what an id means is the same wherever its schema is read.
-        return bool(value)
+        return "set" if value else ""
 
     @model_validator(mode="after")
     def _consistent(self) -> Market:

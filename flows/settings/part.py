@@ -55,8 +55,14 @@ def differing(table: Part, shards: int) -> dict[str, Any]:
     A release that adds a setting with a default says nothing more, so snapshots of before load.
     Hence a default never changes once it is released: what it should be is a new setting.
     """
-    said: dict[str, Any] = table.model_dump(mode="json", exclude_defaults=True)
+    # pydantic shows a field that has a serializer of its own even where it has its default.
+    nothing = _said(type(table)())
+    said = {name: value for name, value in _said(table).items() if value != nothing.get(name)}
     return {**said, "shards": shards}
+
+
+def _said(table: Part) -> dict[str, Any]:
+    return table.model_dump(mode="json", exclude_defaults=True, by_alias=True)
 
 
 def settings_hash(table: Part, shards: int) -> str:

@@ -63,7 +63,12 @@ def told(
     make: Make, items: Sequence[Any], outputs: Sequence[Output], restart: Callable[[], bool]
 ) -> Told:
     """Return all that a logic says of the items, restarted where ``restart`` says so."""
-    logic, outbox = make(), Outputs(outputs)
+    return _told(make, make(), Outputs(outputs), items, restart)
+
+
+def _told(
+    make: Make, logic: Logic, outbox: Outputs, items: Sequence[Any], restart: Callable[[], bool]
+) -> Told:
     records: list[tuple[Any, ...]] = []
     handed: list[Any] = []
     for item in items:
@@ -76,13 +81,27 @@ def told(
                 records.append((*place, *record, row in batch.retracted))
         if restart():
             logic = restored(make, pickle.loads(pickle.dumps(state_of(logic))))
-            counters = dict(outbox.counters)
-            outbox = Outputs(outputs)
-            outbox.counters = counters
     return records, handed
 
 
-def state_of(logic: Logic) -> tuple[dict[str, Any], dict[int, dict[str, Any]]]:
+State = tuple[dict[str, Any], dict[int, dict[str, Any]]]
+"""A logic's snapshot, and its pages by number."""
+
+
+def going_on(
+    make: Make,
+    state: State,
+    counters: dict[str, int],
+    items: Sequence[Any],
+    outputs: Sequence[Output],
+) -> Told:
+    """Return what a logic of a stored state says of the items."""
+    logic, outbox = restored(make, state), Outputs(outputs)
+    outbox.counters = dict(counters)
+    return _told(make, logic, outbox, items, lambda: False)
+
+
+def state_of(logic: Logic) -> State:
     """Return a logic's snapshot and its pages."""
     pages = {}
     if isinstance(logic, Paged):
@@ -90,7 +109,7 @@ def state_of(logic: Logic) -> tuple[dict[str, Any], dict[int, dict[str, Any]]]:
     return logic.snapshot(), pages
 
 
-def restored(make: Make, state: tuple[dict[str, Any], dict[int, dict[str, Any]]]) -> Logic:
+def restored(make: Make, state: State) -> Logic:
     """Return a logic with the state that `state_of` gave."""
     logic = make()
     parts, pages = state

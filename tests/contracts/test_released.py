@@ -1,0 +1,38 @@
+"""Snapshots of released versions load, and go on as if nothing had been.
+
+``released/<version>/<logic>.snapshot`` was written by that version, half-way through the items of
+its case (``python -m tests.contracts.released VERSION`` writes those of this one). Such a file is
+never written anew: a change that cannot read it needs a migration.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.contracts import logics as contract
+from tests.contracts.cases import CASES
+from tests.contracts.released import FOLDER, halves, read
+
+VERSIONS = sorted(path.name for path in FOLDER.iterdir() if path.is_dir())
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("name", CASES)
+def test_a_snapshot_of_a_release_goes_on(version: str, name: str) -> None:
+    path = FOLDER / version / f"{name}.snapshot"
+    if not path.exists():
+        pytest.skip(f"{name} came after {version}")
+    case = CASES[name]
+    first, second = halves(case)
+    state, counters = read(path)
+    whole = contract.told(case.make, [*first, *second], case.outputs, lambda: False)
+    before = contract.told(case.make, first, case.outputs, lambda: False)
+    rest = contract.going_on(case.make, state, counters, second, case.outputs)
+    assert any(rest), "the second half makes something of it"
+    assert (before[0] + rest[0], before[1] + rest[1]) == whole
+
+
+def test_this_version_has_its_files() -> None:
+    assert {path.stem for path in Path(FOLDER / VERSIONS[-1]).iterdir()} == set(CASES)
