@@ -9,12 +9,11 @@ from jsonschema import Draft202012Validator
 from benchmarks.web.writer import Writer
 from connectors.web import asyncapi
 from connectors.web.channels import sources_of
-from state.market.outputs import OUTPUTS
-from state.schemas import schema_path
+from flows.engine.systems import declared_outputs
 from tests.connectors.web.feeds import connected, play, served
 from tests.flows.runs import ROOT
 
-SOURCES = sources_of(OUTPUTS)
+SOURCES = sources_of(declared_outputs())
 FILE = ROOT / "docs" / "asyncapi.json"
 
 
@@ -24,9 +23,10 @@ def test_the_file_is_what_the_code_makes():
 
 @pytest.mark.parametrize("source", SOURCES.values(), ids=SOURCES)
 def test_filters_and_keys_are_fields_of_the_records(source):
-    path = ROOT / "docs" / schema_path(source.output)
+    said = asyncapi.document(SOURCES)["channels"]["feed"]["x-subscriptions"][source.name]
+    path = ROOT / "docs" / said["records"]
     fields = set(orjson.loads(path.read_bytes())["properties"])
-    made = {"portfolio", "symbol"} if "scope" in fields else set()
+    made = {part for name, parts in source.parts for part in parts if name in fields}
     assert set(source.fields) <= fields | made
     assert set(source.key) <= fields
     assert bool(source.key) == source.output.keyed

@@ -28,19 +28,19 @@ from connectors.web.rest.outputs import Catalog
 from connectors.web.rest.pages import PAGE
 from connectors.web.rest.rooms import Given, rooms
 from connectors.web.tokens import Tokens
+from flows.engine.systems import declared_outputs
 from flows.feed import gateway
 from flows.feed.rest import rest_parts
 from flows.settings.feed import Feed
 from flows.settings.servers import Kafka, Postgres, Redis
 from flows.settings.settings import Settings
 from state.lifecycle import Lifecycle
-from state.market.outputs import OUTPUTS
 from state.outputs import to_json
 from state.records import OutputBatch
 from state.shards import shard_name
 
 NOWHERE = "127.0.0.1:1"
-CATALOG = Catalog.of(OUTPUTS)
+CATALOG = Catalog.of(declared_outputs())
 OPERATIONS = operations(CATALOG, rooms(Given(Cluster(NOWHERE), {"market": 0})))
 EVERYTHING = Limits(requests_per_second=100_000)
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import pytest
 
 from connectors.web.rest.history import END_NS, time_ns
+from state.market.outputs import OUTPUTS
+from state.retraction import retraction
 from tests.conftest import empty_database
 from tests.connectors.postgres.rows import ONE_OF_EACH, bar
+from tests.connectors.postgres.wards import filled
 from tests.connectors.postgres.writing import bars, block, partition
 from tests.connectors.web.rest.rig import Issuer, problem, serving, settings
 
@@ -102,6 +105,23 @@ def test_what_cannot_be_asked_names_the_field(feed):
         problem(feed.get(PATH, params={field: value}), 400, field)
     problem(feed.get(PATH, params={"symbol": "a\0b"}), 400)
     problem(feed.get("/api/v1/history/market/nothing"), 404, "output")
+
+
+def test_retractions_are_told_where_they_are_asked_for(database):
+    bars_table = next(output for output in OUTPUTS if output.topic == "market.bars")
+    first = bar(1)
+    taken = retraction(bars_table, first["start_ns"] + 10**9, "gone|S1", "S1|1s")
+    made = partition(database)
+    made.write_batch([filled(bars_table, [first, bar(2), taken])])
+    made.close()
+    with serving(settings(dsn=database)) as client:
+        assert len(client.get(PATH).json()["records"]) == 2
+        asked = {"retractions": "true", "symbol": "S1", "limit": "1"}
+        page = client.get(PATH, params=asked).json()
+        assert page["records"] == [as_told(first)]
+        last = client.get(PATH, params=asked | {"cursor": page["next"]}).json()
+        assert last == {"records": [as_told(taken)], "next": None}
+        problem(client.get(PATH, params={"retractions": "maybe"}), 400, "retractions")
 
 
 def test_a_page_has_an_entity_tag(feed):
