@@ -30,7 +30,7 @@ from benchmarks.incidents import (
 )
 from benchmarks.rig import Rig
 from benchmarks.trial import FLOWS, Incident, Trial
-from replay.market.simulate import SESSION_START_NS, Session, record_session
+from replay.market.session import SESSION_START_NS, Session, record_session
 from replay.recording import Recording
 from replay.writer import RecordingWriter, rows_content
 from state.clock import NS

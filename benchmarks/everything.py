@@ -9,7 +9,7 @@ import numpy as np
 import orjson
 
 from replay.heartbeats import heartbeat
-from replay.market.simulate import TOPIC
+from replay.market.session import TOPIC
 from replay.message import Message
 from state.clock import DAY_NS, NS
 from state.outputs import to_json

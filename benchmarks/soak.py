@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from benchmarks.rig import FlowRun, Rig, eventually
 from connectors.market.json_ticks import ticks_json
 from connectors.market.tick_columns import TickColumns
-from replay.market.simulate import TOPIC
+from replay.market.session import TOPIC
 from replay.partitioner import partition_of
 from state.clock import NS
 from state.errors import Broken

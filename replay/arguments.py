@@ -38,6 +38,11 @@ def add_recordings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("recordings", nargs="+", type=Path, metavar="RECORDING")
 
 
+def add_files(parser: argparse.ArgumentParser) -> None:
+    """Declare FILE..."""
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
+
+
 def add_out_file(parser: argparse.ArgumentParser) -> None:
     """Declare --out FILE."""
     parser.add_argument(

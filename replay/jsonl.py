@@ -14,10 +14,8 @@ from replay.heartbeats import end_partitions
 from replay.message import Message
 from replay.partitioner import partition_of
 from replay.writer import GROUP_ROWS, RecordingWriter, rows_content
-from state.clock import NS
 from state.errors import Misuse
 
-UNITS_NS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": NS}
 _MAX_NS = (1 << 63) - 1
 
 

@@ -1,4 +1,4 @@
-"""Times that a user writes on the command line."""
+"""Times and their units, as a user writes them on the command line."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from datetime import UTC, datetime
 
 from state.clock import NS
 from state.errors import Misuse
+
+UNITS_NS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": NS}
+"""Units of time -> how many ns they are."""
 
 
 def parse_time_ns(text: str) -> int:

@@ -1,6 +1,6 @@
 """Clean ticks in event order: a load whose every property is chosen.
 
-Unlike `replay.market.simulate` nothing is late, spoilt or missing, so that what another
+Unlike `replay.market.session` nothing is late, spoilt or missing, so that what another
 program makes of the same ticks can be compared; one tick in a thousand comes twice.
 Prices are random walks; spikes are single trades far off, which breach a forecast
 without raising the next one by much.

@@ -61,7 +61,7 @@ class Feed:
 
     def _make(self) -> None:
         # The simulator is in a higher layer, which is found by name.
-        simulate = importlib.import_module("replay.market.simulate")
+        simulate = importlib.import_module("replay.market.session")
         session = simulate.Session(
             seed=now_ns() % (1 << 32),
             count=int(TICKS_PER_SECOND / 2.2 * SESSION_S),

@@ -6,9 +6,9 @@ import argparse
 
 from replay import arguments
 from replay.cutting import cut
+from replay.printing import print_recorded
 from replay.progress import progress
 from replay.recording import Recording
-from replay.report import print_recorded
 from state.errors import Misuse
 
 

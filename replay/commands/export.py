@@ -13,8 +13,8 @@ from flows.engine.systems import flows_with_outputs, output_topic, outputs_of
 from replay import arguments
 from replay.export import export_dead, export_output, export_tables
 from replay.files import OutputFiles
+from replay.printing import print_written
 from replay.progress import progress
-from replay.report import print_written
 from state.errors import Misuse
 from state.outputs import DEAD
 

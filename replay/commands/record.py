@@ -7,9 +7,9 @@ import argparse
 from flows.config import add_config_argument, load_settings
 from flows.engine.cluster import cluster_of
 from replay import arguments
+from replay.printing import print_recorded
 from replay.progress import progress
 from replay.recorder import Until, record
-from replay.report import print_recorded
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

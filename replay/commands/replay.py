@@ -9,9 +9,9 @@ from flows.engine.flows import find_flow
 from flows.engine.systems import flow_modules, flows_with_outputs
 from replay import arguments
 from replay.files import OutputFiles
+from replay.printing import print_written
 from replay.progress import progress
 from replay.recording import Recording
-from replay.report import print_written
 from replay.running import Manner, replay
 from state.errors import Misuse
 

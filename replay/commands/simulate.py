@@ -1,37 +1,14 @@
-"""``headrace simulate``: write a recording of a made-up session."""
+"""``headrace simulate``: write a recording of made-up events of a system."""
 
 from __future__ import annotations
 
 import argparse
 
-from replay import arguments
-from replay.market.simulate import MAX_SYMBOLS, Session, record_session
-from replay.progress import progress
-from replay.report import print_recorded
-from state.errors import Misuse
+from replay.tools import add_tools, run, tools_of_systems
+
+__all__ = ["add_arguments", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare SYSTEM, --seed, --count, --symbols, --partitions and --out."""
-    parser.add_argument("system", choices=["market"])
-    parser.add_argument("--seed", type=int, required=True, metavar="N")
-    parser.add_argument(
-        "--count", type=arguments.positive, required=True, metavar="N", help="messages"
-    )
-    parser.add_argument("--symbols", type=arguments.positive, default=20, metavar="N", help="(20)")
-    arguments.add_partitions(parser)
-    arguments.add_out_file(parser)
-    arguments.add_json(parser, "the count")
-
-
-def run(args: argparse.Namespace) -> int:
-    """Write the session; the same arguments give the same file."""
-    if not 0 <= args.seed < 1 << 64:
-        raise Misuse("--seed must be a whole number from 0 to 2^64 - 1")
-    if args.symbols > MAX_SYMBOLS:
-        raise Misuse(f"--symbols must be at most {MAX_SYMBOLS}")
-    session = Session(args.seed, args.count, args.symbols, args.partitions)
-    with progress("simulate", args.count) as advance:
-        count = record_session(session, args.out, advance)
-    print_recorded(args.out, count, as_json=args.json)
-    return 0
+    """Declare SYSTEM and what its simulator asks for."""
+    add_tools(parser, "SYSTEM", tools_of_systems("simulate"))

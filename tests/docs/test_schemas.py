@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 from connectors.market.frames import encode_frame
 from connectors.market.tick_columns import TickColumns
 from flows.commands.schemas import documents
-from replay.market.simulate import Session, simulate
+from replay.market.session import Session, simulate
 from replay.message import Message
 from state.market.outputs import MARKET
 from state.outputs import DEAD

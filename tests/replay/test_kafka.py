@@ -17,7 +17,7 @@ from flows.engine.cluster import cluster_of
 from flows.settings.servers import Kafka
 from replay.compare import compare
 from replay.files import OutputFiles
-from replay.market.simulate import Session, record_session
+from replay.market.session import Session, record_session
 from replay.topics import held_messages
 from state.clock import now_ns
 from state.lifecycle import Lifecycle

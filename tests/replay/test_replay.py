@@ -3,7 +3,7 @@ import pytest
 
 from flows.__main__ import main
 from replay.compare import compare
-from replay.market.simulate import Session, record_session
+from replay.market.session import Session, record_session
 from state.market.outputs import MARKET
 
 CONFIG = """

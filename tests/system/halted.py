@@ -8,7 +8,7 @@ from pydantic import SecretStr
 
 from connectors.redis.reader import RedisReader
 from flows.servers import KafkaBroker, Valkey
-from replay.market.simulate import TOPIC
+from replay.market.session import TOPIC
 from state.outputs import to_json
 from tests.flows.runs import eventually
 from tests.flows.sequences import control, order

@@ -5,7 +5,7 @@ from __future__ import annotations
 import orjson
 
 from connectors.market.avro_ticks import TICK_SCHEMA
-from replay.market.simulate import Session, simulate
+from replay.market.session import Session, simulate
 from replay.message import Message
 from state.outputs import DEAD
 from tests.connectors.market.test_avro_ticks import OURS, message

@@ -53,7 +53,10 @@ CUT = ["cut", "t.parquet", "--out", "x.parquet"]
         ),
         ([*IMPORT, "t", *FIELDS], "lines.jsonl:2 has no field 'time'"),
         ([*IMPORT, "a topic", *FIELDS], "--topic 'a topic'"),
-        ([*IMPORT, "t", "--key", "key"], "jsonl needs --timestamp"),
+        (
+            [*IMPORT, "t", "--key", "key"],
+            "import jsonl: the following arguments are required: --timestamp",
+        ),
         (["import", "lean", "lines.jsonl", "--out", "x"], "lines.jsonl is no zip file"),
         (["import", "lean", "none.zip", "--out", "x"], "there is no file none.zip"),
         (REPLAY, "market.ticks"),

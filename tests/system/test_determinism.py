@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from connectors.redis.reader import RedisReader
 from flows.servers import KafkaBroker, Valkey
-from replay.market.simulate import TOPIC
+from replay.market.session import TOPIC
 from tests.daily_events import topics
 from tests.flows.runs import Run, eventually, settings
 from tests.replay.recordings import write

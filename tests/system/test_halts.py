@@ -17,7 +17,7 @@ from flows.market.calendar import sessions_of
 from flows.servers.process import free_port
 from replay.cutting import cut
 from replay.heartbeats import heartbeat
-from replay.market.simulate import TOPIC
+from replay.market.session import TOPIC
 from replay.message import Message
 from replay.recording import Recording
 from state.clock import NS

@@ -10,7 +10,7 @@ import pytest
 
 from connectors.market.events import event_of
 from flows.__main__ import main
-from replay.market.daily_prices import Close
+from replay.market.close import Close
 from replay.market.price_table import PriceTable
 from replay.message import Message
 from replay.recording import Recording
@@ -232,13 +232,11 @@ def test_files_that_cannot_be_read_are_misuse(tmp_path, capsys):
     assert "is no CSV file" in refused(capsys, other)
 
 
-def test_options_belong_to_their_kind(prices, capsys):
-    for words in (["--topic", "t"], ["--partitions", "2"]):
-        assert "daily-prices" in refused(capsys, prices, *words)
-    assert main(["import", "daily-prices", str(prices), str(prices), "--out", "o"]) == 2
-    assert "daily-prices takes one FILE" in capsys.readouterr().err
-    assert main(["import", "lean", "x.zip", "--out", "o", "--weights", "equal"]) == 2
-    assert "--weights is for daily-prices, not for lean" in capsys.readouterr().err
+def test_one_file_and_one_partition(prices, capsys):
+    for words in ([str(prices)], ["--partitions", "2"], ["--topic", "t"]):
+        with pytest.raises(SystemExit):
+            main(["import", "daily-prices", str(prices), *words, "--out", "o"])
+        assert f"unrecognized arguments: {words[0]}" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(not SP20.exists(), reason=f"{SP20} is absent")

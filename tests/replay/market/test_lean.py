@@ -183,7 +183,9 @@ def test_the_command_imports(files, tmp_path, capsys):
     out = str(tmp_path / "out")
     assert main(["import", "lean", *map(str, files), "--out", out, "--json"]) == 0
     assert orjson.loads(capsys.readouterr().out) == {"file": out, "messages": 5}
-    assert main(["import", "lean", str(files[0]), "--out", out, "--topic", "t"]) == 2
+    with pytest.raises(SystemExit):
+        main(["import", "lean", str(files[0]), "--out", out, "--topic", "t"])
+    assert "unrecognized arguments: --topic t" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(not DATA.exists(), reason=f"{DATA} is absent")

@@ -13,8 +13,8 @@ from matplotlib.axes import Axes
 from flows.__main__ import main
 from replay.market import plots
 from replay.market.plots import DARK, LIGHT, colours_of, contributions_figure, named, var_figure
-from replay.market.report import held_until, write_report
 from replay.market.report_data import Shares, averaged, gathered, largest, read_outputs
+from replay.market.report_page import held_until, write_report
 from replay.market.report_tables import day, percent, steps
 from state.errors import Misuse
 from tests.replay.market.outputs import SCALES, WARM_UP, closes, daily_outputs, write

@@ -8,8 +8,8 @@ import pytest
 from connectors.market.decode import TickDecoder
 from flows.__main__ import main
 from replay.interleave import Stream, take
-from replay.market import simulate as module
-from replay.market.simulate import Session, batches, record_session, simulate
+from replay.market import session as module
+from replay.market.session import Session, batches, record_session, simulate
 from replay.partitioner import partition_of
 from replay.recording import Recording
 from replay.rows import to_block

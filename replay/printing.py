@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import orjson
 
-from replay.files import Written
+if TYPE_CHECKING:  # a tool prints its help without what writes files
+    from replay.files import Written
 
 
 def print_written(written: list[Written], *, as_json: bool) -> None:

@@ -1,0 +1,43 @@
+"""JSON lines, one message a line, its bytes unchanged."""
+
+from __future__ import annotations
+
+import argparse
+import re
+
+from replay import arguments
+from replay.printing import print_recorded
+from replay.progress import progress
+from replay.times import UNITS_NS
+from state.errors import Misuse
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare FILE..., --out, --partitions, --json, and where a line holds what."""
+    arguments.add_files(parser)
+    arguments.add_out_file(parser)
+    arguments.add_partitions(parser)
+    parser.add_argument("--topic", required=True, help="the topic of the messages")
+    parser.add_argument(
+        "--key", required=True, metavar="FIELD", help="the field with a message's key"
+    )
+    parser.add_argument(
+        "--timestamp", required=True, metavar="FIELD", help="the field with the event time"
+    )
+    parser.add_argument(
+        "--timestamp-unit", choices=list(UNITS_NS), default="ns", help="the unit of that field (ns)"
+    )
+    arguments.add_json(parser, "the count")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the recording."""
+    from replay.jsonl import Fields, import_jsonl
+
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,249}", args.topic):
+        raise Misuse(f"--topic {args.topic!r}: Kafka allows letters, digits, '.', '_' and '-'")
+    fields = Fields(args.key, args.timestamp, UNITS_NS[args.timestamp_unit])
+    with progress("import", None) as advance:
+        count = import_jsonl(args.files, args.out, args.topic, fields, args.partitions, advance)
+    print_recorded(args.out, count, as_json=args.json)
+    return 0
