@@ -24,8 +24,8 @@ _MEMBERS = (
 """What stands before each value of a tick; the first value is the brace and the type."""
 
 
-def ticks_json(ticks: TickColumns) -> pa.ChunkedArray:
-    """Return each tick's JSON as Arrow large binary; ``.to_pylist()`` gives ``list[bytes]``.
+def ticks_json(ticks: TickColumns) -> pa.LargeBinaryArray:
+    """Return each tick's JSON as an Arrow array; ``.to_pylist()`` gives ``list[bytes]``.
 
     Absent fields are left out; a double is the shortest text that reads back as the same
     double, and NaN or an infinity is null.
@@ -34,7 +34,7 @@ def ticks_json(ticks: TickColumns) -> pa.ChunkedArray:
         _chunk_json(ticks.take(slice(start, start + _CHUNK)))
         for start in range(0, max(len(ticks), 1), _CHUNK)
     ]
-    return pa.chunked_array(chunks)
+    return pa.concat_arrays(chunks)
 
 
 def _chunk_json(ticks: TickColumns) -> pa.LargeBinaryArray:

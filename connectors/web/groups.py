@@ -2,18 +2,61 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
 
 from connectors.redis.keys import Keys
 from connectors.web import frames
 from connectors.web.channels import Channel, Source
-from connectors.web.frames import SUBPROTOCOLS, Place, Record
+from connectors.web.frames import SUBPROTOCOLS, Place, Position, Record
 from connectors.web.mirror import Mirror
-from connectors.web.session import Subscription
 from connectors.web.tokens import Access
 
 CHUNK = 500
 """Records of one frame of a snapshot."""
+
+
+class Client(Protocol):
+    """What groups and the hub ask of a client; `connectors.web.session.Session` is one."""
+
+    encoding: str
+    reading: asyncio.Lock
+    """Held while a page of older records is read for it."""
+
+    @property
+    def blocked(self) -> bool:
+        """Return whether nothing can be sent at the moment."""
+
+    def send(self, content: dict[str, Any]) -> None:
+        """Send a message of this client's own."""
+
+    def write_asked(self, frame: bytes) -> None:
+        """Put a frame that the client asked for: it may be larger than its queue."""
+
+    def deliver(self, subscription: Subscription, found: Sequence[Record], frame: bytes) -> None:
+        """Give records of a channel, for which ``frame`` was made, by the channel's policy."""
+
+    def flush(self) -> None:
+        """Send what waits."""
+
+    def heartbeat(self, frame: bytes, now_s: float, unix_s: float) -> None:
+        """Tell that we are there."""
+
+
+class Subscription:
+    """A channel as one client has it. ``begun`` once it has its snapshot or was resumed."""
+
+    __slots__ = ("accepted", "after", "asked", "begun", "group", "pending", "session")
+
+    def __init__(self, session: Client, group: Group, asked: str, after: Position | None) -> None:
+        self.session = session
+        self.group = group
+        self.after = after
+        self.asked = asked
+        self.accepted = False
+        self.begun = False
+        self.pending: dict[str, Record] = {}
 
 
 class Group:

@@ -12,10 +12,9 @@ from connectors.redis.keys import Keys
 from connectors.web import frames
 from connectors.web.channels import Channel, sources_of
 from connectors.web.frames import SUBPROTOCOLS, Record
-from connectors.web.groups import Group, System
+from connectors.web.groups import Client, Group, Subscription, System
 from connectors.web.joining import Joining
 from connectors.web.mirror import Broken, Entry, Mirror
-from connectors.web.session import Session, Subscription
 from connectors.web.tail import DOWN, RETRY_S, Tail
 from connectors.web.tokens import Access
 from state.metrics import FEED_SOURCE
@@ -36,8 +35,8 @@ class Hub:
     def __init__(self, tail: Tail, outputs: Iterable[Output], heartbeat_s: float) -> None:
         """``outputs`` are those that can be subscribed to."""
         self.sources = sources_of(outputs)
-        self.sessions: set[Session] = set()
-        self.dirty: set[Session] = set()
+        self.sessions: set[Client] = set()
+        self.dirty: set[Client] = set()
         self._tail = tail
         self._heartbeat_s = heartbeat_s
         names = dict.fromkeys(source.output.system for source in self.sources.values())

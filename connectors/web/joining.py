@@ -7,9 +7,8 @@ from collections.abc import Mapping
 
 from connectors.redis.keys import Keys
 from connectors.web.frames import Place
-from connectors.web.groups import System
+from connectors.web.groups import Client, Subscription, System
 from connectors.web.mirror import Entry
-from connectors.web.session import Session, Subscription
 from connectors.web.tail import DOWN, Tail
 from state.metrics import FEED_RESUMED
 
@@ -107,7 +106,7 @@ class Joining:
         session.flush()
 
     async def _page(
-        self, session: Session, keys: Keys, output: str, place: Place
+        self, session: Client, keys: Keys, output: str, place: Place
     ) -> list[Entry] | None:
         """Return what follows in Redis, None where it no longer holds ``place``."""
         try:

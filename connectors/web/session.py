@@ -5,20 +5,18 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from connectors.web import audit, frames
 from connectors.web.channels import UnknownChannel, parse
-from connectors.web.frames import BadMessage, Position, Record
+from connectors.web.frames import BadMessage, Record
+from connectors.web.groups import Subscription
+from connectors.web.hub import Hub
 from connectors.web.limits import MAX_SUBSCRIPTIONS, MAX_WIDE, Bucket, Limits
 from connectors.web.outbox import Outbox, Outlet
 from connectors.web.tokens import Access, Refused
 from state.metrics import FEED_CONFLATED, FEED_SLOW
 from state.outputs import LATEST
-
-if TYPE_CHECKING:
-    from connectors.web.groups import Group
-    from connectors.web.hub import Hub
 
 UNAUTHENTICATED = 4001
 FORBIDDEN = 4003
@@ -29,21 +27,6 @@ STALLED_S = 60.0
 """A client that takes nothing for longer is disconnected, whatever it is subscribed to."""
 
 Verify = Callable[[str], Access]
-
-
-class Subscription:
-    """A channel as one client has it. ``begun`` once it has its snapshot or was resumed."""
-
-    __slots__ = ("accepted", "after", "asked", "begun", "group", "pending", "session")
-
-    def __init__(self, session: Session, group: Group, asked: str, after: Position | None) -> None:
-        self.session = session
-        self.group = group
-        self.after = after
-        self.asked = asked
-        self.accepted = False
-        self.begun = False
-        self.pending: dict[str, Record] = {}
 
 
 class Session:
