@@ -9,10 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from pathlib import Path
 
-from pydantic import SecretStr
-
 from state.errors import Malformed, SettingsError, UnknownSchema
-from state.lifecycle import Lifecycle
 
 
 class Schemas(ABC):
@@ -60,18 +57,3 @@ class SchemaDirectory(Schemas):
             raise Malformed(f"schema {identity} is not UTF-8") from None
         except OSError as error:
             raise SettingsError(f"{self._setting}: cannot read {path}: {error.strerror}") from None
-
-
-def schemas_at(
-    place: str, username: str, password: SecretStr, lifecycle: Lifecycle, setting: str
-) -> Schemas:
-    """Return the schemas at a URL or in a directory; none where ``place`` is ''.
-
-    ``setting`` is what the user knows the place as, for what has to be said of it.
-    """
-    if place.startswith(("http://", "https://")):
-        # Its HTTP client is large, and few processes read from a registry.
-        from connectors.avro.registry import SchemaRegistry  # noqa: PLC0415
-
-        return SchemaRegistry(place, username, password, lifecycle, setting)
-    return SchemaDirectory(Path(place), setting) if place else NoSchemas(setting)

@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("action", choices=["new", "list", "rotate", "open"])
     parser.add_argument("file", nargs="?", type=Path, metavar="FILE")
     parser.add_argument(
-        "--output", metavar="SYSTEM.OUTPUT", help="what FILE holds, such as adt.visits or adt.dead"
+        "--output", metavar="SYSTEM.OUTPUT", help="what FILE holds; SYSTEM.dead: letters"
     )
     add_config_argument(parser)
 
@@ -94,7 +94,7 @@ def _open(args: argparse.Namespace) -> None:
     seal = Seal(_keyring(args))
     topic = args.output or ""
     if topic.count(".") != 1:
-        raise Misuse("say what the file holds: --output SYSTEM.OUTPUT, such as adt.visits")
+        raise Misuse("say what the file holds: --output SYSTEM.OUTPUT")
     opened = _letters(seal, topic) if topic.endswith(f".{DEAD}") else _records(seal, topic)
     for number, line in _lines(args.file):
         try:

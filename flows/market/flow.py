@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import bytewax.operators as op
 from bytewax.dataflow import Dataflow
 
-from connectors.avro.schemas import schemas_at
+from connectors.avro.places import schemas_at
 from connectors.market.decode import TickDecoder
 from flows.engine.context import Logics
 from flows.engine.inputs import Source, add_inputs

@@ -32,7 +32,7 @@ class Settings(BaseSettings):
     sealing: Sealing = Sealing()
 
     def of(self, table: type[P]) -> P:
-        """Return the table of this class, such as ``settings.of(Market)``.
+        """Return the table of this class, such as ``settings.of(Kafka)``.
 
         One that these settings were made without has its defaults.
         """

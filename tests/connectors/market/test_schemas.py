@@ -16,8 +16,9 @@ from confluent_kafka.schema_registry import Schema, SchemaReference, SchemaRegis
 from pydantic import SecretStr
 
 from connectors.avro import registry as module
+from connectors.avro.places import schemas_at
 from connectors.avro.registry import NAME, SchemaRegistry
-from connectors.avro.schemas import SchemaDirectory, schemas_at
+from connectors.avro.schemas import SchemaDirectory
 from connectors.market.avro_ticks import TICK_SCHEMA, encode_avro
 from connectors.market.decode import TickDecoder
 from connectors.market.json_ticks import ticks_json
