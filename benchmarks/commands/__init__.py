@@ -1,0 +1,1 @@
+"""The benchmarks as `headrace bench NAME` runs them: options, then figures as text or JSON."""
