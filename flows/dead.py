@@ -18,7 +18,7 @@ from connectors.kafka.sink import (
     TIMESTAMP_HEADER,
 )
 from connectors.kafka.topics import watermarks
-from state.errors import Broken, HeadraceError, Misuse, Undelivered
+from state.errors import Broken, HeadraceError, NoKeys, Undelivered
 from state.records import ORIGIN_HEADER, RETRY_HEADER, SEQUENCE_HEADER, Coordinates
 from state.sealing import Seal, letter_purpose
 
@@ -52,6 +52,7 @@ class Letter:
             "reason": self.reason,
             "timestamp_ns": self.timestamp_ns,
             "length": self.length,
+            "sealed": self.sealed,
         }
 
 
@@ -103,14 +104,12 @@ def parse(message: Message) -> Letter:
 def opened(letter: Letter, system: str, seal: Seal | None) -> Letter:
     """Return a letter of a system with its key and value in clear.
 
-    Raises CannotUnseal, and Misuse where it is sealed and there is no ``seal``.
+    Raises CannotUnseal, NoKeys where it is sealed and there is no ``seal``.
     """
     if not letter.sealed:
         return letter
     if seal is None:
-        raise Misuse(
-            f"the dead letters of {system} are sealed: set HEADRACE_SEALING__KEYS_FILE to its keys"
-        )
+        raise NoKeys(f"the dead letters of {system}")
     purpose = letter_purpose(system)
     key, value = (
         None if content is None else seal.open(content, purpose)
@@ -180,7 +179,9 @@ def _until(consumer: Consumer, ends: dict[int, int]) -> Iterator[Message]:
 
 
 def content(letter: Letter) -> dict[str, str | None]:
-    """Return a letter's key and value as text; None for what is missing or was left out."""
+    """Return a letter's key and value as text; None for what is missing, left out or sealed."""
+    if letter.sealed:
+        return {"key": None, "value": None}
     return {"key": _text(letter.key), "value": _text(letter.value)}
 
 

@@ -7,6 +7,7 @@
     │   └── SettingsError     a setting is missing, unknown or out of range
     ├── ServerFailed          a local server did not start or end (flows.servers)
     ├── CannotUnseal          sealed data stays closed; never shows any of it
+    │   ├── NoKeys            no keyring was given
     │   ├── UnknownKey        the keyring has no key of this id
     │   └── DamagedSeal       it was altered, or sealed with another key for another place
     ├── BadRecord             one input record cannot be used: it becomes a dead letter
@@ -55,6 +56,14 @@ class ServerFailed(HeadraceError):
 
 class CannotUnseal(HeadraceError):
     """Sealed data cannot be read with this keyring."""
+
+
+class NoKeys(CannotUnseal):
+    """args: (what,)."""
+
+    def __str__(self) -> str:
+        (what,) = self.args
+        return f"{what} are sealed: set HEADRACE_SEALING__KEYS_FILE to a file of their keys"
 
 
 class UnknownKey(CannotUnseal):

@@ -164,10 +164,17 @@ class Seal:
         return self._envelope(output, origin, counter, time_ns, hashed, value, retracted=retracted)
 
     def batch(self, output: Output, batch: OutputBatch) -> OutputBatch:
-        """Return the batch as every sink may carry it: ids and keys hashed, values envelopes."""
+        """Return the batch as every sink may carry it: ids and keys hashed, values envelopes.
+
+        Where the output has no table, an envelope's ``key`` is the hash of its message key, so
+        that Kafka still keeps an entity's records in order.
+        """
         ids = [self.identity(output, identity) for identity in batch.ids]
         keys = [self.key(output, key) for key in batch.keys]
-        rows = zip(batch.times_ns, ids, keys, batch.values, strict=True)
+        shown = keys
+        if output.message_key:
+            shown = [self.key(output, _field(value, output.message_key)) for value in batch.values]
+        rows = zip(batch.times_ns, ids, shown, batch.values, strict=True)
         values = [
             self._envelope(
                 output,
@@ -283,6 +290,12 @@ def is_envelope(fields: object) -> bool:
 def letter_purpose(system: str) -> str:
     """Return the purpose under which a system's dead letters are sealed."""
     return f"{system}.dead"
+
+
+def _field(value: bytes, name: str) -> str:
+    """Return a field of a JSON record as text; '' where it has none."""
+    found = orjson.loads(value).get(name)
+    return "" if found is None else str(found)
 
 
 def _associated(topic: str, clear: Mapping[str, Any]) -> bytes:

@@ -76,7 +76,8 @@ class KafkaSink(ShardSink[OutputBatch]):
     """Writes ``(shard name, OutputBatch)``; ``topics`` maps each output to its topic.
 
     A message's key is the record's table key; where it has none, the record's field that is
-    the output's ``message_key`` by ``outputs``, else null. Raises Undelivered.
+    the output's ``message_key`` by ``outputs``, else null. Of a secret output both are hashes.
+    Raises Undelivered.
     """
 
     def __init__(
@@ -91,7 +92,10 @@ class KafkaSink(ShardSink[OutputBatch]):
         super().__init__(delivery, shards, local)
         self._topics = topics
         self._generation = (GENERATION_HEADER, str(generation).encode())
-        self._key_fields = {output.name: output.message_key for output in outputs}
+        self._key_fields = {
+            each.name: "key" if each.secret and each.message_key else each.message_key
+            for each in outputs
+        }
 
     def _send(self, item: OutputBatch) -> None:
         topic = self._topics[item.output]
@@ -178,4 +182,4 @@ def dead_letter_headers(letter: DeadLetter) -> Headers:
 def _field(value: bytes, field: str) -> bytes | None:
     """Return a field of a JSON record as a message key; None where it has none."""
     found = orjson.loads(value).get(field) if field else None
-    return str(found).encode() if found is not None else None
+    return str(found).encode() if found not in (None, "") else None

@@ -7,7 +7,7 @@ of the values. Values are percent-encoded as in a URL.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -75,6 +75,12 @@ class Source:
         values = [record[name] for name in self.key]
         return "|".join([value if type(value) is str else text(value) for value in values])
 
+    def key_values(self, key: str) -> dict[str, str]:
+        """Return what a table key tells of the fields that can be filtered by."""
+        # The first field, such as a symbol, may hold what the fields are joined by.
+        texts = key.rsplit("|", len(self.key) - 1)
+        return self.values(dict(zip(self.key, texts, strict=False)))
+
     @property
     def key_fields(self) -> frozenset[str]:
         """Return the fields that follow from the table key."""
@@ -106,6 +112,11 @@ Filters = Mapping[str, frozenset[str]]
 def sources_of(outputs: Iterable[Output]) -> dict[str, Source]:
     """Return the sources of declared outputs, by their names."""
     return {output.topic: Source.of(output) for output in outputs}
+
+
+def opened(outputs: Iterable[Output]) -> list[Output]:
+    """Return the secret outputs as those see them who may unseal: like any other."""
+    return [replace(output, secret=False) for output in outputs if output.secret]
 
 
 def text(value: object) -> str:

@@ -14,6 +14,9 @@ import orjson
 import ormsgpack
 from websockets.frames import Frame, Opcode
 
+from state.outputs import Output, to_json
+from state.retraction import retraction
+
 VERSION = 1
 JSON = "headrace.v1.json"
 MSGPACK = "headrace.v1.msgpack"
@@ -38,7 +41,7 @@ class Record:
     record before it was, as far as that is known, else by its key.
     """
 
-    __slots__ = ("_encoded", "before", "key", "place", "raw", "retracted", "values")
+    __slots__ = ("_encoded", "_withdrawn", "before", "key", "place", "raw", "retracted", "values")
 
     def __init__(self, place: Place, key: str, values: Mapping[str, str], raw: bytes) -> None:
         """Hold ``raw``, canonical JSON; ``key`` is its table key, '' for none."""
@@ -47,8 +50,18 @@ class Record:
         self.values = values
         self.raw = raw
         self.retracted = False
+        self._withdrawn: Record | None = None
         self.before: Mapping[str, str] | None = None
         self._encoded: dict[str, bytes] = {}
+
+    def withdrawn(self, output: Output) -> Record:
+        """Return a retraction of its key, for clients that may no longer see its content."""
+        if self._withdrawn is None:
+            fields = orjson.loads(self.raw)
+            taken = retraction(output, fields[output.time], fields["id"], self.key)
+            self._withdrawn = Record(self.place, self.key, self.values, to_json(taken))
+            self._withdrawn.retracted = True
+        return self._withdrawn
 
     def encoded(self, encoding: str) -> bytes:
         """Return the record in JSON, with times as texts, or in MessagePack; made once."""

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from connectors.redis.keys import Keys
 from connectors.web import frames
-from connectors.web.channels import Channel, Source
+from connectors.web.channels import Channel
 from connectors.web.frames import SUBPROTOCOLS, Place, Position, Record
 from connectors.web.mirror import Mirror
 from connectors.web.tokens import Access
@@ -72,24 +72,48 @@ class Group:
         self.mirror = mirror
         self.told = mirror.place
         self._keyed = channel.keyed()
-        self._sheds = bool(channel.source.key) and self._keyed != channel
+        limits = set(access.rows) & set(channel.source.fields)
+        self._limited = not limits <= channel.source.key_fields
+        self._sheds = bool(channel.source.key) and (self._keyed != channel or self._limited)
         self.members: dict[str, set[Subscription]] = {name: set() for name in SUBPROTOCOLS}
 
     def holds(self, record: Record) -> bool:
         """Return whether a record is of the channel and may be seen."""
         return self.channel.takes(record.values) and self.access.admits(record.values)
 
-    def takes(self, record: Record) -> bool:
-        """Return whether a record is for these clients: held, or the first that no longer is."""
-        if self.channel.takes(record.values):
-            return self.access.admits(record.values)
-        return self._sheds and self._leaves(record)
+    def gives(self, record: Record) -> Record | None:
+        """Return what these clients get of a record; None where it is not for them.
 
-    def _leaves(self, record: Record) -> bool:
-        # What was before an older record may be unknown: then it is told rather too often.
-        before = record.before
-        was = self._keyed.takes(record.values) if before is None else self.channel.takes(before)
-        return was and self.access.admits(record.values)
+        That is the record where they hold it, and what takes the key away where they held the one
+        before: the record itself, or a retraction where its content is no longer for their eyes.
+        """
+        if not record.retracted and self.channel.takes(record.values):
+            if self.access.admits(record.values):
+                return record
+        elif not (self._sheds or record.retracted):
+            return None
+        return self._leaving(record)
+
+    def _leaving(self, record: Record) -> Record | None:
+        """Return what takes a key away from clients that hold it, None from others."""
+        before, admits = record.before, self.access.admits
+        if before is None:  # unknown: it is told rather too often
+            return record if self._keyed.takes(record.values) and admits(record.values) else None
+        if not (self.channel.takes(before) and admits(before)):
+            return None
+        if record.retracted or admits(record.values):
+            return record
+        return record.withdrawn(self.channel.source.output)
+
+    def certain(self, found: Sequence[Record]) -> bool:
+        """Return whether it is known of all these older records what they take away.
+
+        It is not where rows are limited by a field that may change, and the record before the
+        first of a key is unknown.
+        """
+        if not self.channel.source.key or not self._limited:
+            return True
+        return all(record.before is not None or self.holds(record) for record in found)
 
     def routes(self) -> list[str | None]:
         """Return the values of the source's first field that it asks for, or None for any."""
@@ -134,7 +158,7 @@ class Group:
     def older(self, subscription: Subscription, found: Sequence[Record], place: Place) -> None:
         """Give one member what it missed, up to ``place``."""
         session, at = subscription.session, frames.position(self.mirror.generation, place)
-        wanted = [record for record in found if self.takes(record)]
+        wanted = [given for given in map(self.gives, found) if given is not None]
         session.write_asked(frames.records(session.encoding, "delta", self.name, at, wanted))
 
     def late(self, subscription: Subscription) -> bytes:
@@ -146,12 +170,11 @@ class Group:
 
 
 class System:
-    """The mirrors of one system, and the groups of each by the value they ask for most."""
+    """The mirrors of one system: one of each output, and of a secret one a second, in clear."""
 
-    def __init__(self, name: str, sources: Iterable[Source]) -> None:
+    def __init__(self, name: str, mirrors: Iterable[Mirror]) -> None:
         self.name = name
         self.keys = Keys(name, 0)
         self.lineage: str | None = None
-        self.mirrors = {
-            source.output.name: Mirror(source) for source in sources if source.output.system == name
-        }
+        self.mirrors = [each for each in mirrors if each.source.output.system == name]
+        self.outputs = list(dict.fromkeys(each.source.output.name for each in self.mirrors))

@@ -6,19 +6,20 @@ import asyncio
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from connectors.redis.keys import Keys
 from connectors.web import frames
-from connectors.web.channels import Channel, sources_of
+from connectors.web.channels import Channel, Source, Sources, opened, sources_of
 from connectors.web.frames import SUBPROTOCOLS, Record
 from connectors.web.groups import Client, Group, Subscription, System
 from connectors.web.joining import Joining
-from connectors.web.mirror import Broken, Entry, Mirror
+from connectors.web.mirror import Broken, Entry, Mirror, OpenedMirror
 from connectors.web.tail import DOWN, RETRY_S, Tail
-from connectors.web.tokens import Access
+from connectors.web.tokens import UNSEAL, Access
 from state.metrics import FEED_SOURCE
 from state.outputs import Output
+from state.sealing import Seal
 
 LOG = logging.getLogger("headrace.feed")
 LOOK_S = 1.0
@@ -32,32 +33,49 @@ _Rows = tuple[tuple[str, frozenset[str]], ...]
 class Hub:
     """All mirrors, groups and sessions of the feed; `run` keeps them up to date."""
 
-    def __init__(self, tail: Tail, outputs: Iterable[Output], heartbeat_s: float) -> None:
-        """``outputs`` are those that can be subscribed to."""
+    def __init__(
+        self,
+        tail: Tail,
+        outputs: Sequence[Output],
+        heartbeat_s: float,
+        seal: Seal | None = None,
+    ) -> None:
+        """``outputs`` are those that can be subscribed to.
+
+        With a ``seal``, clients that may unseal get the secret ones in clear.
+        """
         self.sources = sources_of(outputs)
+        self._opened = sources_of(opened(outputs)) if seal else {}
         self.sessions: set[Client] = set()
         self.dirty: set[Client] = set()
         self._tail = tail
         self._heartbeat_s = heartbeat_s
+        mirrors = [Mirror(source) for source in self.sources.values()]
+        mirrors += [OpenedMirror(source, seal) for source in self._opened.values() if seal]
+        self._mirrors = {each.source: each for each in mirrors}
         names = dict.fromkeys(source.output.system for source in self.sources.values())
-        self._systems = {name: System(name, self.sources.values()) for name in names}
-        self._groups: dict[tuple[str, _Rows], Group] = {}
-        self._routes: dict[str, dict[str | None, set[Group]]] = defaultdict(dict)
+        self._systems = {name: System(name, mirrors) for name in names}
+        self._groups: dict[tuple[Source, str, _Rows], Group] = {}
+        self._routes: dict[Source, dict[str | None, set[Group]]] = defaultdict(dict)
         self._joining = Joining(tail, self._systems)
         self._ok = False
         self._stopping = False
         self._heard_s = time.monotonic()
         self._looked_s = 0.0
 
+    def sources_for(self, access: Access | None) -> Sources:
+        """Return what can be subscribed to, secret outputs in clear for those who may unseal."""
+        if access is None or not access.may(UNSEAL):
+            return self.sources
+        return {**self.sources, **self._opened}
+
     def group(self, channel: Channel, access: Access) -> Group:
         """Return the group of a channel under an access's rows; made where there is none."""
-        key = str(channel), _rows(access)
+        key = channel.source, str(channel), _rows(access)
         if key not in self._groups:
-            output = channel.source.output
-            mirror = self._systems[output.system].mirrors[output.name]
-            made = self._groups[key] = Group(channel, access, mirror)
+            made = self._groups[key] = Group(channel, access, self._mirrors[channel.source])
             for value in made.routes():
-                self._routes[channel.source.name].setdefault(value, set()).add(made)
+                self._routes[channel.source].setdefault(value, set()).add(made)
         return self._groups[key]
 
     def join(self, subscription: Subscription) -> None:
@@ -73,9 +91,9 @@ class Hub:
         group.members[subscription.session.encoding].discard(subscription)
         self._joining.stop(subscription)
         if not any(group.members.values()):
-            key = group.name, _rows(group.access)
-            if self._groups.pop(key, None) is not None:
-                routes = self._routes[group.channel.source.name]
+            source = group.channel.source
+            if self._groups.pop((source, group.name, _rows(group.access)), None) is not None:
+                routes = self._routes[source]
                 for value in group.routes():
                     routes[value].remove(group)
                     if not routes[value]:
@@ -105,16 +123,17 @@ class Hub:
                 await self._look(system)
             self._looked_s = time.monotonic()
             self._heard(ok=True)
-        streams = {
-            system.keys.stream(output): mirror
-            for system in self._systems.values()
-            for output, mirror in system.mirrors.items()
-        }
-        places = {stream: mirror.place for stream, mirror in streams.items()}
+        streams: dict[str, list[Mirror]] = {}
+        for system in self._systems.values():
+            for mirror in system.mirrors:
+                stream = system.keys.stream(mirror.source.output.name)
+                streams.setdefault(stream, []).append(mirror)
+        places = {stream: min(m.place for m in mirrors) for stream, mirrors in streams.items()}
         found = await self._tail.read(places, LOOK_S)
         self._heard(ok=True)
         for stream, entries in found.items():
-            await self._take(streams[stream], entries)
+            for mirror in streams[stream]:
+                await self._take(mirror, entries)
         self._flush()
 
     async def _look(self, system: System) -> None:
@@ -122,18 +141,19 @@ class Hub:
         keys, reason = system.keys, ""
         if not keys.generation:
             keys = Keys(system.name, await self._tail.generation(system.name))
-        look = await self._tail.look(keys, list(system.mirrors))
+        look = await self._tail.look(keys, system.outputs)
         if look.generation != keys.generation:
             keys, reason = Keys(system.name, look.generation), "generation"
-            look = await self._tail.look(keys, list(system.mirrors))
+            look = await self._tail.look(keys, system.outputs)
         elif system.lineage is not None and look.lineage != system.lineage:
             reason = "redis-lost"
         system.keys, system.lineage = keys, look.lineage
         # All are marked before the first is loaded, for Redis may fail in between.
-        for output, mirror in system.mirrors.items():
+        for mirror in system.mirrors:
             if not mirror.lost:
-                mirror.lost = reason or ("redis-lost" if look.last[output] < mirror.place else "")
-        for mirror in system.mirrors.values():
+                last = look.last[mirror.source.output.name]
+                mirror.lost = reason or ("redis-lost" if last < mirror.place else "")
+        for mirror in system.mirrors:
             if mirror.lost:
                 await self._load(system, mirror)
 
@@ -152,15 +172,21 @@ class Hub:
 
     async def _take(self, mirror: Mirror, entries: Sequence[Entry]) -> None:
         found: dict[Group, list[Record]] = {}
-        routes = self._routes[mirror.source.name]
+        routes = self._routes[mirror.source]
         first = mirror.source.fields[0]
         try:
             for entry in entries:
+                if entry.place <= mirror.place:
+                    continue  # another mirror of the stream is behind this one
                 record = mirror.add(entry)
-                for value in {record.values.get(first), None}:
+                if record is None:
+                    continue
+                before = record.before or record.values  # it may leave a group of another value
+                for value in {record.values.get(first), before.get(first), None}:
                     for group in routes.get(value, ()):
-                        if group.takes(record):
-                            found.setdefault(group, []).append(record)
+                        given = group.gives(record)
+                        if given is not None:
+                            found.setdefault(group, []).append(given)
         except Broken as error:
             mirror.lost = str(error)
         for group, records in found.items():

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from connectors.redis.keys import Keys
-from connectors.web.frames import Place
+from connectors.web.frames import Place, Record
 from connectors.web.groups import Client, Subscription, System
 from connectors.web.mirror import Entry
 from connectors.web.tail import DOWN, Tail
@@ -66,6 +66,14 @@ class Joining:
         if found is None:
             task = asyncio.create_task(self._catch_up(subscription, place))
             self.under_way[subscription] = task
+        else:
+            self._go_on(subscription, found)
+
+    def _go_on(self, subscription: Subscription, found: Sequence[Record]) -> None:
+        """Go on from memory with what was missed, or begin again where that is not certain."""
+        group = subscription.group
+        if not group.certain(found):
+            self.reset(subscription, "trimmed")
             return
         _accept(subscription, resumed="memory")
         group.older(subscription, found, group.mirror.place)
@@ -92,16 +100,18 @@ class Joining:
             if not page:
                 await asyncio.sleep(AGAIN_S)  # Redis is down, or ahead of what we have read
                 continue
-            _accept(subscription, resumed="redis")
             place, ahead = page[-1].place, True
-            group.older(subscription, mirror.older(page, known), place)
+            older = mirror.older(page, known)
+            if not group.certain(older):
+                self.reset(subscription, "trimmed")
+                break
+            _accept(subscription, resumed="redis")
+            group.older(subscription, older, place)
             session.flush()
             while session.blocked:
                 await asyncio.sleep(AGAIN_S)
         else:
-            _accept(subscription, resumed="memory")
-            group.older(subscription, found, mirror.place)
-            subscription.begun = True
+            self._go_on(subscription, found)
         self.under_way.pop(subscription, None)
         session.flush()
 

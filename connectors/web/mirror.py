@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
@@ -11,6 +12,10 @@ import orjson
 
 from connectors.web.channels import Channel, Source
 from connectors.web.frames import START, Place, Record
+from state.errors import CannotUnseal
+from state.sealing import Seal
+
+LOG = logging.getLogger("headrace.feed")
 
 RING = 10_000
 """Records kept for clients that resume; older ones are read from Redis."""
@@ -40,6 +45,10 @@ class Loaded(NamedTuple):
     newest: list[Entry]
     latest: list[bytes]
     counters: dict[str, int]
+
+
+Known = Mapping[str, Mapping[str, str]] | None
+"""Table key -> what its last record was filtered by."""
 
 
 class Broken(Exception):
@@ -72,20 +81,27 @@ class Mirror:
         self._ring = self.older(loaded.newest, {})
         self._table, self._parts = {}, {}
         for value in loaded.latest:
-            self._keep(self._record(Entry(loaded.last, "", 0, value), {}))
+            record = self._record(Entry(loaded.last, "", 0, value), {})
+            if record is not None:
+                self._keep(record)
         for record in self._ring:
             self._keep(record)
         self._counters = dict(loaded.counters)
         self.lost = ""
 
-    def add(self, entry: Entry) -> Record:
-        """Take in the next entry and return its record. Raises Broken where one is missing."""
+    def add(self, entry: Entry) -> Record | None:
+        """Take in the next entry and return its record; None where it cannot be read.
+
+        Raises Broken where one is missing.
+        """
         expected = self._counters.get(entry.origin, 0) + 1
         if entry.counter != expected:
             raise Broken("trimmed" if entry.counter > expected else "redis-lost")
         self._counters[entry.origin] = entry.counter
         self.place = entry.place
         record = self._record(entry, None)
+        if record is None:
+            return None
         self._keep(record)
         self._ring.append(record)
         if len(self._ring) >= 2 * RING:
@@ -124,11 +140,12 @@ class Mirror:
         found = []
         for entry in entries:
             record = self._record(entry, known)
-            known[record.key] = {} if record.retracted else record.values
-            found.append(record)
+            if record is not None:
+                known[record.key] = {} if record.retracted else record.values
+                found.append(record)
         return found
 
-    def _record(self, entry: Entry, known: Mapping[str, Mapping[str, str]] | None) -> Record:
+    def _record(self, entry: Entry, known: Known) -> Record | None:
         """Return the record of an entry; ``known`` as in `older`, None where the table knows."""
         found = orjson.loads(entry.value)
         if entry.retracted:
@@ -138,23 +155,15 @@ class Mirror:
         record.before = self._before(key) if known is None else known.get(key)
         return record
 
-    def _retraction(
-        self, entry: Entry, key: str, known: Mapping[str, Mapping[str, str]] | None
-    ) -> Record:
+    def _retraction(self, entry: Entry, key: str, known: Known) -> Record:
         before = self._before(key) if known is None else known.get(key)
-        record = Record(entry.place, key, before or self._values_of(key), entry.value)
+        record = Record(entry.place, key, before or self.source.key_values(key), entry.value)
         record.before, record.retracted = before, True
         return record
 
     def _before(self, key: str) -> Mapping[str, str]:
         last = self._table.get(key)
         return last.values if last is not None else {}
-
-    def _values_of(self, key: str) -> dict[str, str]:
-        """Return what a table key tells of the fields that can be filtered by."""
-        # The first field, such as a symbol, may hold what the fields are joined by.
-        texts = key.rsplit("|", len(self.source.key) - 1)
-        return self.source.values(dict(zip(self.source.key, texts, strict=False)))
 
     def _keep(self, record: Record) -> None:
         """Put a record in the table, or take the key of a retraction away."""
@@ -173,6 +182,26 @@ class Mirror:
         if part is None:
             part = self._parts[value] = {}
         part[key] = record
+
+
+class OpenedMirror(Mirror):
+    """A secret output in clear, for clients that may unseal; what does not open is left out."""
+
+    def __init__(self, source: Source, seal: Seal) -> None:
+        """Make a mirror of ``source`` (`channels.opened`)."""
+        super().__init__(source)
+        self._seal = seal
+        self._told: set[str] = set()
+
+    def _record(self, entry: Entry, known: Known) -> Record | None:
+        try:
+            value = self._seal.unseal(self.source.name, entry.value)
+        except CannotUnseal as error:
+            if str(error) not in self._told:  # once, not for each of thousands
+                self._told.add(str(error))
+                LOG.error("%s", error)  # noqa: TRY400  # a trace adds nothing
+            return None
+        return super()._record(entry._replace(value=value), known)
 
 
 def _key(record: Record) -> str:

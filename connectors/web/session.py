@@ -14,7 +14,7 @@ from connectors.web.groups import Subscription
 from connectors.web.hub import Hub
 from connectors.web.limits import MAX_SUBSCRIPTIONS, MAX_WIDE, Bucket, Limits
 from connectors.web.outbox import Outbox, Outlet
-from connectors.web.tokens import Access, Refused
+from connectors.web.tokens import UNSEAL, Access, Refused
 from state.metrics import FEED_CONFLATED, FEED_SLOW
 from state.outputs import LATEST
 
@@ -123,8 +123,11 @@ class Session:
             return
         self.admit(access)
         for name, subscription in list(self.subscriptions.items()):
-            output = subscription.group.channel.source.output
-            if not access.may_read(output.system, output.name):
+            source = subscription.group.channel.source
+            sealed = self._hub.sources[source.name] is source
+            if not access.may_read(source.output.system, source.output.name) or not (
+                sealed or access.may(UNSEAL)
+            ):
                 self._hub.leave(self.subscriptions.pop(name))
                 self._forbid(name, "the renewed token does not give it")
 
@@ -137,7 +140,7 @@ class Session:
         if not isinstance(asked, str):
             raise BadMessage("channel has to be text")
         try:
-            channel = parse(asked, self._hub.sources)
+            channel = parse(asked, self._hub.sources_for(self.access))
         except UnknownChannel as error:
             self.error("unknown-channel", str(error), asked[:200])
             return

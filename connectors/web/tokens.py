@@ -22,6 +22,8 @@ from connectors.web.channels import Filters, Source
 from state.errors import SettingsError
 
 ALGORITHMS = ("EdDSA", "ES256", "RS256")
+UNSEAL = "unseal"
+"""The scope of those who get secret outputs and sealed dead letters in clear."""
 MAX_TOKEN = 16_384
 """Characters that a token may have."""
 LOOK_SECONDS = 1.0

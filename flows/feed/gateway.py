@@ -19,6 +19,7 @@ from flows.engine.systems import declared_outputs
 from flows.feed.rest import rest_parts
 from flows.settings.settings import Settings
 from state.clock import NS
+from state.sealing import Seal
 
 LOG = logging.getLogger("headrace.feed")
 
@@ -37,6 +38,12 @@ def limits(settings: Settings) -> Limits:
     )
 
 
+def opening(settings: Settings) -> Seal | None:
+    """Return what opens sealed records for those who may; None where nobody may."""
+    keyring, feed = settings.sealing.keyring(), settings.feed
+    return Seal(keyring) if keyring and (feed.jwks or feed.unseal) else None
+
+
 async def serve(settings: Settings, ready: Callable[[str], None] = LOG.info) -> None:
     """Serve until SIGTERM or SIGINT. ``ready`` is told the address once we listen.
 
@@ -47,10 +54,11 @@ async def serve(settings: Settings, ready: Callable[[str], None] = LOG.info) -> 
     tokens = Tokens(feed.jwks, feed.audience, feed.issuer) if feed.jwks else None
     tail = Tail(settings.redis.url)
     notifiers = Notifiers(feed.webhooks, declared_outputs(), tail)
-    hub = Hub(tail, declared_outputs(), feed.heartbeat / NS)
+    seal = opening(settings)
+    hub = Hub(tail, declared_outputs(), feed.heartbeat / NS, seal)
     bounds = limits(settings)
     gate = Gate(hub, tokens, bounds, feed.origins)
-    parts = rest_parts(settings, tokens, bounds)
+    parts = rest_parts(settings, tokens, bounds, seal)
     made = server(make_app(parts), gate, feed.tls_certificate, feed.tls_key)
     sock = listen(feed.host, feed.port, guarded=tokens is not None)
     following = asyncio.create_task(hub.run())

@@ -15,10 +15,11 @@ from connectors.kafka.client import Cluster
 from connectors.kafka.follower import Follower
 from connectors.kafka.topics import Seen, partition_count
 from connectors.web.rest.parts import Listed
-from flows.dead import Letter, content, parse, send_again
+from flows.dead import Letter, content, opened, parse, send_again
 from flows.engine.systems import output_topic
 from state.errors import Broken
 from state.outputs import DEAD
+from state.sealing import Seal
 
 LOG = logging.getLogger("headrace.feed")
 
@@ -29,8 +30,10 @@ NEWEST = 10_000
 class Letters:
     """Follows the dead-letter topics that were asked for; threads may share it."""
 
-    def __init__(self, cluster: Cluster, newest: int = NEWEST) -> None:
+    def __init__(self, cluster: Cluster, seal: Seal | None = None, newest: int = NEWEST) -> None:
+        """``seal`` opens letters that are sealed."""
         self._cluster = cluster
+        self._seal = seal
         self._newest = newest
         self._lock = threading.Lock()
         self._topics: dict[str, _Topic] = {}
@@ -40,17 +43,28 @@ class Letters:
         topic = self._topic(system)
         return None if topic is None else topic.listed()
 
-    def shown(self, system: str, coordinates: str) -> dict[str, Any] | None:
-        """Return the facts, key and value of a letter; None where none of the newest is it."""
+    def shown(
+        self, system: str, coordinates: str, *, unseal: bool = False
+    ) -> dict[str, Any] | None:
+        """Return the facts, key and value of a letter; None where none of the newest is it.
+
+        A sealed one has no key and no value unless ``unseal``. Raises CannotUnseal.
+        """
         letter = self._letter(system, coordinates)
-        return None if letter is None else letter.facts() | content(letter)
+        if letter is None:
+            return None
+        facts = letter.facts()
+        return facts | content(opened(letter, system, self._seal) if unseal else letter)
 
     def retry(self, system: str, coordinates: str) -> bool | None:
-        """Send a letter again; False where its value was left out, None as `shown`."""
+        """Send a letter again; False where its value was left out, None as `shown`.
+
+        Raises CannotUnseal where it is sealed and cannot be opened here.
+        """
         letter = self._letter(system, coordinates)
         if letter is None or letter.value is None:
             return None if letter is None else False
-        return send_again(self._cluster, [letter]) == 1
+        return send_again(self._cluster, [opened(letter, system, self._seal)]) == 1
 
     def close(self) -> None:
         """Close the consumers."""

@@ -25,14 +25,21 @@ from flows.settings.part import Timed
 from flows.settings.settings import Settings
 from state.clock import now_ns
 from state.errors import Misuse
+from state.sealing import Seal
 
 KAFKA_TIMEOUT_S = 2.0
 PROBE = "headrace.probe"
 """A topic that need not exist: asking for it shows whether the cluster answers."""
 
 
-def rest_parts(settings: Settings, tokens: Tokens | None, limits: Limits) -> Parts:
-    """Return the parts; no server is asked anything yet. Raises SettingsError."""
+def rest_parts(
+    settings: Settings, tokens: Tokens | None, limits: Limits, seal: Seal | None = None
+) -> Parts:
+    """Return the parts; no server is asked anything yet. Raises SettingsError.
+
+    ``seal`` opens sealed records for those who may.
+    """
+    keyring = settings.sealing.keyring()
     feed, cluster = settings.feed, cluster_of(settings.kafka)
     redis = client(settings.redis.url)
     history = Connections(Database(settings.postgres.dsn))
@@ -47,10 +54,11 @@ def rest_parts(settings: Settings, tokens: Tokens | None, limits: Limits) -> Par
         redis=redis,
         history=history,
         producing=Producing(cluster),
-        dead=Letters(cluster),
+        dead=Letters(cluster, Seal(keyring) if keyring else None),
         recordings=Recordings(feed.recordings).listed,
         workers=Workers(feed.workers, checks),
         tokens=tokens,
+        seal=seal,
         origins=feed.origins,
         limits=limits,
         buckets=Buckets(limits.requests_per_second, limits.requests_per_second),

@@ -24,6 +24,9 @@ class Feed(Part):
     """The ``iss`` that tokens must have; '' for any."""
     audience: str = "headrace"
     """The ``aud`` that tokens must have."""
+    unseal: bool = False
+    """Without ``jwks``: whether everybody gets secret outputs in clear, where sealing.keys are
+    set. With it, a token's scope ``unseal`` says so."""
     origins: tuple[str, ...] = ()
     """Origins of other pages that may connect, such as https://desk.example."""
     heartbeat: Duration = duration_ns("5s")  # type: ignore[assignment]  # text is parsed by the function itself

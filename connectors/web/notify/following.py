@@ -28,6 +28,7 @@ class Following:
     def __init__(self, endpoint: Endpoint, tail: Tail, deliveries: Deliveries) -> None:
         self._endpoint = endpoint
         self._output = endpoint.channel.source.output
+        self._keyed = endpoint.channel.keyed()
         self._tail = tail
         self._deliveries = deliveries
         self._keys: Keys | None = None
@@ -92,7 +93,11 @@ class Following:
             if record["id"] in self._seen:
                 self._seen.discard(record["id"])
                 continue
-            if self._endpoint.channel.takes(source.values(record)):
+            if entry.retracted:  # what it was filtered by besides its key is not known any more
+                taken = self._keyed.takes(source.key_values(record["key"]))
+            else:
+                taken = self._endpoint.channel.takes(source.values(record))
+            if taken:
                 age_s = max(unix_s - entry.place[0] / 1000, 0.0)
                 self._deliveries.add(record["id"], entry.value, before, age_s, now_s)
 

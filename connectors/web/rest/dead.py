@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints
@@ -12,6 +13,8 @@ from connectors.web.rest.access import admit
 from connectors.web.rest.blocking import run
 from connectors.web.rest.operation import Call, Operation, Parameter
 from connectors.web.rest.problems import Problem
+from connectors.web.tokens import UNSEAL
+from state.errors import CannotUnseal
 
 PATH = "/api/v1/dead/{system}"
 ONE = PATH + "/{topic}/{partition}/{offset}/{sequence}"
@@ -37,10 +40,11 @@ FACTS: dict[str, Any] = {
     "reason": {"type": "string"},
     "timestamp_ns": {"type": "string", "pattern": "^-?[0-9]+$"},
     "length": {"type": "integer", "minimum": 0},
+    "sealed": {"type": "boolean", "description": "Whether it rests encrypted."},
 }
 CONTENT: dict[str, Any] = {
     "key": {"type": ["string", "null"]},
-    "value": {"type": ["string", "null"], "description": "null: too large to be kept"},
+    "value": {"type": ["string", "null"], "description": "null: too large to be kept, or sealed"},
 }
 
 
@@ -60,7 +64,12 @@ async def get_list(call: Call) -> Response:
 async def get_one(call: Call) -> Response:
     """Answer with one letter, its key and its value."""
     admit(call, "dead:read")
-    letter = await run(call.parts.dead.shown, call.given["system"], _coordinates(call))
+    unseal = call.parts.seal is not None and call.access.may(UNSEAL)
+    shown = partial(call.parts.dead.shown, unseal=unseal)
+    try:
+        letter = await run(shown, call.given["system"], _coordinates(call))
+    except CannotUnseal as error:
+        raise Problem(409, str(error)) from None
     if letter is None:
         raise _unknown()
     return answers.json(letter)
@@ -69,7 +78,10 @@ async def get_one(call: Call) -> Response:
 async def post_retry(call: Call) -> Response:
     """Send a letter again to the partition that it came from."""
     admit(call, "dead:retry")
-    sent = await run(call.parts.dead.retry, call.given["system"], _coordinates(call))
+    try:
+        sent = await run(call.parts.dead.retry, call.given["system"], _coordinates(call))
+    except CannotUnseal as error:
+        raise Problem(409, str(error)) from None
     if sent is None:
         raise _unknown()
     if not sent:
@@ -127,7 +139,7 @@ OPERATIONS = (
         "dead:read",
         parameters=PLACE,
         answer=_object(FACTS | CONTENT),
-        errors=(404,),
+        errors=(404, 409),
     ),
     Operation(
         "POST",

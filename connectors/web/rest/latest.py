@@ -12,10 +12,11 @@ from starlette.responses import Response
 
 from connectors.redis.keys import Keys, generation_key
 from connectors.redis.reader import FIRST_GENERATION
-from connectors.web.channels import Channel
+from connectors.web.channels import Channel, Source, opened
 from connectors.web.rest import answers
 from connectors.web.rest.access import admit_reader
 from connectors.web.rest.blocking import run
+from connectors.web.rest.opening import in_clear, seen_by
 from connectors.web.rest.operation import Call, Operation, Parameter
 from connectors.web.rest.outputs import Catalog, filters, filters_of
 from state.outputs import Output
@@ -89,7 +90,7 @@ def _generation(found: Any) -> int:
 async def get_latest(call: Call) -> Response:
     """Answer with the records that the filters and the token's rows let through."""
     catalog = call.parts.catalog
-    source = catalog.source(call)
+    source = seen_by(call, catalog.source(call))
     output = source.output
     admit_reader(call, output.system, output.name, source.fields)
     asked = filters_of(call, _filters(catalog), source, source.fields)
@@ -98,7 +99,7 @@ async def get_latest(call: Call) -> Response:
     def body() -> bytes:
         now = read_now(call.parts.redis, output)
         records = []
-        for value in now.values:
+        for value in in_clear(call, source, now.values):
             record = orjson.loads(value)
             values = source.values(record)
             if channel.takes(values) and call.access.admits(values):
@@ -109,7 +110,9 @@ async def get_latest(call: Call) -> Response:
 
 
 def _filters(catalog: Catalog) -> tuple[Parameter, ...]:
-    return filters(name for source in catalog.sources.values() for name in source.fields)
+    plain = [Source.of(each) for each in opened(s.output for s in catalog.sources.values())]
+    seen = [*catalog.sources.values(), *plain]
+    return filters(name for source in seen for name in source.fields)
 
 
 def operations(catalog: Catalog) -> tuple[Operation, ...]:

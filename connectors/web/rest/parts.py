@@ -15,6 +15,7 @@ from connectors.web.rest.outputs import Catalog
 from connectors.web.rest.producing import Producing
 from connectors.web.rest.rooms import Room
 from connectors.web.tokens import Tokens
+from state.sealing import Seal
 
 
 class Listed(NamedTuple):
@@ -30,11 +31,19 @@ class DeadLetters(Protocol):
     def listed(self, system: str) -> Listed | None:
         """Return the facts of letters; None where there is no such topic."""
 
-    def shown(self, system: str, coordinates: str) -> dict[str, Any] | None:
-        """Return the facts, key and value of a letter; None where there is none."""
+    def shown(
+        self, system: str, coordinates: str, *, unseal: bool = False
+    ) -> dict[str, Any] | None:
+        """Return the facts, key and value of a letter; None where there is none.
+
+        A sealed one has no key and no value unless ``unseal``. Raises CannotUnseal.
+        """
 
     def retry(self, system: str, coordinates: str) -> bool | None:
-        """Send a letter again; False where its value was left out, None where there is none."""
+        """Send a letter again; False where its value was left out, None where there is none.
+
+        Raises CannotUnseal where it is sealed and cannot be opened here.
+        """
 
     def close(self) -> None:
         """Close what was opened."""
@@ -56,6 +65,8 @@ class Parts:
     workers: Workers
     tokens: Tokens | None
     """None: no authentication."""
+    seal: Seal | None
+    """Opens sealed records for those who may unseal; None: nobody may."""
     origins: tuple[str, ...]
     """Origins of other pages that may read and write."""
     limits: Limits

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Literal
 
+import orjson
 import redis
 from starlette.responses import Response
 
-from connectors.web.channels import Source
+from connectors.web.channels import Source, text
 from connectors.web.rest import answers
 from connectors.web.rest.access import admit_reader
 from connectors.web.rest.blocking import run
-from connectors.web.rest.latest import at_once
+from connectors.web.rest.latest import at_once, read_now
+from connectors.web.rest.opening import in_clear, seen_by
 from connectors.web.rest.operation import Call, Operation, Parameter
 from connectors.web.rest.outputs import Catalog
 from connectors.web.rest.problems import Problem
@@ -20,17 +22,28 @@ from connectors.web.rest.problems import Problem
 
 async def get_values(call: Call) -> Response:
     """Answer with the values of a field, of the rows that the token may see."""
-    source, field = call.parts.catalog.source(call), call.given["field"]
+    source, field = seen_by(call, call.parts.catalog.source(call)), call.given["field"]
     admit_reader(call, source.output.system, source.output.name, source.key_fields)
     if field not in source.key:
         raise Problem(404, f"the key of {source.name} has no such field", "field")
 
     def body() -> bytes:
-        rows = read_keys(call.parts.redis, source)
+        rows = _rows(call, source)
         found = {row[field] for row in rows if call.access.admits(source.values(row))}
         return answers.to_body({"values": sorted(found)})
 
     return answers.tagged(call.request, await run(body))
+
+
+def _rows(call: Call, source: Source) -> Iterator[dict[str, str]]:
+    """Yield the fields of each key. Blocks."""
+    if source is call.parts.catalog.sources[source.name]:
+        yield from read_keys(call.parts.redis, source)
+        return
+    now = read_now(call.parts.redis, source.output)  # the keys themselves are hashes
+    for value in in_clear(call, source, now.values):
+        record = orjson.loads(value)
+        yield {name: text(record[name]) for name in source.key}
 
 
 def read_keys(client: redis.Redis, source: Source) -> Iterator[dict[str, str]]:
@@ -46,7 +59,7 @@ def read_keys(client: redis.Redis, source: Source) -> Iterator[dict[str, str]]:
 
 def operations(catalog: Catalog) -> tuple[Operation, ...]:
     """Return what is served here of these outputs."""
-    fields = {name for source in catalog.sources.values() for name in source.key}
+    fields = {n for s in catalog.sources.values() for n in (*s.key, *s.output.key)}
     kind: Any = Literal[tuple(sorted(fields))]
     field = Parameter("field", kind, "A field of its key", "path")
     return (
