@@ -8,13 +8,17 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing, suppress
 from typing import Any, Literal, NamedTuple
 
+import orjson
 import ormsgpack
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 from websockets.typing import Subprotocol
 
+from connectors.web.channels import text
 from connectors.web.frames import MSGPACK
 from state.errors import HeadraceError
+from state.retraction import RETRACTED
+from state.sealing import Keyring, Seal, is_envelope
 
 FIRST_BACK_OFF_S = 0.1
 LAST_BACK_OFF_S = 5.0
@@ -32,7 +36,8 @@ class Update(NamedTuple):
     """What came of one channel, as it was asked for.
 
     A ``reset`` has a ``reason`` and no records: what was known is void, a snapshot follows. A
-    snapshot may come in several updates. ``stale`` is true while the feed does not hear its source.
+    snapshot may come in several updates, of which one is the ``first``. ``stale`` is true while
+    the feed does not hear its source.
     """
 
     channel: str
@@ -40,6 +45,7 @@ class Update(NamedTuple):
     records: list[dict[str, Any]]
     reason: str = ""
     stale: bool = False
+    first: bool = False
 
 
 class _Followed:
@@ -48,6 +54,8 @@ class _Followed:
     def __init__(self, channels: Sequence[str]) -> None:
         self.positions: dict[str, str] = dict.fromkeys(channels, "")
         self.asked: dict[str, str] = {}
+        self.fresh: set[str] = set()
+        """Channels that begin: a snapshot of one of them is its first."""
         self.silence_s = 30.0
         self.a_second = 1
         self.stale = False
@@ -68,6 +76,7 @@ class _Followed:
             self.a_second = message["requests_per_second"]
         elif kind == "subscribed":
             self.asked[message["channel"]] = message["asked"]
+            self.fresh.add(message["asked"])
             self.back_off_s = FIRST_BACK_OFF_S
         elif kind == "heartbeat":
             self.stale = not all(source["ok"] for source in message["sources"].values())
@@ -81,22 +90,53 @@ class _Followed:
         channel = self.asked[message["channel"]]
         if kind == "reset":
             self.positions[channel] = ""
+            self.fresh.add(channel)
             return Update(channel, kind, [], message["reason"], self.stale)
         if message.get("last", True):
             self.positions[channel] = message["position"]
         if kind == "delta" and not message["records"]:
             return None
-        return Update(channel, kind, message["records"], stale=self.stale)
+        first = kind == "snapshot" and channel in self.fresh
+        self.fresh.discard(channel)
+        return Update(channel, kind, message["records"], stale=self.stale, first=first)
+
+
+class Table:
+    """The last record of each key of one channel, kept by its updates.
+
+    ``key`` names the fields of the output's table key; of a sealed output that is not opened,
+    ``("key",)``.
+    """
+
+    def __init__(self, key: Sequence[str]) -> None:
+        self.records: dict[str, dict[str, Any]] = {}
+        self._key = tuple(key)
+
+    def take(self, update: Update) -> None:
+        """Take in an update: snapshots begin anew, retractions take their keys away."""
+        if update.first or update.kind == "reset":
+            self.records.clear()
+        for record in update.records:
+            if record.get(RETRACTED):
+                self.records.pop(record["key"], None)
+            else:
+                self.records["|".join(text(record[name]) for name in self._key)] = record
 
 
 async def follow(
-    url: str, channels: Sequence[str], token: str | Callable[[], str] = ""
+    url: str,
+    channels: Sequence[str],
+    token: str | Callable[[], str] = "",
+    keyring: Keyring | None = None,
 ) -> AsyncGenerator[Update, None]:
     """Yield what comes of some channels, for ever: no record is left out and none comes twice.
 
     ``url`` is such as ``ws://127.0.0.1:9700/ws``; a ``token`` that is a function is called for each
-    connection. Raises FeedRefused where the feed will not give it, now or later.
+    connection. A ``keyring`` opens sealed records; without it they come as they are. A record
+    whose ``retracted`` is true takes its ``key`` away (`Table`). Raises FeedRefused where the feed
+    will not give it, now or later, and CannotUnseal.
     """
+    seal = Seal(keyring) if keyring else None
     followed = _Followed(channels)
     while True:
         try:
@@ -107,7 +147,7 @@ async def follow(
                 async for message in messages:
                     update = followed.take(message)
                     if update is not None:
-                        yield update
+                        yield update if seal is None else _opened(update, seal)
         except ConnectionClosed as error:
             if error.rcvd is not None and error.rcvd.code in _FOR_GOOD:
                 raise FeedRefused(error.rcvd.reason) from None
@@ -119,6 +159,16 @@ async def follow(
         # Not all clients of a feed that restarts come back at the same moment.
         await asyncio.sleep(followed.back_off_s * random.uniform(0.5, 1.0))  # noqa: S311
         followed.back_off_s = min(2 * followed.back_off_s, LAST_BACK_OFF_S)
+
+
+def _opened(update: Update, seal: Seal) -> Update:
+    """Return an update with its sealed records in clear."""
+    topic = update.channel.partition("?")[0]
+    opened = [
+        orjson.loads(seal.unseal_fields(topic, record)) if is_envelope(record) else record
+        for record in update.records
+    ]
+    return update._replace(records=opened)
 
 
 async def _messages(

@@ -65,8 +65,9 @@ export class Feed extends EventTarget {
   }
 
   /**
-   * Follow a channel. `handler` has snapshot(records), delta(records), and may have refused(reason),
-   * and reset(), where what was told before no longer holds. Return what ends it.
+   * Follow a channel. `handler` has snapshot(records), delta(records), and may have
+   * retracted(records), whose keys leave the table, refused(reason), and reset(), where what was
+   * told before no longer holds. Return what ends it.
    */
   subscribe(channel, handler) {
     const subscription = { channel, handler, name: null, position: null, parts: [] };
@@ -113,7 +114,7 @@ export class Feed extends EventTarget {
       case "delta":
         if (subscription) {
           subscription.position = message.position;
-          if (message.records.length > 0) subscription.handler.delta(message.records);
+          this.delta(subscription.handler, message.records);
         }
         this.served();
         break;
@@ -124,6 +125,17 @@ export class Feed extends EventTarget {
         this.failed(message);
         break;
       default: // a later version of the protocol may say more
+    }
+  }
+
+  /** Tell records and retractions apart, in their order: a key may leave and come back. */
+  delta(handler, records) {
+    for (let start = 0, end; start < records.length; start = end) {
+      const gone = Boolean(records[start].retracted);
+      for (end = start + 1; end < records.length && Boolean(records[end].retracted) === gone;) end += 1;
+      const run = records.slice(start, end);
+      if (gone) handler.retracted?.(run);
+      else handler.delta(run);
     }
   }
 
@@ -153,7 +165,7 @@ export class Feed extends EventTarget {
     subscription.position = message.position;
     const records = subscription.parts;
     subscription.parts = [];
-    subscription.handler.snapshot(records);
+    subscription.handler.snapshot(records.filter((record) => !record.retracted));
   }
 
   failed(message) {

@@ -50,7 +50,7 @@ export class SignalList {
 export class FeatureList {
   constructor({ feed }) {
     this.feed = feed;
-    this.latest = new Latest(KINDS, (row) => row.kind);
+    this.latest = new Latest(KINDS, ["symbol", "kind"]);
     this.end = null;
     this.table = new Table("Features of the symbol", [
       { title: "Feature", text: (row) => row.kind },
@@ -65,12 +65,13 @@ export class FeatureList {
   show(symbol) {
     this.end?.();
     this.latest.clear();
-    const taken = (rows) => {
-      this.latest.add(rows);
+    const change = (how) => (rows) => {
+      this.latest[how](rows);
       this.changed();
     };
     this.end = this.feed.subscribe(`market.features?symbol=${encodeURIComponent(symbol)}`, {
-      snapshot: taken, delta: taken, reset: () => this.latest.clear(),
+      snapshot: change("replace"), delta: change("add"), retracted: change("retract"),
+      reset: () => this.latest.clear(),
       refused: (reason) => { this.table.empty.textContent = reason; },
     });
     this.changed();

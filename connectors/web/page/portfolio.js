@@ -56,7 +56,7 @@ class Shares {
 export class PortfolioCards {
   constructor({ feed }, picker) {
     this.feed = feed;
-    this.risk = new Latest(FIGURES, (risk) => [risk.method, risk.interval, risk.confidence, risk.horizon].join("|"));
+    this.risk = new Latest(FIGURES, ["scope", "method", "interval", "confidence", "horizon"]);
     this.weights = null;
     this.ends = [];
     this.choice = new FigureChoice("Figure", () => this.changed());
@@ -79,23 +79,33 @@ export class PortfolioCards {
     this.choice.clear();
     this.weights = null;
     const scope = `portfolio:${encodeURIComponent(portfolio)}`;
-    const follow = (output, take, reset) => {
+    const follow = (output, take, reset, retract) => {
       const taken = (rows) => {
         take(rows);
         this.changed();
       };
       return this.feed.subscribe(`market.${output}?scope=${scope}`, {
-        snapshot: taken, delta: taken, reset, refused: (reason) => setText(this.target, reason),
+        snapshot: (rows) => {
+          reset();
+          taken(rows);
+        },
+        delta: taken,
+        retracted: (rows) => {
+          retract(rows);
+          this.changed();
+        },
+        reset,
+        refused: (reason) => setText(this.target, reason),
       });
     };
     this.ends = [
       follow("risk", (rows) => {
         this.choice.add(rows);
         this.risk.add(rows);
-      }, () => this.risk.clear()),
+      }, () => this.risk.clear(), (rows) => this.risk.retract(rows)),
       follow("weights", (rows) => {
         this.weights = rows.at(-1) ?? this.weights;
-      }, () => { this.weights = null; }),
+      }, () => { this.weights = null; }, () => { this.weights = null; }),
     ];
     this.changed();
   }

@@ -40,17 +40,31 @@ export class Ring {
   }
 }
 
-/** The last record of each key, at most `size` keys; the key that was quiet longest goes first. */
+/**
+ * The last record of each key, at most `size` keys; the key that was quiet longest goes first.
+ * `fields` are those of the output's table key.
+ */
 export class Latest {
-  constructor(size, keyOf) {
+  constructor(size, fields) {
     this.size = size;
-    this.keyOf = keyOf;
+    this.fields = fields;
     this.byKey = new Map();
+  }
+
+  /** Hold these records alone: a snapshot has every key that there still is. */
+  replace(records) {
+    this.clear();
+    this.add(records);
+  }
+
+  /** Take the keys of retractions away. */
+  retract(retractions) {
+    for (const { key } of retractions) this.byKey.delete(key);
   }
 
   add(records) {
     for (const record of records) {
-      const key = this.keyOf(record);
+      const key = this.fields.map((name) => record[name]).join("|");
       this.byKey.delete(key);
       this.byKey.set(key, record);
     }

@@ -20,7 +20,7 @@ export class TradingCard {
   constructor({ feed, api }) {
     this.feed = feed;
     this.api = api;
-    this.latest = new Latest(ACCOUNTS, (row) => row.account);
+    this.latest = new Latest(ACCOUNTS, ["account"]);
     this.heardMs = new Map();
     this.answer = el("p", { class: "note", role: "status" });
     this.table = new Table("Trading state by account", [
@@ -39,7 +39,12 @@ export class TradingCard {
     feed.subscribe("trading.state", {
       snapshot: (rows) => {
         for (const row of rows) this.heardMs.set(row.account, Math.min(Date.now(), this.localMs(row)));
+        this.latest.clear();
         this.take(rows);
+      },
+      retracted: (rows) => {
+        this.latest.retract(rows);
+        this.take([]);
       },
       delta: (rows) => {
         for (const row of rows) this.heardMs.set(row.account, Date.now());

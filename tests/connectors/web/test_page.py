@@ -240,12 +240,41 @@ def test_text_stands_out_in_both_schemes(opened, picture, scheme):
         picture(seen, f"{tab.lower()}-{scheme}")
 
 
+def test_a_retraction_takes_its_row_away_in_the_order_of_the_records(opened):
+    seen = opened()
+    held = """async () => {
+      const { Latest } = await import("/static/ring.js");
+      const { Feed } = await import("/static/feed.js");
+      const latest = new Latest(10, ["ward", "bed"]);
+      const feed = new Feed("ws://nowhere", "");
+      const handler = {
+        snapshot: (rows) => latest.replace(rows), delta: (rows) => latest.add(rows),
+        retracted: (rows) => latest.retract(rows),
+      };
+      const named = { handler, parts: [] };
+      feed.byName.set("c", named);
+      const row = (bed, n) => ({ id: `${bed}/${n}`, ward: "W1", bed, n });
+      const gone = (bed) => ({ id: `${bed}/x`, key: `W1|${bed}`, retracted: true });
+      const seen = [];
+      const take = (type, records) => {
+        feed.take({ type, channel: "c", position: "1:1-1", last: true, records });
+        seen.push(latest.records.map((each) => `${each.bed}${each.n}`).join(" "));
+      };
+      take("snapshot", [row("a", 1), row("b", 1)]);
+      take("delta", [gone("a")]);
+      take("delta", [row("a", 2), gone("a"), row("a", 3), gone("b"), gone("c")]);
+      take("snapshot", [row("b", 4)]);
+      return seen;
+    }"""
+    assert seen.page.evaluate(held) == ["a1 b1", "b1", "a3", "b4"]
+
+
 def test_memory_is_bounded_and_times_keep_every_digit(opened):
     seen = opened()
     held = """async () => {
       const { Ring, Latest } = await import("/static/ring.js");
       const ring = new Ring(100, "ts_ns");
-      const latest = new Latest(10, (row) => row.id);
+      const latest = new Latest(10, ["id"]);
       for (let i = 0; i < 5000; i += 1) {
         const digits = String((i * 7919) % 10007).padStart(5, "0");
         const row = { id: `r${i}`, ts_ns: `17000000000000${digits}` };
