@@ -212,7 +212,7 @@ def test_a_retraction_is_a_delta_and_its_key_is_in_no_snapshot(output, redis_url
 
 def test_a_slow_client_of_latest_values_gets_every_key_s_last_word(redis_url):
     """Conflated by hand: what waits for a client that takes nothing."""
-    from connectors.web.session import Subscription
+    from connectors.web.groups import Subscription
 
     source = Source.of(LATEST_BEDS)
     mirror = loaded_mirror(source)
