@@ -28,7 +28,7 @@ import psutil  # type: ignore[import-untyped]  # it ships no types
 from confluent_kafka import KafkaException, TopicPartition
 
 import flows
-from connectors.kafka.topics import ensure_topics, watermarks
+from connectors.kafka.topics import ensure_topics, offset_bounds
 from flows.config import load
 from flows.engine.cluster import cluster_of, group_name
 from flows.engine.systems import output_topic
@@ -257,10 +257,10 @@ class Rig:
 
     def produced(self, *topics: str) -> int:
         """Return how many messages the topics have got."""
-        ends = (high for topic in topics for _, high in watermarks(self.cluster, topic).values())
+        ends = (high for topic in topics for _, high in offset_bounds(self.cluster, topic).values())
         return sum(ends)
 
     def _partitions(self, topic: str) -> int:
         if topic not in self._counts:
-            self._counts[topic] = len(watermarks(self.cluster, topic))
+            self._counts[topic] = len(offset_bounds(self.cluster, topic))
         return self._counts[topic]

@@ -17,7 +17,7 @@ from connectors.kafka.sink import (
     SEALED_HEADER,
     TIMESTAMP_HEADER,
 )
-from connectors.kafka.topics import watermarks
+from connectors.kafka.topics import offset_bounds
 from state.errors import Broken, HeadraceError, NoKeys, Undelivered
 from state.records import ORIGIN_HEADER, RETRY_HEADER, SEQUENCE_HEADER, Coordinates
 from state.sealing import Seal, letter_purpose
@@ -62,7 +62,7 @@ def read(cluster: Cluster, topic: str) -> Iterator[Letter]:
     The topic is at-least-once, so letters with the same coordinates are the same letter.
     Raises Misuse where the topic or the cluster cannot be used.
     """
-    marks = {p: ends for p, ends in watermarks(cluster, topic).items() if ends[0] < ends[1]}
+    marks = {p: ends for p, ends in offset_bounds(cluster, topic).items() if ends[0] < ends[1]}
     if not marks:
         return
     seen: set[Coordinates] = set()

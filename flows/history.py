@@ -19,7 +19,7 @@ from connectors.postgres.decode import HistoryDecoder, RowsBlock
 from connectors.postgres.keeping import Keeping
 from connectors.postgres.sink import PostgresSink
 from connectors.postgres.tables import tables_of
-from flows.engine.inputs import Inputs, Item, Source
+from flows.engine.inputs import Inputs, NamedItem, Source
 from flows.engine.streams import dead_letters
 from flows.engine.systems import declared_outputs
 from state.inputs import Input
@@ -49,7 +49,7 @@ def inputs(_: Settings) -> list[Input]:
     return [Input(output.topic, group=output.system) for output in declared_outputs()]
 
 
-def _block(item: Item) -> tuple[str, RowsBlock]:
+def _block(item: NamedItem) -> tuple[str, RowsBlock]:
     return item[1]
 
 

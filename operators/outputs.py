@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from state.sealing import Seal
 
 
+Emission = tuple[str, int, str, str, dict[str, Any]]
+"""What `Outbox.emit` takes, but for the origin: (output, event time ns, id, table key, record)."""
+
+
 class Outbox(Protocol):
     """Takes the output records of a logic, in the order in which they are made."""
 

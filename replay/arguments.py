@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from replay.times import parse_time_ns
-from state.errors import Misuse
+from state.clock import iso_time_ns
 
 
 def positive(text: str) -> int:
@@ -28,9 +27,10 @@ def positive_float(text: str) -> float:
 def time(text: str) -> int:
     """Return ns since 1970 of an ISO 8601 time, for argparse."""
     try:
-        return parse_time_ns(text)
-    except Misuse as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
+        return iso_time_ns(text)
+    except ValueError as error:
+        reason = f"{text!r} is no time: write it as 2013-10-07T13:30:00+00:00"
+        raise argparse.ArgumentTypeError(reason) from error
 
 
 def add_recordings(parser: argparse.ArgumentParser) -> None:

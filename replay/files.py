@@ -32,7 +32,7 @@ _ENTRY_BYTES = 200
 _CHUNK = 1000
 
 X = TypeVar("X")
-Entry = tuple[Any, ...]
+_Entry = tuple[Any, ...]
 """The fields that order a record, then its line."""
 
 
@@ -50,11 +50,11 @@ class _Spool:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._entries: list[Entry] = []
+        self._entries: list[_Entry] = []
         self._runs: list[IO[bytes]] = []
         self.bytes = 0
 
-    def extend(self, entries: Iterable[Entry], size: int) -> None:
+    def extend(self, entries: Iterable[_Entry], size: int) -> None:
         before = len(self._entries)
         self._entries.extend(entries)
         self.bytes += size + (len(self._entries) - before) * _ENTRY_BYTES
@@ -68,7 +68,7 @@ class _Spool:
         self._entries = []
         self.bytes = 0
 
-    def sorted(self) -> Iterator[Entry]:
+    def sorted(self) -> Iterator[_Entry]:
         self._entries.sort()
         if not self._runs:
             return iter(self._entries)
@@ -79,7 +79,7 @@ class _Spool:
             run.close()
 
 
-def _read_run(run: IO[bytes]) -> Iterator[Entry]:
+def _read_run(run: IO[bytes]) -> Iterator[_Entry]:
     run.seek(0)
     while True:
         try:
@@ -105,7 +105,7 @@ class OutputFiles:
         self._by_name = {output.name: output for output in outputs}
         self._max_dead_bytes = max_dead_bytes
         self._spools = {name: _Spool(directory) for name in [*self._by_name, DEAD]}
-        self._tables: dict[str, dict[str, dict[str, Entry]]] = defaultdict(
+        self._tables: dict[str, dict[str, dict[str, _Entry]]] = defaultdict(
             lambda: defaultdict(dict)
         )
         self._dead: set[Coordinates] = set()
@@ -116,7 +116,7 @@ class OutputFiles:
         output = self._by_name.get(batch.output) or self._learn(batch)
         # Copies: what orjson returns sits in the 4 KB that it began with.
         lines = [bytes(memoryview(value)) for value in batch.values]
-        entries: list[Entry]
+        entries: list[_Entry]
         if output.by_coordinates:
             orders = [_coordinates(identity) for identity in batch.ids]
             entries = [(*order, line) for order, line in zip(orders, lines, strict=True)]
@@ -128,7 +128,7 @@ class OutputFiles:
                 self._tabulate(self._tables[output.name][batch.origin], batch, entries)
 
     @staticmethod
-    def _tabulate(table: dict[str, Entry], batch: OutputBatch, entries: list[Entry]) -> None:
+    def _tabulate(table: dict[str, _Entry], batch: OutputBatch, entries: list[_Entry]) -> None:
         """Put records under their keys, and take retracted keys away, in their order."""
         for row, (key, entry) in enumerate(zip(batch.keys, entries, strict=True)):
             if row in batch.retracted:
@@ -164,7 +164,7 @@ class OutputFiles:
             self._tables[output] = defaultdict(dict)
             self._tables[output][""] = {key: (0, "", value) for key, value in values.items()}
 
-    def _put(self, name: str, entries: list[Entry], size: int) -> None:
+    def _put(self, name: str, entries: list[_Entry], size: int) -> None:
         self._spools[name].extend(entries, size)
         if sum(spool.bytes for spool in self._spools.values()) > SPILL_BYTES:
             max(self._spools.values(), key=lambda spool: spool.bytes).spill()
@@ -181,7 +181,7 @@ class OutputFiles:
 
     def _table(self, output: str) -> Iterator[bytes]:
         # A key has one origin; where a user's flow breaks that, the newest value counts.
-        newest: dict[str, Entry] = {}
+        newest: dict[str, _Entry] = {}
         for table in self._tables[output].values():
             for key, entry in table.items():
                 newest[key] = max(newest.get(key, entry), entry)

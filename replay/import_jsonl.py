@@ -8,8 +8,11 @@ import re
 from replay import arguments
 from replay.printing import print_recorded
 from replay.progress import progress
-from replay.times import UNITS_NS
+from state.clock import NS
 from state.errors import Misuse
+
+UNITS_NS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": NS}
+"""Units of time -> how many ns they are."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

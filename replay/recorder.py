@@ -11,7 +11,7 @@ from typing import Any
 from confluent_kafka import Consumer, TopicPartition
 
 from connectors.kafka.client import Cluster
-from connectors.kafka.topics import watermarks
+from connectors.kafka.topics import offset_bounds
 from replay.message import Message
 from replay.topics import BATCH, IDLE_POLLS, consume
 from replay.writer import RecordingWriter, rows_content
@@ -65,7 +65,7 @@ def _marks(topics: Sequence[str], cluster: Cluster) -> Marks:
     return {
         (topic, partition): marks
         for topic in topics
-        for partition, marks in watermarks(cluster, topic).items()
+        for partition, marks in offset_bounds(cluster, topic).items()
     }
 
 

@@ -43,7 +43,7 @@ VERSION_KEY, PARTITIONS_KEY = b"headrace.recording", b"headrace.partitions"
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class RowGroup:
     """One row group: which file and index, and what its statistics say."""
 
     file: int
@@ -65,7 +65,7 @@ class Recording:
         self._metadata = [_metadata(path) for path in self.paths]
         self.partitions: dict[str, int] = {}
         """The partition count of each topic."""
-        self.groups: dict[tuple[str, int], list[Group]] = defaultdict(list)
+        self.groups: dict[tuple[str, int], list[RowGroup]] = defaultdict(list)
         """The row groups of each (topic, partition) that has any, in offset order."""
         for number, (path, metadata) in enumerate(zip(self.paths, self._metadata, strict=True)):
             for topic, count in _partition_counts(path, metadata).items():
@@ -81,7 +81,7 @@ class Recording:
             groups.sort(key=lambda group: group.first)
             self._refuse_overlap(topic, partition, groups)
 
-    def _refuse_overlap(self, topic: str, partition: int, groups: list[Group]) -> None:
+    def _refuse_overlap(self, topic: str, partition: int, groups: list[RowGroup]) -> None:
         for before, after in pairwise(groups):
             if after.first <= before.last:
                 one, two = sorted(str(self.paths[group.file]) for group in (before, after))
@@ -124,7 +124,7 @@ class Reader:
         self._metadata = metadata
         self._files: dict[int, pq.ParquetFile] = {}
 
-    def read(self, partition: int, group: Group) -> Rows:
+    def read(self, partition: int, group: RowGroup) -> Rows:
         """Return one row group; raises Misuse where its offsets do not grow."""
         table = self.table(group)
         offset = table.column("offset").to_numpy()
@@ -132,7 +132,7 @@ class Reader:
             raise Misuse(f"{self._paths[group.file]}: offsets of a row group do not grow")
         return to_rows(partition, table)
 
-    def table(self, group: Group) -> pa.Table:
+    def table(self, group: RowGroup) -> pa.Table:
         """Return one row group as it was written."""
         file = self._files.get(group.file)
         if file is None:
@@ -172,7 +172,7 @@ def _partition_counts(path: Path, metadata: pq.FileMetaData) -> dict[str, int]:
 
 def _group(
     path: Path, metadata: pq.FileMetaData, file: int, index: int
-) -> tuple[tuple[str, int], Group]:
+) -> tuple[tuple[str, int], RowGroup]:
     row_group = metadata.row_group(index)
     columns = {row_group.column(i).path_in_schema: i for i in range(row_group.num_columns)}
     ranges = []
@@ -184,5 +184,5 @@ def _group(
     (topic, last_topic), (partition, last_partition), (first, last), (first_ns, last_ns) = ranges
     if topic != last_topic or partition != last_partition:
         raise Misuse(f"{path}: a row group holds more than one topic-partition")
-    group = Group(file, index, row_group.num_rows, first, last, first_ns, last_ns)
+    group = RowGroup(file, index, row_group.num_rows, first, last, first_ns, last_ns)
     return (topic, partition), group

@@ -10,7 +10,7 @@ from confluent_kafka import Message as KafkaMessage
 
 from connectors.kafka.client import Cluster
 from connectors.kafka.faults import PASSING
-from connectors.kafka.topics import watermarks
+from connectors.kafka.topics import offset_bounds
 from replay.message import Message
 from state.clock import MS
 from state.errors import Broken
@@ -53,7 +53,9 @@ def _message(found: Any) -> Message:
 
 def held_messages(topic: str, cluster: Cluster) -> Iterator[list[Message]]:
     """Yield what a topic holds now, some messages at a time; raises Misuse, Broken."""
-    marks = {p: (low, high) for p, (low, high) in watermarks(cluster, topic).items() if low < high}
+    marks = {
+        p: (low, high) for p, (low, high) in offset_bounds(cluster, topic).items() if low < high
+    }
     consumer = cluster.consumer("headrace.export")
     try:
         consumer.assign([TopicPartition(topic, p, low) for p, (low, _) in marks.items()])

@@ -1,8 +1,12 @@
-"""The one place that reads the wall clock; everything else is given the time."""
+"""The one place that reads the wall clock, and the one that reads times as people write them.
+
+Everything else is given the time as ns since 1970 UTC.
+"""
 
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 
 NS = 1_000_000_000
 """Nanoseconds in a second."""
@@ -14,6 +18,26 @@ MAX_TIME_NS = 2**62
 """Event times end here (the year 2116), so that no sum with a duration overflows."""
 
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
 def now_ns() -> int:
     """Return the wall clock as ns since 1970 UTC."""
     return time.time_ns()
+
+
+def iso_time_ns(text: str, *, zoned: bool = False) -> int:
+    """Return ns since 1970 UTC of an ISO 8601 time; UTC where it names no zone.
+
+    Raises ValueError where it is no such time, or is to be ``zoned`` and names no zone.
+
+    >>> iso_time_ns("1970-01-01T00:00:01.5")
+    1500000000
+    """
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        if zoned:
+            raise ValueError("an ISO 8601 time needs its zone, such as Z")
+        moment = moment.replace(tzinfo=UTC)
+    passed = moment - _EPOCH
+    return (passed.days * 86_400 + passed.seconds) * NS + passed.microseconds * 1_000

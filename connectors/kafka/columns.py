@@ -76,9 +76,9 @@ class Columns:
         """Go on with a partition."""
         self._consumer.resume(partition)
 
-    def watermarks(self, partition: int) -> tuple[int, int]:
+    def offset_bounds(self, partition: int) -> tuple[int, int]:
         """Return (first, next) offset as last heard of."""
-        return self._consumer.watermarks(partition)
+        return self._consumer.offset_bounds(partition)
 
     def close(self) -> None:
         """Close the consumer."""

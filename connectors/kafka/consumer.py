@@ -86,7 +86,7 @@ class RawConsumer:
         with self._listed({partition: 0}) as partitions:
             _check(self.library.rd_kafka_resume_partitions(self._client, partitions))
 
-    def watermarks(self, partition: int) -> tuple[int, int]:
+    def offset_bounds(self, partition: int) -> tuple[int, int]:
         """Return (first, next) offset as the last fetch told them; negative where unknown."""
         low, high = ctypes.c_int64(-1), ctypes.c_int64(-1)
         self.library.rd_kafka_get_watermark_offsets(

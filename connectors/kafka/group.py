@@ -30,7 +30,7 @@ LOG = logging.getLogger(__name__)
 GATHER_S = 0.02
 
 
-class Group:
+class ConsumerGroup:
     """The group's side of one process; its thread runs from `start` to `close`.
 
     ``partitions`` counts those of the topic; ``owned`` are this process's.

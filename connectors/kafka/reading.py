@@ -47,7 +47,7 @@ class Reader(Protocol):
     def resume(self, partition: int) -> None:
         """Go on with a partition, behind the last message that was read."""
 
-    def watermarks(self, partition: int) -> tuple[int, int]:
+    def offset_bounds(self, partition: int) -> tuple[int, int]:
         """Return (first, next) offset as the last fetch told them; negative where unknown."""
 
     def close(self) -> None:
@@ -117,7 +117,7 @@ class Objects:
         """Go on with a partition."""
         self._consumer.resume([TopicPartition(self._topic, partition)])
 
-    def watermarks(self, partition: int) -> tuple[int, int]:
+    def offset_bounds(self, partition: int) -> tuple[int, int]:
         """Return (first, next) offset as last heard of."""
         at = TopicPartition(self._topic, partition)
         low, high = self._consumer.get_watermark_offsets(at, cached=True)

@@ -25,9 +25,9 @@ from confluent_kafka import KafkaError, Message, TopicPartition
 from connectors.kafka.client import Cluster
 from connectors.kafka.delivery import Delivery, Headers, Outgoing
 from connectors.kafka.faults import GONE, PASSING
-from connectors.kafka.group import Group
+from connectors.kafka.group import ConsumerGroup
 from connectors.kafka.sink import COUNTER_HEADER, GENERATION_HEADER, LENGTH_HEADER, ShardSink
-from connectors.kafka.topics import partition_count, watermarks
+from connectors.kafka.topics import offset_bounds, partition_count
 from connectors.pacing import Pacing
 from state.clock import NS
 from state.errors import Broken, Misuse, OffsetGone, PartitionsChanged, SnapshotRefused
@@ -64,7 +64,7 @@ State = tuple[str, int, Offsets]
 class Sequencing:
     """What is appended to topic ``into``; ``start`` has an offset for each topic's partitions.
 
-    ``shards`` and ``local`` are as in a Subscription: the first shard does all of it. ``batch``
+    ``shards`` and ``local`` are as in a ReadingPlan: the first shard does all of it. ``batch``
     is the most messages taken at a time.
     """
 
@@ -238,10 +238,12 @@ class SequencerSink(ShardSink[Outgoing]):
         self._delivery.send(item)
 
 
-def _group(cluster: Cluster, group: str, topic: str, partitions: int) -> Group:
+def _group(cluster: Cluster, group: str, topic: str, partitions: int) -> ConsumerGroup:
     """Return the started group of one topic: commits to look at, and a count of partitions."""
     # Nothing is merged by event time here, so nothing is paced.
-    found = Group(cluster, group, topic, partitions, list(range(partitions)), Pacing(partitions, 0))
+    found = ConsumerGroup(
+        cluster, group, topic, partitions, list(range(partitions)), Pacing(partitions, 0)
+    )
     found.start()
     return found
 
@@ -256,7 +258,7 @@ def _position(cluster: Cluster, plan: Sequencing, state: State | None) -> Offset
         if sorted(offsets) != sorted(plan.start):
             raise SnapshotRefused("list of topics", sorted(offsets), sorted(plan.start))
     for topic, partitions in offsets.items():
-        marks = watermarks(cluster, topic)
+        marks = offset_bounds(cluster, topic)
         if len(marks) != len(partitions):
             raise PartitionsChanged(topic, len(partitions), len(marks))
         for p, offset in partitions.items():

@@ -40,10 +40,10 @@ from confluent_kafka import KafkaError
 
 from connectors.kafka.client import Cluster
 from connectors.kafka.faults import GONE, PASSING
-from connectors.kafka.group import Group
+from connectors.kafka.group import ConsumerGroup
 from connectors.kafka.messages import Fault
 from connectors.kafka.reading import Reading, Way, open_reader, warm_up
-from connectors.kafka.topics import watermarks
+from connectors.kafka.topics import offset_bounds
 from connectors.pacing import Pacing
 from state.errors import Broken, OffsetGone, PartitionsChanged, SnapshotRefused
 from state.lifecycle import Lifecycle
@@ -77,7 +77,7 @@ BlockT = TypeVar("BlockT", bound=Block)
 
 
 @dataclass(frozen=True, slots=True)
-class Subscription:
+class ReadingPlan:
     """What a flow reads. ``start`` has an offset for every partition of the topic.
 
     ``shards`` names all shards of the flow in order, ``local`` those of this process.
@@ -109,18 +109,18 @@ class KafkaSource(FixedPartitionedSource[tuple[str, BlockT], State]):
     def __init__(
         self,
         cluster: Cluster,
-        subscription: Subscription,
+        plan: ReadingPlan,
         decode: Callable[[Messages], BlockT],
         lifecycle: Lifecycle,
         pacing: Pacing,
     ) -> None:
         self._cluster = cluster
-        self._plan = subscription
+        self._plan = plan
         self._decode = decode
         self._lifecycle = lifecycle
         self._pacing = pacing
         self._process: _Process[BlockT] | None = None
-        warm_up(subscription.way)
+        warm_up(plan.way)
 
     def list_parts(self) -> list[str]:
         """Return the shards of this process."""
@@ -136,11 +136,13 @@ class KafkaSource(FixedPartitionedSource[tuple[str, BlockT], State]):
 
     def _open(self) -> _Process[BlockT]:
         plan = self._plan
-        marks = watermarks(self._cluster, plan.topic)
+        marks = offset_bounds(self._cluster, plan.topic)
         if len(marks) != len(plan.start):
             raise PartitionsChanged(plan.topic, len(plan.start), len(marks))
         owned = [p for shard in plan.local for p in plan.owned(shard)]
-        group = Group(self._cluster, plan.group, plan.topic, len(marks), owned, self._pacing)
+        group = ConsumerGroup(
+            self._cluster, plan.group, plan.topic, len(marks), owned, self._pacing
+        )
         group.start()
         return _Process(
             self._cluster, plan, self._decode, self._lifecycle, self._pacing, group, marks
@@ -152,11 +154,11 @@ class _Process(Generic[BlockT]):
     """What the shards of a process share."""
 
     cluster: Cluster
-    plan: Subscription
+    plan: ReadingPlan
     decode: Callable[[Messages], BlockT]
     lifecycle: Lifecycle
     pacing: Pacing
-    group: Group
+    group: ConsumerGroup
     marks: dict[int, tuple[int, int]]
     shards: int = 0
     """How many are open."""
@@ -273,7 +275,7 @@ class KafkaShard(StatefulSourcePartition[tuple[str, BlockT], State]):
     def _measure_lag(self) -> None:
         for p, offset in self._offsets.items():
             # Unknown (negative) until the first answer to a fetch.
-            high = max(self._reader.watermarks(p)[1], self._process.marks[p][1])
+            high = max(self._reader.offset_bounds(p)[1], self._process.marks[p][1])
             LAG.labels(self._topic, str(p)).set(max(0, high - offset))
 
     def _judge(self, fault: Fault) -> None:
@@ -282,7 +284,7 @@ class KafkaShard(StatefulSourcePartition[tuple[str, BlockT], State]):
         code = error.code()
         KAFKA_ERRORS.labels(error.name()).inc()
         if code in GONE and p is not None:
-            raise OffsetGone(self._topic, p, self._offsets[p], *self._reader.watermarks(p))
+            raise OffsetGone(self._topic, p, self._offsets[p], *self._reader.offset_bounds(p))
         if code not in PASSING or error.fatal():
             raise Broken(f"Kafka cannot deliver {self._topic}[{p}]: {error.str()}")
         LOG.warning("%s[%s]: %s", self._topic, p, error.str())

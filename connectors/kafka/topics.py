@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from confluent_kafka import (
@@ -28,6 +27,7 @@ from confluent_kafka.cimpl import NewTopic
 
 from connectors.kafka.client import Cluster
 from connectors.kafka.faults import PASSING, UNREACHABLE
+from state.clock import MS, iso_time_ns
 from state.errors import Misuse
 
 TIMEOUT_S = 10.0
@@ -54,7 +54,7 @@ def partition_count(cluster: Cluster, topic: str, timeout_s: float = TIMEOUT_S) 
     return _count(cluster, cluster.admin(), topic, timeout_s)
 
 
-def watermarks(
+def offset_bounds(
     cluster: Cluster, topic: str, timeout_s: float = TIMEOUT_S
 ) -> dict[int, tuple[int, int]]:
     """Return (first offset held, next offset to be written) of each partition of a topic.
@@ -94,7 +94,7 @@ def resolve_start(
     answer kept, so that a flow that dies before its first snapshot starts at the same place.
     Raises Misuse.
     """
-    marks = watermarks(cluster, topic, timeout_s)
+    marks = offset_bounds(cluster, topic, timeout_s)
     if start == "earliest":
         return {p: low for p, (low, _) in marks.items()}
     if start == "latest":
@@ -218,14 +218,11 @@ def _parse_offsets(text: str) -> dict[int, int] | None:
 
 def _parse_time_ms(text: str) -> int:
     try:
-        moment = datetime.fromisoformat(text)
+        return iso_time_ns(text) // MS
     except ValueError:
         raise Misuse(
             f"start {text!r} is not earliest, latest, an ISO 8601 time, or offsets as 0:15,1:20"
         ) from None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return int(moment.timestamp() * 1000)
 
 
 def _checked(

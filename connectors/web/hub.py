@@ -14,7 +14,7 @@ from connectors.web.channels import Channel, Source, Sources, opened, sources_of
 from connectors.web.frames import SUBPROTOCOLS, Record
 from connectors.web.groups import Client, Group, Subscription, System
 from connectors.web.joining import Joining
-from connectors.web.mirror import Broken, Entry, Mirror, OpenedMirror
+from connectors.web.mirror import ContinuityLost, Entry, Mirror, OpenedMirror
 from connectors.web.tail import DOWN, RETRY_S, Tail
 from connectors.web.tokens import UNSEAL, Access
 from state.metrics import FEED_SOURCE
@@ -187,7 +187,7 @@ class Hub:
                         given = group.gives(record)
                         if given is not None:
                             found.setdefault(group, []).append(given)
-        except Broken as error:
+        except ContinuityLost as error:
             mirror.lost = str(error)
         for group, records in found.items():
             group.publish(records)

@@ -51,7 +51,7 @@ Known = Mapping[str, Mapping[str, str]] | None
 """Table key -> what its last record was filtered by."""
 
 
-class Broken(Exception):
+class ContinuityLost(Exception):
     """The stream does not go on where it was; args: (reason of the reset,)."""
 
 
@@ -92,11 +92,11 @@ class Mirror:
     def add(self, entry: Entry) -> Record | None:
         """Take in the next entry and return its record; None where it cannot be read.
 
-        Raises Broken where one is missing.
+        Raises ContinuityLost where one is missing.
         """
         expected = self._counters.get(entry.origin, 0) + 1
         if entry.counter != expected:
-            raise Broken("trimmed" if entry.counter > expected else "redis-lost")
+            raise ContinuityLost("trimmed" if entry.counter > expected else "redis-lost")
         self._counters[entry.origin] = entry.counter
         self.place = entry.place
         record = self._record(entry, None)

@@ -9,11 +9,11 @@ from typing import Any
 
 from connectors.web import audit, frames
 from connectors.web.channels import UnknownChannel, parse
+from connectors.web.frame_queue import FrameQueue, Outlet
 from connectors.web.frames import BadMessage, Record
 from connectors.web.groups import Subscription
 from connectors.web.hub import Hub
 from connectors.web.limits import MAX_SUBSCRIPTIONS, MAX_WIDE, Bucket, Limits
-from connectors.web.outbox import Outbox, Outlet
 from connectors.web.tokens import UNSEAL, Access, Refused
 from state.metrics import FEED_CONFLATED, FEED_SLOW
 from state.outputs import LATEST
@@ -46,7 +46,7 @@ class Session:
         self._limits = limits
         self._address = address
         self._outlet = outlet
-        self._outbox = Outbox(outlet, limits.queue_bytes, lambda: hub.dirty.add(self))
+        self._queue = FrameQueue(outlet, limits.queue_bytes, lambda: hub.dirty.add(self))
         self._behind = False
         rate = limits.requests_per_second
         self._bucket = Bucket(rate, 2 * rate, time.monotonic())
@@ -75,7 +75,7 @@ class Session:
         for subscription in self.subscriptions.values():
             self._hub.leave(subscription)
         self.subscriptions.clear()
-        self._outbox.clear()
+        self._queue.clear()
 
     def spend(self) -> bool:
         """Return whether one more frame may come now; disconnect where not."""
@@ -196,25 +196,25 @@ class Session:
     def write(self, frame: bytes) -> None:
         """Put a frame behind what waits; `flush` sends it."""
         if not self.closed:
-            self._outbox.write(frame)
+            self._queue.write(frame)
 
     def write_asked(self, frame: bytes) -> None:
         """Put a frame that the client asked for: it may be larger than its queue."""
         if not self.closed:
-            self._outbox.write_asked(frame)
+            self._queue.write_asked(frame)
 
     def deliver(self, subscription: Subscription, found: Sequence[Record], frame: bytes) -> None:
         """Give records of a channel, for which ``frame`` was made, by the channel's policy."""
         if not subscription.begun:
             return
         if subscription.group.channel.source.policy == LATEST and (
-            self._behind or self.blocked or self._outbox.full()
+            self._behind or self.blocked or self._queue.full()
         ):
             self._behind = True
             before = len(subscription.pending)
             subscription.pending.update((record.key, record) for record in found)
             FEED_CONFLATED.inc(len(found) - (len(subscription.pending) - before))
-        elif self._outbox.full():
+        elif self._queue.full():
             self._too_slow("more than feed.queue_bytes wait")
         else:
             self.write(frame)
@@ -222,17 +222,17 @@ class Session:
     def flush(self) -> None:
         """Send what waits."""
         if not self.closed:
-            self._outbox.flush()
+            self._queue.flush()
         if self._behind and not self.blocked:
             self.unblock()
 
     def block(self, now_s: float) -> None:
         """The way to the client is full."""
-        self._outbox.block(now_s)
+        self._queue.block(now_s)
 
     def unblock(self) -> None:
         """The way is free: what was conflated follows."""
-        self._outbox.unblock()
+        self._queue.unblock()
         self._behind = False
         for subscription in self.subscriptions.values():
             if subscription.pending:
@@ -242,7 +242,7 @@ class Session:
     @property
     def blocked(self) -> bool:
         """Return whether nothing can be sent at the moment."""
-        return self._outbox.blocked_s is not None
+        return self._queue.blocked_s is not None
 
     def heartbeat(self, frame: bytes, now_s: float, unix_s: float) -> None:
         """Tell that we are there; disconnect who cannot be told, or may no longer be."""
@@ -250,7 +250,7 @@ class Session:
             self._refuse("stay", "expired", "the token has expired", EXPIRED)
         elif not self.blocked:
             self.write(frame)
-        elif self._outbox.stalled_s(now_s) > STALLED_S:
+        elif self._queue.stalled_s(now_s) > STALLED_S:
             self._too_slow(f"nothing was taken for {STALLED_S:.0f} s")
 
     def unauthenticated(self) -> None:

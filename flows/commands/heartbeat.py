@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from connectors.kafka.client import Cluster
-from connectors.kafka.topics import watermarks
+from connectors.kafka.topics import offset_bounds
 from flows.config import add_config_argument, load_settings
 from flows.engine.cluster import cluster_of
 from state.clock import now_ns
@@ -67,7 +67,8 @@ class Heart:
         """
         before = self._ends
         ends = {
-            partition: high for partition, (_, high) in watermarks(self.cluster, self.topic).items()
+            partition: high
+            for partition, (_, high) in offset_bounds(self.cluster, self.topic).items()
         }
         idle = [p for p, end in ends.items() if everywhere or before.get(p) == end]
         time_ns = now_ns()

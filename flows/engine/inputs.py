@@ -18,7 +18,7 @@ from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 from bytewax.operators import KeyedStream
 
 Source = FixedPartitionedSource[tuple[str, Any], Any]
-Item = tuple[str, tuple[str, Any]]
+NamedItem = tuple[str, tuple[str, Any]]
 """(name of the source, (shard name, what the source emitted))."""
 
 
@@ -28,14 +28,14 @@ def add_inputs(flow: Dataflow, sources: Mapping[str, Source]) -> dict[str, Keyed
     return {name: op.flat_map(name, items, _only(name)) for name in sources}
 
 
-def _only(name: str) -> Callable[[Item], list[tuple[str, Any]]]:
-    def only(item: Item) -> list[tuple[str, Any]]:
+def _only(name: str) -> Callable[[NamedItem], list[tuple[str, Any]]]:
+    def only(item: NamedItem) -> list[tuple[str, Any]]:
         return [item[1]] if item[0] == name else []
 
     return only
 
 
-class Inputs(FixedPartitionedSource[Item, Any]):
+class Inputs(FixedPartitionedSource[NamedItem, Any]):
     """Emits ``(name, item)`` of every named source; its partitions are all of theirs."""
 
     def __init__(self, sources: Mapping[str, Source]) -> None:
@@ -47,14 +47,14 @@ class Inputs(FixedPartitionedSource[Item, Any]):
             f"{name}:{part}" for name, each in self._sources.items() for part in each.list_parts()
         ]
 
-    def build_part(self, step_id: str, for_part: str, resume_state: Any) -> Input:
+    def build_part(self, step_id: str, for_part: str, resume_state: Any) -> InputPart:
         """Return a partition, which is opened when it is first polled."""
         name, _, part = for_part.partition(":")
         source = self._sources[name]
-        return Input(name, lambda: source.build_part(step_id, part, resume_state))
+        return InputPart(name, lambda: source.build_part(step_id, part, resume_state))
 
 
-class Input(StatefulSourcePartition[Item, Any]):
+class InputPart(StatefulSourcePartition[NamedItem, Any]):
     """One partition of a named source.
 
     It is opened late, for opening takes time, and an epoch counts from when it was built: all are
@@ -68,7 +68,7 @@ class Input(StatefulSourcePartition[Item, Any]):
         self._build = build
         self._part: StatefulSourcePartition[tuple[str, Any], Any] | None = None
 
-    def next_batch(self) -> list[Item]:
+    def next_batch(self) -> list[NamedItem]:
         """Return what the partition has."""
         if self._part is None:
             self._part = self._build()

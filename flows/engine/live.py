@@ -11,7 +11,7 @@ from bytewax.inputs import FixedPartitionedSource
 from connectors.kafka.delivery import Delivery
 from connectors.kafka.sequencer import SequencerSink, SequencerSource, Sequencing
 from connectors.kafka.sink import DeadLetterSink, KafkaSink
-from connectors.kafka.source import BlockT, KafkaSource, Subscription
+from connectors.kafka.source import BlockT, KafkaSource, ReadingPlan
 from connectors.pacing import Pacing
 from connectors.redis.keys import Keys
 from connectors.redis.sink import RedisSink
@@ -77,11 +77,11 @@ class _Inputs:
         offsets, kafka = self._offsets(topic), self.settings.kafka
         declared = {each.topic: each.batch for each in self.flow.inputs(self.settings)}
         batch = declared.get(topic) or kafka.batch
-        subscription = Subscription(
+        plan = ReadingPlan(
             topic, self._group(), self.shards, self.local, offsets, batch, kafka.reading
         )
         pacing = Pacing(len(offsets), self.flow.table(self.settings).max_skew)
-        return KafkaSource(cluster_of(kafka), subscription, decode, self.lifecycle, pacing)
+        return KafkaSource(cluster_of(kafka), plan, decode, self.lifecycle, pacing)
 
     def sequencer(self, topics: Sequence[str], into: str) -> tuple[SequencerSource, SequencerSink]:
         offsets, kafka = {topic: self._offsets(topic) for topic in topics}, self.settings.kafka

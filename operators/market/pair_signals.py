@@ -8,9 +8,7 @@ from typing import Any
 from operators.market.handover import Handover
 from operators.market.signals.pairs import Pairs
 from operators.merge import Merge
-
-Record = tuple[str, int, str, str, dict[str, Any]]
-"""(output, event time ns, id, table key, record)."""
+from operators.outputs import Emission
 
 
 class PairSignals:
@@ -27,7 +25,7 @@ class PairSignals:
         self._symbols = frozenset(symbol for both in pairs.values() for symbol in both)
         self._merge = Merge(())
 
-    def accept(self, handover: Handover) -> list[Record]:
+    def accept(self, handover: Handover) -> list[Emission]:
         """Take what a shard hands over; return the records of the times that are now complete."""
         if not self._pairs:
             return []
@@ -52,7 +50,7 @@ class PairSignals:
         for name, pair in self._filters.items():
             pair.restore(parts["filters"][name])
 
-    def _step(self, end_ns: int, prices: dict[str, float]) -> Iterator[Record]:
+    def _step(self, end_ns: int, prices: dict[str, float]) -> Iterator[Emission]:
         for name, (first, second) in self._pairs.items():
             if first not in prices or second not in prices:
                 continue

@@ -19,14 +19,12 @@ from operators.market.kernels import volatility as kernel
 from operators.market.records import METHOD, interval_name
 from operators.market.var import Level, normal_risk_record
 from operators.merge import Item, Merge
+from operators.outputs import Emission
 from state.snapshots import pack_array, unpack_array
-
-Record = tuple[str, int, str, str, dict[str, Any]]
-"""(output, event time ns, id, table key, record)."""
 
 
 @dataclass(slots=True)
-class Book:
+class IntradayBook:
     """One portfolio: its weights over the universe, and the last forecast made for it."""
 
     name: str
@@ -57,7 +55,7 @@ class Portfolios:
         self._universe = sorted({symbol for weights in portfolios.values() for symbol in weights})
         place = {symbol: i for i, symbol in enumerate(self._universe)}
         self._books = [
-            Book(
+            IntradayBook(
                 name,
                 sorted(weights),
                 np.array([place[s] for s in sorted(weights)], np.int64),
@@ -77,13 +75,13 @@ class Portfolios:
         self._steps = 0
         self._merge = Merge(())
 
-    def accept(self, handover: Handover) -> list[Record]:
+    def accept(self, handover: Handover) -> list[Emission]:
         """Take what a shard hands over; return the records of the times that are now complete."""
         for end_ns, symbol, ret, has_return, _ in handover.closes:
             if symbol in self._place:
                 self._merge.add(end_ns, (symbol, ret, has_return))
         self._merge.advance(handover.topic, handover.partitions, handover.passed)
-        records: list[Record] = []
+        records: list[Emission] = []
         for end_ns, closes in self._merge.complete():
             records.extend(self._step(end_ns, closes))
         return records
@@ -115,7 +113,7 @@ class Portfolios:
         for book, (sigma, valid) in zip(self._books, parts["forecasts"], strict=True):
             book.sigma, book.valid = sigma, valid
 
-    def _step(self, end_ns: int, closes: list[Item]) -> list[Record]:
+    def _step(self, end_ns: int, closes: list[Item]) -> list[Emission]:
         returns = np.zeros(len(self._universe))
         closed = np.zeros(len(self._universe), np.bool_)
         for symbol, ret, has_return in closes:
@@ -134,7 +132,9 @@ class Portfolios:
             records.extend(self._forecast(book, end_ns))
         return records
 
-    def _breaches(self, book: Book, end_ns: int, returns: NDArray[np.float64]) -> list[Record]:
+    def _breaches(
+        self, book: IntradayBook, end_ns: int, returns: NDArray[np.float64]
+    ) -> list[Emission]:
         if not book.valid:
             return []
         move = 0.0
@@ -148,12 +148,12 @@ class Portfolios:
         record = breach_record(identity, end_ns, book.scope, kind, move, threshold)
         return [("signals", end_ns, identity, "", record)]
 
-    def _forecast(self, book: Book, end_ns: int) -> list[Record]:
+    def _forecast(self, book: IntradayBook, end_ns: int) -> list[Emission]:
         marginal = np.empty(len(self._universe))
         sigma = float(kernel.portfolio_sigma(self._covariance, book.weights, marginal))
         book.sigma = sigma
         book.valid = bool((self._observations[book.places] >= self._min_observations).all())
-        records: list[Record] = []
+        records: list[Emission] = []
         places = book.places
         for level in self._levels:
             scale = level.var_factor / sigma if sigma > 0.0 else 0.0

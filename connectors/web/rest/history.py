@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 import orjson
@@ -22,13 +21,12 @@ from connectors.web.rest.connections import Busy
 from connectors.web.rest.operation import Call, Operation, Parameter
 from connectors.web.rest.outputs import Catalog, filters, filters_of
 from connectors.web.rest.problems import Problem
-from state.clock import NS
+from state.clock import iso_time_ns
 from state.errors import Misuse, SettingsError
 
 LIMIT = 1000
 END_NS = 1 << 62
 """What ``to`` is where it is missing: after everything."""
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def time_ns(text: str) -> int:
@@ -36,11 +34,7 @@ def time_ns(text: str) -> int:
     if text.isascii() and text.isdigit():
         moment_ns = int(text) if len(text) < 20 else END_NS + 1
     else:
-        moment = datetime.fromisoformat(text)
-        if moment.tzinfo is None:
-            raise ValueError("an ISO 8601 time needs its zone, such as Z")
-        passed = moment - _EPOCH
-        moment_ns = (passed.days * 86_400 + passed.seconds) * NS + passed.microseconds * 1000
+        moment_ns = iso_time_ns(text, zoned=True)
     if not 0 <= moment_ns <= END_NS:
         raise ValueError("the time is before 1970 or after 2116")
     return moment_ns

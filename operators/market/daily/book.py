@@ -11,9 +11,7 @@ from operators.market.daily.forecasts import Forecast, Forecasts
 from operators.market.daily.holdings import Holdings
 from operators.market.daily.settings import DailySettings
 from operators.market.records import SESSION
-
-Record = tuple[str, int, str, str, dict[str, Any]]
-"""(output, event time ns, id, table key, record)."""
+from operators.outputs import Emission
 
 
 class Outstanding(NamedTuple):
@@ -40,7 +38,9 @@ class Book:
         """Return the ``scope`` of the portfolio's records."""
         return f"portfolio:{self.name}"
 
-    def judge(self, ts_ns: int, happened: Mapping[str, Action], assets: Assets) -> Iterator[Record]:
+    def judge(
+        self, ts_ns: int, happened: Mapping[str, Action], assets: Assets
+    ) -> Iterator[Emission]:
         """Yield what a session brought: ``pnl``, and ``backtest`` for what had been forecast."""
         holdings = self.holdings
         if not holdings.symbols:
@@ -67,7 +67,7 @@ class Book:
         }
         yield "pnl", ts_ns, identity, self.scope, record
 
-    def forecast(self, ts_ns: int, assets: Assets) -> Iterator[Record]:
+    def forecast(self, ts_ns: int, assets: Assets) -> Iterator[Emission]:
         """Yield ``risk`` for the next session, under the weights that are held now."""
         self._outstanding.clear()
         if not self.holdings.symbols:
@@ -109,13 +109,13 @@ class Book:
 
     def _tested(
         self, ts_ns: int, method: str, confidence: float, ret: float, forecast: Outstanding
-    ) -> Record:
+    ) -> Emission:
         test = self._backtest(method, confidence)
         test.update(ret, forecast.var, forecast.es)
         record = test.record(self.scope, method, ts_ns)
         return "backtest", ts_ns, record["id"], f"{self.scope}|{method}|{confidence!r}", record
 
-    def _risk(self, ts_ns: int, made: Forecast, horizon: int) -> Record:
+    def _risk(self, ts_ns: int, made: Forecast, horizon: int) -> Emission:
         # Losses of independent sessions: the square root of time, for every method alike.
         scale = horizon**0.5
         key = f"{self.scope}|{made.method}|{SESSION}|{made.confidence!r}|{horizon}"

@@ -7,7 +7,7 @@ from typing import Any
 
 from operators.audit import AuditChain
 from operators.market.daily.assets import Action, Assets
-from operators.market.daily.book import Book, Record
+from operators.market.daily.book import Book
 from operators.market.daily.holdings import Holdings
 from operators.market.daily.planner import Planner, View
 from operators.market.daily.requests import Answer, Request, Requests
@@ -15,6 +15,7 @@ from operators.market.daily.settings import DailySettings
 from operators.market.daily.stress import Stress
 from operators.market.models import GARCH
 from operators.merge import Item
+from operators.outputs import Emission
 
 Compute = Callable[[Request], Answer]
 
@@ -53,16 +54,16 @@ class Daily:
         """Return how many requests have no answer yet."""
         return self._requests.waiting
 
-    def accept(self, time_ns: int, items: list[Item]) -> list[Record]:
+    def accept(self, time_ns: int, items: list[Item]) -> list[Emission]:
         """Take a complete time; return the records of all times that can be worked on now."""
         self._queue.append((time_ns, items))
         return self._drain()
 
-    def answer(self, answer: Answer) -> list[Record]:
+    def answer(self, answer: Answer) -> list[Emission]:
         """Take an answer; return the records of the times that waited for it alone."""
         return self._drain() if self._requests.take(answer) else []
 
-    def finish(self, compute: Compute) -> list[Record]:
+    def finish(self, compute: Compute) -> list[Emission]:
         """Compute the answers that will not come any more; return the records of what waited."""
         self._compute = compute
         return self._drain()
@@ -99,8 +100,8 @@ class Daily:
         self._audit.restore(parts["audit"])
         self._queue = [(time_ns, list(items)) for time_ns, items in parts["queue"]]
 
-    def _drain(self) -> list[Record]:
-        records: list[Record] = []
+    def _drain(self) -> list[Emission]:
+        records: list[Emission] = []
         while self._queue:
             time_ns, items = self._queue[0]
             for request in self._requests.missing(time_ns):
@@ -111,7 +112,7 @@ class Daily:
             del self._queue[0]
         return records
 
-    def _step(self, time_ns: int, items: list[Item]) -> Iterator[Record]:
+    def _step(self, time_ns: int, items: list[Item]) -> Iterator[Emission]:
         """Yield what a time brings: a close is of what was held before it, changes come after."""
         prices: dict[str, float] = {}
         changes = []
@@ -137,7 +138,7 @@ class Daily:
             self._apply(time_ns, body)
         yield from self._look_ahead(time_ns) if prices else self._renew(time_ns)
 
-    def _judge(self, time_ns: int, prices: dict[str, float]) -> Iterator[Record]:
+    def _judge(self, time_ns: int, prices: dict[str, float]) -> Iterator[Emission]:
         """Yield what a session brought."""
         happened = self._assets.close(time_ns, prices)
         if not self._assets.sessions:  # the first close: there is nothing to compare it with
@@ -148,13 +149,13 @@ class Daily:
         for name in sorted(self._books):
             yield from self._books[name].judge(time_ns, happened, self._assets)
 
-    def _renew(self, time_ns: int) -> Iterator[Record]:
+    def _renew(self, time_ns: int) -> Iterator[Emission]:
         """Yield new figures of the portfolios whose holdings have changed."""
         for name in sorted(self._books) if self._assets.sessions else ():
             if self._books[name].holdings.changed:
                 yield from self._books[name].forecast(time_ns, self._assets)
 
-    def _look_ahead(self, time_ns: int) -> Iterator[Record]:
+    def _look_ahead(self, time_ns: int) -> Iterator[Emission]:
         """Yield what a close says of the sessions to come, and what it asks for."""
         for name in sorted(self._books) if self._assets.sessions else ():
             book = self._books[name]
@@ -209,7 +210,7 @@ class Daily:
         book.holdings = holdings
         return book
 
-    def _use(self, time_ns: int, request: Request, answer: Answer) -> Iterator[Record]:
+    def _use(self, time_ns: int, request: Request, answer: Answer) -> Iterator[Emission]:
         """Let an answer count from now on; quantities are told by events alone."""
         name = request["scope"].removeprefix("portfolio:")
         book = self._books.get(name)

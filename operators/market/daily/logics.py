@@ -11,11 +11,10 @@ from typing import Any
 
 from operators.logic import Logic
 from operators.market.combined import ORIGIN
-from operators.market.daily.book import Record
 from operators.market.daily.engine import Compute, Daily
 from operators.market.daily.requests import Answer
 from operators.merge import Item, Merge
-from operators.outputs import Outbox
+from operators.outputs import Emission, Outbox
 from state.metrics import DAILY_WAITING, MODEL_VALID, UNANSWERED
 from state.records import Coordinates
 from state.rows import Event, RowBlock
@@ -109,7 +108,7 @@ class DailyRisk(Logic):
         self._engine.restore(parts)
 
 
-def _put(records: list[Record], outbox: Outbox) -> None:
+def _put(records: list[Emission], outbox: Outbox) -> None:
     for output, time_ns, identity, key, record in records:
         outbox.emit(output, DAILY_ORIGIN, time_ns, identity, key, record)
         if output == "risk":

@@ -11,8 +11,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from operators.market.daily.assets import Assets
-from operators.market.daily.book import Book, Record
+from operators.market.daily.book import Book
 from operators.market.daily.settings import Shock
+from operators.outputs import Emission
 from state.clock import NS
 
 
@@ -38,7 +39,7 @@ class Stress:
             if day >= shock.until:
                 self._ended.add(name)
 
-    def losses(self, ts_ns: int, book: Book) -> Iterator[Record]:
+    def losses(self, ts_ns: int, book: Book) -> Iterator[Emission]:
         """Yield ``stress`` of a portfolio for each scenario."""
         for name, shock in self._scenarios.items():
             if shock.since is not None and not (name in self._ended and name in self._growth):

@@ -30,7 +30,7 @@ TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class AssetGroup:
     """Limits of the summed weight of some assets; ``members`` int64: their places."""
 
     name: str
@@ -49,7 +49,7 @@ class Constraints:
 
     lower: NDArray[np.float64]
     upper: NDArray[np.float64]
-    groups: tuple[Group, ...]
+    groups: tuple[AssetGroup, ...]
     turnover: float
     current: NDArray[np.float64]
 
@@ -124,7 +124,7 @@ def _range(name: str, said: dict[str, Any]) -> tuple[float, float]:
     return low, high
 
 
-def _group(name: str, given: Any, symbols: Sequence[str]) -> Group:
+def _group(name: str, given: Any, symbols: Sequence[str]) -> AssetGroup:
     said = table(f"group {name}", given)
     members = said.get("symbols")
     limits = {part: limit for part, limit in said.items() if part != "symbols"}
@@ -135,7 +135,7 @@ def _group(name: str, given: Any, symbols: Sequence[str]) -> Group:
     if low > high:
         raise ModelFailed(f"group {name} must be at least {low:g} and at most {high:g}")
     places = sorted({symbols.index(member) for member in members})
-    return Group(name, np.array(places, np.int64), low, high)
+    return AssetGroup(name, np.array(places, np.int64), low, high)
 
 
 def _turnover(given: Any, symbols: Sequence[str], held: Mapping[str, float]) -> float:

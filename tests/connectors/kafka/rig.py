@@ -11,7 +11,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 
 from connectors.kafka.client import Cluster
 from connectors.kafka.reading import Way
-from connectors.kafka.source import KafkaShard, KafkaSource, Subscription
+from connectors.kafka.source import KafkaShard, KafkaSource, ReadingPlan
 from connectors.kafka.topics import resolve_start
 from connectors.pacing import Pacing
 from state.lifecycle import Lifecycle
@@ -89,7 +89,7 @@ class Rig:
         decoder: Callable[[Messages], Rows] = decode,
     ) -> KafkaSource[Rows]:
         offsets = resolve_start(self.cluster, self.topic, start)
-        plan = Subscription(
+        plan = ReadingPlan(
             self.topic,
             self.group,
             self.names,

@@ -371,9 +371,9 @@ def test_the_lag_is_known(rig, way):
     r = rig()
     r.write([(0, b"x")] * 30)
     with reading(r, way, 10) as made:
-        assert made.reader.watermarks(0)[1] < 0
+        assert made.reader.offset_bounds(0)[1] < 0
         until(lambda: made.block() is not None)
-        assert made.reader.watermarks(0) == (0, 30)
+        assert made.reader.offset_bounds(0) == (0, 30)
 
 
 class Counting:

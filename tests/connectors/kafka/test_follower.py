@@ -12,7 +12,7 @@ from confluent_kafka import Producer
 
 from connectors.kafka.client import Cluster
 from connectors.kafka.follower import Follower
-from connectors.kafka.topics import watermarks
+from connectors.kafka.topics import offset_bounds
 from state.errors import Broken
 from tests.conftest import create_topic, delete_messages, delete_topic
 from tests.flows.runs import eventually
@@ -161,7 +161,7 @@ def test_no_more_than_the_newest_of_each_partition_are_read(follow):
 def test_the_end_of_a_transaction_is_no_message_to_wait_for(follow, kafka):
     taken = follow()
     taken.write(b"a", b"b", **{"transactional.id": taken.topic})
-    eventually(lambda: watermarks(Cluster(kafka.bootstrap), taken.topic) == {0: (0, 3)})
+    eventually(lambda: offset_bounds(Cluster(kafka.bootstrap), taken.topic) == {0: (0, 3)})
     began = time.monotonic()
     seen = taken.ask()
     assert taken.values == [b"a", b"b"]

@@ -15,7 +15,7 @@ from confluent_kafka import Consumer, TopicPartition
 from connectors.kafka.client import Cluster
 from connectors.kafka.delivery import SINK, Delivery
 from connectors.kafka.sink import DeadLetterSink, KafkaSink
-from connectors.kafka.topics import ensure_topics, watermarks
+from connectors.kafka.topics import ensure_topics, offset_bounds
 from flows.servers import KafkaBroker
 from state.errors import Stopped, Undelivered
 from state.lifecycle import Lifecycle
@@ -48,7 +48,7 @@ def letter(value: bytes, offset: int = 7, key: bytes | None = b"A") -> DeadLette
 
 def contents(cluster: Cluster, topic: str) -> list[dict[str, Any]]:
     """Return all messages of a topic."""
-    marks = watermarks(cluster, topic)
+    marks = offset_bounds(cluster, topic)
     consumer = Consumer({"bootstrap.servers": cluster.bootstrap, "group.id": "check"})
     consumer.assign([TopicPartition(topic, p, low) for p, (low, _) in marks.items()])
     messages: list[dict[str, Any]] = []

@@ -249,8 +249,8 @@ def test_a_partition_count_other_than_the_snapshot_s_stops_the_flow(rig):
 
 
 def test_a_topic_that_grows_stops_the_running_flow(rig, monkeypatch):
-    monkeypatch.setattr(group.Group, "recount_s", 0.05)
-    monkeypatch.setattr(group.Group, "exchange_s", 0.05)
+    monkeypatch.setattr(group.ConsumerGroup, "recount_s", 0.05)
+    monkeypatch.setattr(group.ConsumerGroup, "exchange_s", 0.05)
     r = rig(partitions=2)
     part = r.open()
     read(part, 1, seconds=0.3)
@@ -322,7 +322,7 @@ def test_a_partition_ahead_waits_and_goes_on_without_loss_or_repeat(rig):
 def test_a_heartbeat_frees_those_that_wait_and_a_silent_partition_is_named(
     rig, caplog, monkeypatch
 ):
-    monkeypatch.setattr(group.Group, "exchange_s", 0.1)
+    monkeypatch.setattr(group.ConsumerGroup, "exchange_s", 0.1)
     r = rig(partitions=2, batch=10, max_skew_ns=100)
     r.write((0, str(at).encode()) for at in range(0, 1000, 10))
     part = r.open()

@@ -8,7 +8,7 @@ import pytest
 from confluent_kafka import Producer
 
 from connectors.kafka.client import Cluster
-from connectors.kafka.topics import ensure_topics, partition_count, resolve_start, watermarks
+from connectors.kafka.topics import ensure_topics, offset_bounds, partition_count, resolve_start
 from state.errors import Misuse
 
 
@@ -60,7 +60,7 @@ def test_a_start_that_cannot_be_is_misuse(cluster, filled, start, fault):
 
 
 def test_watermarks_are_the_first_offset_and_the_next(cluster, filled):
-    assert watermarks(cluster, filled) == {0: (0, 3), 1: (0, 1), 2: (0, 0)}
+    assert offset_bounds(cluster, filled) == {0: (0, 3), 1: (0, 1), 2: (0, 0)}
 
 
 def test_a_missing_topic_is_misuse_and_is_not_made_by_asking(cluster):

@@ -11,9 +11,9 @@ from prometheus_client import REGISTRY
 
 from benchmarks.web.writer import Writer, bar
 from connectors.web import connection, session
+from connectors.web.frame_queue import FrameQueue
 from connectors.web.frames import JSON
 from connectors.web.limits import MAX_SUBSCRIPTIONS, MAX_WIDE
-from connectors.web.outbox import Outbox
 from tests.connectors.web.feeds import Client, connected, play, served, starts
 
 QUEUE = 1 << 16
@@ -138,13 +138,13 @@ def test_a_client_that_takes_nothing_at_all_is_disconnected_in_the_end(redis_url
 @pytest.mark.parametrize("kind", ["bars", "quotes"])
 def test_what_waits_for_a_slow_client_is_bounded(redis_url, kind, monkeypatch):
     waiting: list[int] = []
-    flush = Outbox.flush
+    flush = FrameQueue.flush
 
-    def measured(self: Outbox) -> None:
+    def measured(self: FrameQueue) -> None:
         flush(self)
         waiting.append(self.waiting())
 
-    monkeypatch.setattr(Outbox, "flush", measured)
+    monkeypatch.setattr(FrameQueue, "flush", measured)
 
     async def scene():
         writer = Writer(redis_url)
@@ -190,7 +190,7 @@ class Full:
 
 def test_only_the_last_snapshot_leaves_room_behind():
     outlet = Full()
-    outbox = Outbox(outlet, 100, lambda: None)
+    outbox = FrameQueue(outlet, 100, lambda: None)
     for _ in range(1000):
         outbox.write_asked(b"x" * 1000)
         outbox.flush()

@@ -12,7 +12,7 @@ import pytest
 from confluent_kafka import Producer
 
 from connectors.kafka.client import Cluster
-from connectors.kafka.topics import watermarks
+from connectors.kafka.topics import offset_bounds
 from connectors.web.rest.parts import Listed
 from flows.dead import parse
 from flows.engine.cluster import cluster_of
@@ -123,10 +123,10 @@ def test_one_letter_is_shown_with_its_value(rig):
 def test_a_letter_is_sent_again_to_where_it_came_from(rig, kafka):
     cluster = cluster_of(settings(bootstrap=kafka.bootstrap).kafka)
     assert rig.client.post(rig.one(0) + "/retry").json() == {"retried": 1}
-    assert watermarks(cluster, rig.origin) == {0: (0, 1)}
+    assert offset_bounds(cluster, rig.origin) == {0: (0, 1)}
     problem(rig.client.post(rig.one(2) + "/retry"), 409)
     problem(rig.client.post(rig.one(3) + "/retry"), 404)
-    assert watermarks(cluster, rig.origin) == {0: (0, 1)}
+    assert offset_bounds(cluster, rig.origin) == {0: (0, 1)}
 
 
 def test_a_system_without_dead_letters_is_not_found(kafka):

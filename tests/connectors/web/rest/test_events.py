@@ -9,7 +9,7 @@ import orjson
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
-from connectors.kafka.topics import ensure_topics, watermarks
+from connectors.kafka.topics import ensure_topics, offset_bounds
 from connectors.market.events import event_of
 from flows.engine.cluster import cluster_of
 from flows.settings.settings import Settings
@@ -61,7 +61,7 @@ def test_a_portfolio_is_in_kafka_when_it_is_answered(feed, given):
     assert answer.status_code == 202
     told = answer.json()
     assert (told["topic"], told["ts_ns"]) == ("market.portfolios", "17")
-    high = watermarks(cluster_of(given.kafka), told["topic"])[told["partition"]][1]
+    high = offset_bounds(cluster_of(given.kafka), told["topic"])[told["partition"]][1]
     assert high == told["offset"] + 1
     key, event = message(given, told)
     assert key == book.encode()
@@ -92,7 +92,7 @@ def test_positions_are_the_last_of_each_symbol(feed):
 
 
 def test_an_event_that_the_flow_would_refuse_is_refused(feed, given):
-    before = watermarks(cluster_of(given.kafka), "market.portfolios")
+    before = offset_bounds(cluster_of(given.kafka), "market.portfolios")
     for field, change in (
         ("portfolio", {"portfolio": ""}),
         ("portfolio", {"portfolio": "a|b"}),
@@ -112,7 +112,7 @@ def test_an_event_that_the_flow_would_refuse_is_refused(feed, given):
     headers = {"Content-Type": "application/json"}
     problem(feed.post("/api/v1/portfolios", content=b"{", headers=headers), 400)
     problem(feed.post("/api/v1/portfolios", content=b"{}"), 415)
-    assert watermarks(cluster_of(given.kafka), "market.portfolios") == before
+    assert offset_bounds(cluster_of(given.kafka), "market.portfolios") == before
 
 
 def test_the_controls_understand_the_kill_switch(feed, given):

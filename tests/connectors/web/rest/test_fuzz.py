@@ -17,7 +17,7 @@ from schemathesis.config import SchemathesisConfig
 
 from connectors.json import parse_json
 from connectors.kafka.messages import to_messages
-from connectors.kafka.topics import ensure_topics, watermarks
+from connectors.kafka.topics import ensure_topics, offset_bounds
 from connectors.market.decode import TickDecoder
 from connectors.market.events import EventDecoder
 from connectors.web.rest.operation import Operation
@@ -66,14 +66,14 @@ class Kafka:
         self.look()
 
     def look(self) -> None:
-        self.marks = {topic: watermarks(self.cluster, topic) for topic in self.topics}
+        self.marks = {topic: offset_bounds(self.cluster, topic) for topic in self.topics}
 
     def since(self) -> dict[Place, Message]:
         """Return the messages by their places."""
         consumer = Consumer({"bootstrap.servers": self.cluster.bootstrap, "group.id": "t"})
         found: dict[Place, Message] = {}
         for topic, before in self.marks.items():
-            for number, (_, high) in watermarks(self.cluster, topic).items():
+            for number, (_, high) in offset_bounds(self.cluster, topic).items():
                 consumer.assign([TopicPartition(topic, number, before[number][1])])
                 for offset in range(before[number][1], high):
                     message = eventually(lambda: consumer.poll(1))

@@ -13,7 +13,8 @@ from pydantic import ValidationError
 from flows.market.settings import Market, Signals
 from flows.market.signals import pairs_of
 from operators.market.handover import Close, Handover
-from operators.market.pair_signals import PairSignals, Record
+from operators.market.pair_signals import PairSignals
+from operators.outputs import Emission
 from state.clock import NS
 from tests.contracts.operators import assert_plain
 
@@ -38,7 +39,7 @@ def handovers(partition: int, symbols: str, count: int, missing: int = -1) -> li
     return found
 
 
-def accepted(pairs: PairSignals, given: list[Handover]) -> list[Record]:
+def accepted(pairs: PairSignals, given: list[Handover]) -> list[Emission]:
     return [record for handover in given for record in pairs.accept(handover)]
 
 

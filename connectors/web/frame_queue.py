@@ -21,7 +21,7 @@ class Outlet(Protocol):
         """Say goodbye and hang up."""
 
 
-class Outbox:
+class FrameQueue:
     """Frames on their way through an outlet.
 
     ``blocked_s`` is when the outlet became full, by the monotonic clock, or None.
