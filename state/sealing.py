@@ -32,11 +32,13 @@ import orjson
 
 from state.errors import DamagedSeal, SettingsError, UnknownKey
 from state.outputs import Output, to_json
-from state.records import DeadLetter, OutputBatch
 from state.retraction import RETRACTED
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCMSIV
+
+    # They take numpy, whose threads would take a signal from `headrace run`'s own (supervisor.py).
+    from state.records import DeadLetter, OutputBatch
 
 KEY_BYTES = 32
 NONCE_BYTES = 12

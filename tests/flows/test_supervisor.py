@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 import time
 
 import orjson
@@ -11,7 +13,8 @@ import pytest
 
 from flows.engine.recovery import last_snapshots
 from flows.engine.supervisor import Restarts
-from tests.flows.runs import TALLY, Numbers, Run, eventually, headrace, held, settings
+from state.sealing import Keyring
+from tests.flows.runs import ROOT, TALLY, Numbers, Run, eventually, headrace, held, settings
 
 
 @pytest.fixture
@@ -150,6 +153,19 @@ def test_a_drain_that_takes_too_long_is_cut_short(tally):
     assert run.end() == 1
     assert 0.9 < time.monotonic() - begin < 5
     assert "is replayed at the next start" in run.log.read_text()
+
+
+def test_no_other_thread_is_there_when_the_signals_are_blocked():
+    """A signal would go to it, and end the supervisor without a drain."""
+    ready = (
+        "import os, sys, flows.commands.run as run; run.config.load_settings(None);"
+        "print(len(os.listdir('/proc/self/task')), 'numpy' in sys.modules)"
+    )
+    env = settings("", "", ROOT, HEADRACE_SEALING__KEYS=Keyring.generate().text())
+    told = subprocess.run(
+        [sys.executable, "-c", ready], env=env, cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert told.stdout == "1 False\n"
 
 
 def test_a_second_interrupt_does_not_wait_for_the_drain(tally):
