@@ -8,7 +8,9 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
+import orjson
 import pytest
+import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
@@ -21,10 +23,13 @@ from connectors.redis.reader import RedisReader
 from connectors.redis.sink import RedisSink
 from replay.export import export_output, export_tables
 from replay.files import OutputFiles
+from replay.topics import held_messages
 from state.lifecycle import Lifecycle
+from state.outputs import Output
 from state.records import OutputBatch
 from state.shards import shard_name, shard_names
-from tests.contracts.sinks import PLAIN, SEAL, Place, Step, batches, check, cuts
+from tests.conftest import create_topic
+from tests.contracts.sinks import CANARY, PLAIN, SEAL, Place, Step, batches, canaries, check, cuts
 from tests.contracts.sinks import steps as sequences
 
 NAMES = shard_names(1)
@@ -143,3 +148,56 @@ def test_an_export_holds_what_a_dict_would(seed, kafka, topic, valkey, tmp_path)
     place = Exported(kafka.bootstrap, topic(2), seed, valkey.url, tmp_path)
     made = batches(sequence, at, SEAL if seed == 2 else None)
     check(place, made, rng.randrange(len(made)))
+
+
+def resting(root: Path, words: list[bytes]) -> set[bytes]:
+    """Return which of some texts any file below a directory holds."""
+    contents = [path.read_bytes() for path in root.rglob("*") if path.is_file()]
+    return {word for word in words if any(word in content for content in contents)}
+
+
+def test_a_text_in_a_sealed_output_rests_nowhere_in_clear(own_valkey, own_kafka, tmp_path):
+    """Not in Redis' file, Kafka's logs or a replay's files; a plain one is found in all of them."""
+    sequence = [Step("a", False), Step("b", False), Step("a", True), Step("c", False)]
+    words = list(canaries(sequence))
+    clear = {CANARY.encode(), b"patient a", b"patient b", b"patient c"}
+    for seal, found in ((SEAL, set[bytes]()), (None, clear)):
+        made, out = batches(sequence, [2], seal), tmp_path / str(seal is None)
+        topic = f"wards.{uuid.uuid4().hex}"
+        create_topic(own_kafka, topic, 1)
+        live = Exported(own_kafka.bootstrap, topic, 1, own_valkey.url, out / "live")
+        live.write(made)
+        InFiles(out / "replay").write(made)
+        assert sorted(live.lines()) == sorted(value for batch in made for value in batch.values)
+        with redis.Redis.from_url(own_valkey.url) as connection:
+            connection.config_set("rdbcompression", "no")
+            connection.save()
+        roots = [own_valkey.home, own_kafka._broker.home, out / "live", out / "replay"]
+        assert [resting(root, words) for root in roots] == [found] * len(roots)
+
+
+def test_a_sealed_output_without_a_table_keeps_its_order_in_kafka(kafka, topic):
+    """The message key is one hash for one entity, and says nothing."""
+    output = Output("wards", "alerts", "ts_ns", (), message_key="bed", secret=True)
+    values = [b'{"bed":"%d","id":"%d","ts_ns":1}' % (number % 2, number) for number in range(6)] + [
+        b'{"id":"7","ts_ns":1}'
+    ]
+    count = len(values)
+    batch = OutputBatch(
+        "alerts", "0", 1, [1] * count, [str(n) for n in range(count)], [""] * count, values
+    )
+    name = topic(4)
+    delivery = Delivery(Cluster(kafka.bootstrap), Lifecycle())
+    sink = KafkaSink(delivery, {"alerts": name}, NAMES, NAMES, 1, [output])
+    part = sink.build_part("kafka", shard_name(0), None)
+    part.write_batch([SEAL.batch(output, batch)])
+    part.snapshot()
+    messages = [m for part in held_messages(name, Cluster(kafka.bootstrap)) for m in part]
+    opened = {
+        orjson.loads(SEAL.unseal(output.topic, m.value or b""))["id"]: (m.partition, m.key)
+        for m in messages
+    }
+    assert len({opened[str(n)] for n in (0, 2, 4)}) == 1
+    assert len({opened[str(n)][1] for n in (0, 1, 7)}) == 3
+    assert opened["7"][1] is None
+    assert opened["0"][1] == SEAL.key(output, "0").encode()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import uuid
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import orjson
@@ -13,13 +15,16 @@ from connectors.kafka.client import Cluster
 from connectors.kafka.delivery import Delivery
 from connectors.kafka.sink import DeadLetterSink
 from flows.__main__ import main
+from flows.feed.letters import Letters
 from replay.export import export_dead
 from replay.files import OutputFiles
+from state.errors import NoKeys
 from state.lifecycle import Lifecycle
 from state.outputs import to_json
 from state.records import Coordinates, DeadLetter
 from state.sealing import Keyring, Seal
 from tests.conftest import create_topic
+from tests.connectors.web.rest.rig import problem, serving, settings
 from tests.contracts.sinks import PLAIN, Step, batches
 from tests.flows.test_commands import messages
 
@@ -187,3 +192,31 @@ def test_exported_sealed_letters_are_a_replays_and_open(letters, kafka, keys, tm
     assert opened[0] == (tmp_path / "plain" / "dead.jsonl").read_bytes().strip()
     assert to_json(orjson.loads(opened[1])) == opened[1]
     assert orjson.loads(opened[1])["length"] > 200
+
+
+def test_the_gateway_opens_letters_only_where_it_holds_the_keys(letters, kafka, keys):
+    system, source = letters
+    at, cluster = f"{source}/0/7/0", Cluster(kafka.bootstrap)
+    with closing(Letters(cluster, Seal(keyring(keys)))) as holder:
+        shut = holder.shown(system, at)
+        assert shut is not None
+        assert (shut["key"], shut["value"], shut["sealed"]) == (None, None, True)
+        assert shut | {"key": "MRN1", "value": "Canary"} == holder.shown(system, at, unseal=True)
+        assert holder.retry(system, at)
+    assert [m[1:3] for m in messages(kafka.bootstrap, source, 1)] == [(b"MRN1", b"Canary")]
+    with closing(Letters(cluster)) as other:
+        assert other.shown(system, at) == shut
+        for act in (other.retry, partial(other.shown, unseal=True)):
+            with pytest.raises(NoKeys, match="HEADRACE_SEALING__KEYS_FILE"):
+                act(system, at)
+
+
+def test_rest_answers_that_a_letter_is_sealed(letters, kafka, monkeypatch):
+    system, source = letters
+    monkeypatch.delenv("HEADRACE_SEALING__KEYS_FILE")
+    path = f"/api/v1/dead/{system}/{source}/0/7/0"
+    with serving(settings(bootstrap=kafka.bootstrap)) as client:
+        shown = client.get(path).json()
+        assert (shown["sealed"], shown["value"]) == (True, None)
+        said = problem(client.post(path + "/retry"), 409)
+        assert "sealed" in said["detail"]

@@ -9,8 +9,10 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
+import httpx2
 import orjson
 import pytest
+import redis
 from pydantic import SecretStr
 
 from connectors.redis.client import pool
@@ -29,6 +31,7 @@ from state.records import OutputBatch
 from state.retraction import retraction
 from state.sealing import Keyring, Seal
 from tests.connectors.web.feeds import Client, connected, play, served
+from tests.connectors.web.receiving import Receiver, file, listening
 from tests.connectors.web.rest.rig import Issuer
 
 _TEXTS = ("id", "bed", "ward", "note")
@@ -358,3 +361,64 @@ def test_the_python_client_keeps_a_table_and_opens_with_a_keyring(keyring, redis
             assert all(CANARY not in str(record) for record in table.records.values())
 
     play(scene)
+
+
+def test_rest_opens_for_those_who_may_unseal(redis_url, monkeypatch, tmp_path):
+    monkeypatch.setenv("HEADRACE_SEALING__KEYS", KEYRING.text())
+
+    async def scene():
+        issuer = Issuer(tmp_path)
+        reader, opener = (issuer.header(f"read:wards.secret{more}") for more in ("", " unseal"))
+        limited = issuer.header("read:wards.secret", rows={"ward": ["A"]})
+        Writer(redis_url).write(SECRET, [("1", "A"), ("2", "B"), ("3", "A"), ("3", None)])
+        async with wards(redis_url, monkeypatch, jwks=str(issuer.jwks)) as url:
+            base = url.replace("ws", "http", 1).removesuffix("/ws") + "/api/v1"
+
+            async def get(path: str, headers: dict[str, str], **params: str) -> httpx2.Response:
+                whole = base + path
+                return await asyncio.to_thread(httpx2.get, whole, headers=headers, params=params)
+
+            sealed = (await get("/latest/wards/secret", reader)).json()["records"]
+            assert len(sealed) == 2
+            assert CANARY not in str(sealed)
+            opened = (await get("/latest/wards/secret", opener, ward="B")).json()["records"]
+            assert [(r["bed"], r["ward"]) for r in opened] == [("2", "B")]
+            assert (await get("/latest/wards/secret", reader, ward="B")).status_code == 400
+            assert (await get("/latest/wards/secret", limited)).status_code == 403
+            values = (await get("/values/wards/secret/bed", opener)).json()["values"]
+            assert values == ["1", "2"]
+            assert (await get("/values/wards/secret/bed", reader)).status_code == 404
+            hashes = (await get("/values/wards/secret/key", reader)).json()["values"]
+            assert hashes == sorted(r["key"] for r in sealed)
+
+    play(scene)
+
+
+def test_an_endpoint_is_notified_of_retractions_of_its_keys(redis_url, monkeypatch, tmp_path):
+    receiver = Receiver()
+
+    async def scene():
+        async with listening(receiver) as port:
+            endpoints = file(tmp_path, port)
+            text = endpoints.read_text()
+            endpoints.write_text(text.replace("market.bars?symbol=S1", "wards.beds?bed=1&ward=A"))
+            async with wards(redis_url, monkeypatch, webhooks=endpoints):
+                await noted()
+
+    async def noted():
+        async with asyncio.timeout(20):
+            while await asyncio.to_thread(notified, redis_url) is None:
+                await asyncio.sleep(0.05)
+            Writer(redis_url).write(BEDS, [("1", "A"), ("2", None), ("2", "A"), ("1", None)])
+            while len(receiver.got) < 2:
+                await asyncio.sleep(0.05)
+
+    play(scene)
+    bodies = [orjson.loads(body) for _, body in receiver.got]
+    assert [body["id"] for body in bodies] == ["1/1", "1/4"]
+    assert bodies[1]["retracted"] is True
+
+
+def notified(url: str) -> object:
+    with redis.Redis.from_url(url) as connection:
+        return connection.hgetall("headrace:{wards}:notified") or None
