@@ -10,6 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 KAFKA := .headrace/kafka
 REGISTRY := .headrace/registry
+KERNELS := $(wildcard */*/kernels/*.py)
 
 # The first Python here that Bytewax has wheels for; looked for only when the venv is made.
 FITS := 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))'
@@ -68,7 +69,7 @@ lock:
 	@$(BIN)/python deploy/packages.py lock $(ARGS)
 
 .for-lock: $(VENV)/.made
-.for-demo: $(VENV)/.headrace $(KAFKA)/.jars
+.for-demo: $(VENV)/.warm $(KAFKA)/.jars
 .for-check: $(VENV)/.headrace $(VENV)/.dev
 .for-test: .for-demo .for-check $(REGISTRY)/.app
 .for-lock .for-demo .for-check .for-test:
@@ -84,6 +85,11 @@ $(VENV)/.made:
 $(VENV)/.locked: requirements.lock requirements-uv.lock | $(VENV)/.made
 	@echo 'Setting up: the packages of requirements.lock'
 	@$(BIN)/python deploy/packages.py install requirements.lock
+	@touch $@
+
+$(VENV)/.warm: $(KERNELS) | $(VENV)/.headrace
+	@echo 'Setting up: kernels are compiled'
+	@$(BIN)/headrace warm >$(VENV)/warm.log
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.lock requirements-uv.lock | $(VENV)/.headrace

@@ -31,11 +31,11 @@ import flows
 from connectors.kafka.topics import ensure_topics, offset_bounds
 from flows.config import load
 from flows.engine.cluster import cluster_of, group_name
+from flows.engine.ports import free_port
 from flows.engine.systems import output_topic
 from flows.market import flow as market
 from flows.market.settings import Market
 from flows.servers import KafkaBroker, Postgres, Valkey, launch, start_all
-from flows.servers.process import free_port
 from state.errors import Broken
 from state.market.outputs import MARKET
 from state.outputs import DEAD

@@ -32,6 +32,7 @@ COMMANDS = {
     "heartbeat": ("flows.commands.heartbeat", "write time records for idle partitions"),
     "dead": ("flows.commands.dead", "list, show and retry dead letters"),
     "state": ("flows.commands.state", "show what a flow knows about one key"),
+    "warm": ("flows.commands.warm", "compile all kernels now, so that no run waits for it"),
     "config": ("flows.commands.config", "show the settings in force and where each came from"),
     "check": ("flows.commands.check", "say what is wrong with settings, servers and topics"),
     "schemas": ("flows.commands.schemas", "write the schemas of outputs, REST and the feed anew"),

@@ -49,10 +49,11 @@ COMMAND = {
     "record": Process(ARROW, 115),
     "replay": Process(ARROW, 115),
     "report": Process(frozenset(("matplotlib", "polars")), 140),
-    "run": Process(NOTHING, 100),
+    "run": Process(NOTHING, 65),
     "schemas": Process(NOTHING, 105),
     "simulate": Process(ARROW | COMPILED, 245),
     "state": Process(NOTHING, 80),
+    "warm": Process(NOTHING, 65),
 }
 """``headrace COMMAND --help``: what the command's module imports."""
 

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flows.engine.generation import Generation
+from flows.engine.ports import free_port
 from flows.engine.reports import Failure, parse
-from flows.servers.process import free_port
 from state.errors import Broken, Misuse
 
 log = logging.getLogger("supervisor")
@@ -51,23 +51,29 @@ class Stop:
     """Set by SIGTERM, by SIGINT, or by a worker that was told to stop by someone else.
 
     The signals are blocked here and, since a mask is inherited, in every worker from its
-    birth, so that none dies of one before it can drain.
+    birth, so that none dies of one before it can drain. A library may have started a thread
+    before (numpy does) in which they are not blocked: for that there are handlers too.
     """
 
     def __init__(self) -> None:
         self.asked = threading.Event()
         self.impatient = threading.Event()
         """A second SIGINT: the user will not wait for the drain."""
+        self._interrupts = 0
+        for number in SIGNALS:
+            signal.signal(number, lambda number, _: self._take(number))
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         threading.Thread(target=self._watch, name="signals", daemon=True).start()
 
     def _watch(self) -> None:
-        interrupts = 0
         while True:
-            interrupts += signal.sigwait(SIGNALS) == signal.SIGINT
-            self.asked.set()
-            if interrupts > 1:
-                self.impatient.set()
+            self._take(signal.sigwait(SIGNALS))
+
+    def _take(self, number: int) -> None:
+        self._interrupts += number == signal.SIGINT
+        self.asked.set()
+        if self._interrupts > 1:
+            self.impatient.set()
 
 
 class Restarts:
@@ -181,8 +187,13 @@ def supervise(order: Order, stop: Stop) -> None:
 
 
 def _attempt(order: Order, stop: Stop) -> Failure | None:
-    """Prepare the generation where that is still to be done, then run the workers."""
+    """Prepare the generation where that is still to be done, then run the workers.
+
+    A lone worker prepares it itself: a process of its own would load the whole flow once more.
+    """
     generation = order.generation
+    if order.workers == 1:
+        return _run_group(order, stop, [["--start", order.start]])
     if generation.load() is None or not generation.recovery.exists():
         failure = _run_group(order, stop, [["--prepare", "--start", order.start]])
         if failure is not None or stop.asked.is_set():
@@ -192,8 +203,6 @@ def _attempt(order: Order, stop: Stop) -> Failure | None:
 
 def _cluster(workers: int) -> list[list[str]]:
     """Return the arguments of each worker; their addresses are new at every start."""
-    if workers == 1:
-        return [[]]
     addresses = ",".join(f"127.0.0.1:{free_port()}" for _ in range(workers))
     return [["--addresses", addresses]] * workers
 

@@ -141,7 +141,10 @@ def _build(
     flow: Flow, args: argparse.Namespace, settings: Settings, lifecycle: Lifecycle
 ) -> Dataflow:
     """Return the dataflow, its kernels compiled."""
-    start = Generation(args.root, args.generation).load()
+    generation = Generation(args.root, args.generation)
+    if not args.addresses:
+        prepare(flow, generation, args.start, settings)
+    start = generation.load()
     if start is None:
         raise Misuse(f"{args.root}/{args.generation}/start.json is missing: headrace run writes it")
     check_start(start, flow, settings)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import urllib.request
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 import redis
@@ -25,16 +25,30 @@ LATENCY_WINDOW_S = 15.0
 """The latency percentiles are of the signals of so many last seconds."""
 
 
+class Latency(NamedTuple):
+    """From the time of a tick to its signal in Redis, in ms."""
+
+    p50_ms: float
+    p99_ms: float
+
+    def __str__(self) -> str:
+        return f"p50 {self.p50_ms:.1f} ms  p99 {self.p99_ms:.1f} ms"
+
+
 @dataclass
 class Figures:
-    """One look at the running system; latencies in ms, None where no signal was seen yet."""
+    """One look at the running system; a latency is None where no such signal was seen yet.
+
+    A portfolio's signals come by design later than a symbol's: their second is over once
+    market.lateness has passed for all symbols.
+    """
 
     seconds: float = 0.0
     ticks: int = 0
     ticks_per_second: float = 0.0
     lag: int = 0
-    p50_ms: float | None = None
-    p99_ms: float | None = None
+    of_symbols: Latency | None = None
+    of_portfolios: Latency | None = None
     signals: int = 0
     bars: list[dict[str, Any]] = field(default_factory=list)
     portfolios: list[dict[str, Any]] = field(default_factory=list)
@@ -48,8 +62,8 @@ class Figures:
         )
         text = (
             f"{self.seconds:5.0f} s  {self.ticks_per_second:7,.0f} ticks/s  lag {self.lag:,}  "
-            f"p50 {_ms(self.p50_ms)}  p99 {_ms(self.p99_ms)}  bars of {len(self.bars)} symbols  "
-            f"{self.signals:,} signals  {var}"
+            f"symbols {self.of_symbols or '–'}  portfolios {self.of_portfolios or '–'}  "
+            f"bars of {len(self.bars)} symbols  {self.signals:,} signals  {var}"
         )
         return f"{text}  {self.waiting}".rstrip()
 
@@ -63,7 +77,7 @@ class Watch:
         self._reader = RedisReader(SecretStr(redis_url), "market", 1)
         self._latency = latency
         self._after = ""
-        self._latencies: deque[tuple[float, float]] = deque()
+        self._latencies: dict[str, deque[tuple[float, float]]] = {}
         self._signals: deque[dict[str, Any]] = deque(maxlen=SIGNALS_SHOWN)
         self._count = 0
         self._before = (0.0, 0)
@@ -116,15 +130,22 @@ class Watch:
                 # Redis names an entry by the millisecond at which it became visible.
                 written_ms = int(entry.stream_id.partition("-")[0])
                 latency_ms = max(0.0, written_ms - signal["ts_ns"] / MS)
-                self._latencies.append((figures.seconds, latency_ms))
+                kind = signal["scope"].partition(":")[0]
+                self._latencies.setdefault(kind, deque()).append((figures.seconds, latency_ms))
         figures.signals = self._count
         figures.last_signals = list(self._signals)[::-1]
-        while self._latencies and self._latencies[0][0] < figures.seconds - LATENCY_WINDOW_S:
-            self._latencies.popleft()
-        if self._latencies:
-            latencies = sorted(latency_ms for _, latency_ms in self._latencies)
-            figures.p50_ms = _percentile(latencies, 0.50)
-            figures.p99_ms = _percentile(latencies, 0.99)
+        figures.of_symbols = self._latency_of("symbol", figures.seconds)
+        figures.of_portfolios = self._latency_of("portfolio", figures.seconds)
+
+    def _latency_of(self, kind: str, seconds: float) -> Latency | None:
+        """Return that of the last seconds' signals of symbols, or of portfolios."""
+        found = self._latencies.get(kind, deque())
+        while found and found[0][0] < seconds - LATENCY_WINDOW_S:
+            found.popleft()
+        if not found:
+            return None
+        ordered = sorted(latency_ms for _, latency_ms in found)
+        return Latency(_percentile(ordered, 0.50), _percentile(ordered, 0.99))
 
 
 def render(figures: Figures, servers: str) -> RenderableType:
@@ -133,9 +154,14 @@ def render(figures: Figures, servers: str) -> RenderableType:
     head.add_row(
         f"[bold]{figures.ticks_per_second:,.0f}[/] ticks/s",
         f"lag [bold]{figures.lag:,}[/]",
-        f"tick to signal p50 [bold]{_ms(figures.p50_ms)}[/] p99 [bold]{_ms(figures.p99_ms)}[/]",
         f"[bold]{figures.ticks:,}[/] ticks  [bold]{figures.signals:,}[/] signals",
         f"{figures.seconds:.0f} s  [yellow]{figures.waiting}[/]",
+    )
+    latency = Table.grid(padding=(0, 3))
+    latency.add_row(
+        "tick to signal",
+        f"of symbols [bold]{figures.of_symbols or '–'}[/]",
+        f"of portfolios [bold]{figures.of_portfolios or '–'}[/] (with the lateness of 1 s)",
     )
     bars = Table(
         "symbol", "second", "open", "high", "low", "close", "volume", "trades", title="bars"
@@ -153,15 +179,13 @@ def render(figures: Figures, servers: str) -> RenderableType:
     for row in figures.last_signals:
         values = [f"{row[name]:+.4%}" for name in ("value", "threshold")]
         signals.add_row(_clock(row["ts_ns"]), _scope(row), row["kind"], *values)
-    return Group(Panel(head, title=f"headrace market on {servers}"), bars, risk, signals)
+    return Group(
+        Panel(Group(head, latency), title=f"headrace market on {servers}"), bars, risk, signals
+    )
 
 
 def _percentile(ordered: list[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
-
-
-def _ms(value: float | None) -> str:
-    return "–" if value is None else f"{value:.1f} ms"
 
 
 def _scope(row: dict[str, Any]) -> str:

@@ -15,35 +15,42 @@ from pathlib import Path
 from rich.console import Console
 from rich.live import Live
 
+from flows.engine.kernels import is_warm
 from flows.market.dashboard import Figures, Watch, render
 from flows.market.demo_ticks import SYMBOLS, Feed
-from flows.market.demo_world import World, recorded, simulated, world
+from flows.market.demo_world import Child, World, recorded, simulated, world
 
 REFRESH_S = 0.25
 LINE_S = 1.0
+LATER = "models"
+"""Loads solvers for seconds, and the first figures need none: it starts once they are seen."""
+
+BAR_S = 10.0
+"""How long the figures wait for a first bar; that of a recording may be far away."""
 
 
 def run(args: argparse.Namespace, directory: Path, stop: threading.Event) -> int:
     """Run in ``directory`` until ``stop`` is set, or for a while; leave no process behind."""
     ticks = recorded(args.recording) if args.recording else simulated(SYMBOLS)
-    print("starting the servers", flush=True)
     with world(directory, ticks) as made, ExitStack() as stack:
-        print(f"{made}; starting the flows", flush=True)
-        flows = [stack.enter_context(made.child("run", name)) for name in ticks.flows]
-        for flow in flows:  # what the others load would delay the first ticks
-            flow.wait_until_ready(stop)
-        gateway = stack.enter_context(made.gateway(flows))
-        gateway.wait_until_ready(stop)
-        address = f"http://127.0.0.1:{gateway.http_port}/"
-        print(f"the page: {address}", flush=True)
-        if sys.stdout.isatty() and _has_display():
-            webbrowser.open(address)
-        with _fed(args, made) as check_feed:
-            watch = Watch(flows[0].http_port, made.valkey.url, latency=args.recording is None)
-            checks = [check_feed, *(child.check for child in (*flows, gateway))]
-            figures = _show(args, stop, f"{made}; {address}", watch, checks)
+        print(f"starting {made} and the page", flush=True)
+        feed = None if args.recording else Feed(made.cluster(), ticks.topic, ticks.partitions)
+        flows = {name: made.child("run", name) for name in ticks.flows}
+        gateway = stack.enter_context(made.gateway(flows.values()))
+        address = _open_page(gateway, stop)
+        _start(made, flows, stack, stop, feed)
+        with _fed(args, made, feed) as check_feed:
+            watch = Watch(flows["market"].http_port, made.valkey.url, latency=feed is not None)
+            checks = [check_feed, gateway.check]
+            checks += [flow.check for name, flow in flows.items() if name != LATER]
+            view = View(args, stop, watch, checks, f"{made}; {address}")
+            with _step("first bar"):
+                view.wait_for_bars()
+            if LATER in flows:
+                checks.append(stack.enter_context(flows[LATER]).check)
+            figures = view.show()
         # The page first, which only reads. What the market says last is still written into history.
-        drained = [child.end() for child in (gateway, *flows)]
+        drained = [child.end() for child in (gateway, *flows.values())]
         rows = made.history_rows()
     print(
         f"{figures.ticks:,} ticks, {figures.signals:,} signals in Redis, {rows:,} bars in "
@@ -52,19 +59,66 @@ def run(args: argparse.Namespace, directory: Path, stop: threading.Event) -> int
     return 0 if all(drained) else 1
 
 
+def _open_page(gateway: Child, stop: threading.Event) -> str:
+    """Print the page's address once it can be opened, whatever else still starts; return it."""
+    gateway.wait_until_ready(stop, "live")
+    address = f"http://127.0.0.1:{gateway.http_port}/"
+    print(f"the page: {address}", flush=True)
+    if sys.stdout.isatty() and _has_display():
+        webbrowser.open(address)
+    return address
+
+
 def _has_display() -> bool:
     return sys.platform == "darwin" or any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY")))
 
 
+def _start(
+    made: World,
+    flows: dict[str, Child],
+    stack: ExitStack,
+    stop: threading.Event,
+    feed: Feed | None,
+) -> None:
+    """Wait for the servers, then start the flows that the first figures need."""
+    with _step("servers"):
+        made.wait_for_servers()
+    with _step("topics"):
+        made.prepare_topics()
+    if not is_warm():
+        with _step("kernels, compiled this once"):
+            stack.enter_context(made.child("warm")).wait_until_ended(stop)
+    first = [name for name in flows if name != LATER]
+    with _step(f"flows: {', '.join(first)}"):
+        for name in first:
+            stack.enter_context(flows[name])
+        if feed is not None:
+            feed.load()
+        for name in first:  # what the others load would delay the first ticks
+            flows[name].wait_until_ready(stop)
+
+
 @contextmanager
-def _fed(args: argparse.Namespace, made: World) -> Iterator[Callable[[], None]]:
+def _step(name: str) -> Iterator[None]:
+    """Print what is done, and the seconds that it took, on one line."""
+    print(f"{name} … ", end="", flush=True)
+    begin = time.monotonic()
+    try:
+        yield
+    except BaseException:
+        print(flush=True)
+        raise
+    print(f"{time.monotonic() - begin:.1f} s", flush=True)
+
+
+@contextmanager
+def _fed(args: argparse.Namespace, made: World, feed: Feed | None) -> Iterator[Callable[[], None]]:
     """Have ticks sent; yield what raises the feed's failure."""
-    if args.recording:
+    if feed is None:
         words = ("publish", str(args.recording.resolve()), "--speed", str(args.speed))
         with made.child(*words) as publisher:
             yield publisher.check
     else:
-        feed = Feed(made.cluster(), made.ticks.topic, made.ticks.partitions)
         feed.start()
         try:
             yield feed.check
@@ -72,30 +126,52 @@ def _fed(args: argparse.Namespace, made: World) -> Iterator[Callable[[], None]]:
             feed.stop()
 
 
-def _show(
-    args: argparse.Namespace,
-    stop: threading.Event,
-    title: str,
-    watch: Watch,
-    checks: list[Callable[[], None]],
-) -> Figures:
-    """Show the figures until it is time to end; return the last ones."""
-    console = Console()
-    live = console.is_terminal and not args.no_tui
-    begin = time.monotonic()
-    figures = Figures()
-    with (
-        Live(console=console, auto_refresh=False, transient=False) if live else ExitStack() as view
-    ):
-        while not stop.wait(REFRESH_S if live else LINE_S):
-            seconds = time.monotonic() - begin
-            figures = watch.look(seconds)
-            for check in checks:
-                check()
-            if isinstance(view, Live):
-                view.update(render(figures, title), refresh=True)
-            else:
-                print(figures.line(), flush=True)
-            if args.seconds is not None and seconds >= args.seconds:
-                break
-    return figures
+class View:
+    """The figures in the terminal, from when the ticks began."""
+
+    def __init__(
+        self,
+        args: argparse.Namespace,
+        stop: threading.Event,
+        watch: Watch,
+        checks: list[Callable[[], None]],
+        title: str,
+    ) -> None:
+        self._seconds = args.seconds
+        self._plain = args.no_tui
+        self._stop = stop
+        self._watch = watch
+        self._checks = checks
+        self._title = title
+        self._begin = time.monotonic()
+
+    def wait_for_bars(self) -> None:
+        """Return once there are bars, or it is time to show what else there is."""
+        while not self._stop.wait(LINE_S / 10):
+            figures = self._look()
+            if figures.bars or figures.seconds > BAR_S:
+                return
+
+    def show(self) -> Figures:
+        """Show the figures until it is time to end; return the last ones."""
+        console = Console()
+        live = console.is_terminal and not self._plain
+        figures = Figures()
+        screen = Live(console=console, auto_refresh=False, transient=False)
+        with screen if live else ExitStack():
+            while not self._stop.wait(REFRESH_S if live else LINE_S):
+                figures = self._look()
+                if live:
+                    screen.update(render(figures, self._title), refresh=True)
+                else:
+                    print(figures.line(), flush=True)
+                if self._seconds is not None and figures.seconds >= self._seconds:
+                    break
+        return figures
+
+    def _look(self) -> Figures:
+        """Return the figures of now; raises what a part of the demo died of."""
+        figures = self._watch.look(time.monotonic() - self._begin)
+        for check in self._checks:
+            check()
+        return figures

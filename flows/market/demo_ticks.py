@@ -7,6 +7,7 @@ import queue
 import threading
 import time
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message
@@ -20,7 +21,10 @@ SYMBOLS = 20
 SESSION_S = 23_400
 """A trading day; the opening, where it starts, is 2.2 times as busy as its mean."""
 
-LEAD_NS = 2 * NS
+SIMULATOR = "replay.market.session"
+"""In a higher layer, so it is found by name."""
+
+LEAD_NS = NS // 2
 """How far ahead of the clock ticks are made, so that making them delays none."""
 
 BEAT_S = 0.002
@@ -43,6 +47,10 @@ class Feed:
             threading.Thread(target=self._send, name="feed", daemon=True),
         ]
 
+    def load(self) -> None:
+        """Load the simulator beside whatever else is done, so that `start` need not."""
+        threading.Thread(target=_simulator, name="load", daemon=True).start()
+
     def start(self) -> None:
         """Start to send."""
         for thread in self._threads:
@@ -60,8 +68,7 @@ class Feed:
             raise self._failure
 
     def _make(self) -> None:
-        # The simulator is in a higher layer, which is found by name.
-        simulate = importlib.import_module("replay.market.session")
+        simulate = _simulator()
         session = simulate.Session(
             seed=now_ns() % (1 << 32),
             count=int(TICKS_PER_SECOND / 2.2 * SESSION_S),
@@ -114,3 +121,11 @@ class Feed:
     def _refused(self, error: KafkaError | None, message: Message | None) -> None:
         if error is not None:
             self._failure = Broken(f"Kafka refused a tick: {error.str()}")
+
+
+@cache
+def _simulator() -> Any:
+    """Return the module, used once: that loads more than its import does."""
+    simulate = importlib.import_module(SIMULATOR)
+    next(simulate.batches(simulate.Session(seed=0, count=1)))
+    return simulate

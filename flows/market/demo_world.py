@@ -22,20 +22,24 @@ import psycopg
 
 from connectors.kafka.client import Cluster
 from connectors.kafka.topics import ensure_topics
+from flows.engine.ports import free_port
 from flows.engine.systems import output_topic
 from flows.market import demo_past
-from flows.servers import KafkaBroker, Postgres, Valkey, launch, start_all
-from flows.servers.process import free_port
+from flows.servers import KafkaBroker, Postgres, Valkey, launch
 from state.clock import now_ns
 from state.errors import HeadraceError, Misuse
 from state.market.outputs import MARKET
 from state.outputs import DEAD
 
 PARTITIONS = 4
-END_S = 40.0
-"""How long a flow gets to drain."""
-READY_S = 120.0
-"""How long one gets to be ready: on a fresh machine it compiles its kernels first."""
+DRAIN_S = 120
+"""How long a flow gets to drain; a machine that is busy with other things needs it."""
+END_S = DRAIN_S + 10.0
+READY_S = 600.0
+"""How long one gets to be ready: without `headrace warm` it compiles its kernels first."""
+
+QUICK_JAVA = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
+"""For some minutes at the demo's rate, the second compiler costs more than it saves."""
 
 SETTINGS = {
     "MARKET__INTERVALS": '["1s", "10s"]',
@@ -141,26 +145,38 @@ class Child:
         if self._process.poll() not in (None, 0):
             raise HeadraceError(f"headrace {self.name} ended: {self._last_words()}")
 
-    def wait_until_ready(self, stop: threading.Event) -> None:
-        """Return when its first worker is ready, or when told to stop; raises HeadraceError."""
+    def wait_until_ready(self, stop: threading.Event, probe: str = "ready") -> None:
+        """Return when its first worker is ready, or when told to stop; raises HeadraceError.
+
+        With ``probe`` "live" it is enough that it answers at all.
+        """
         deadline = time.monotonic() + READY_S
-        while not stop.is_set() and not self._ready():
+        while not stop.is_set() and not self._answers(probe):
             self.check()
             if time.monotonic() > deadline:
                 raise HeadraceError(f"headrace {self.name} is not ready: {self._last_words()}")
             time.sleep(0.05)
 
     def end(self) -> bool:
-        """Tell it to stop; return whether it drained."""
+        """Tell it to stop; return whether it drained, or had nothing to drain.
+
+        A command dies of the signal only while it still loads: later it handles it.
+        """
         if self._process.poll() is None:
             self._process.terminate()
         try:
-            return self._process.wait(END_S) == 0
+            return self._process.wait(END_S) in (0, -signal.SIGTERM)
         except subprocess.TimeoutExpired:
             return False
 
-    def _ready(self) -> bool:
-        address = f"http://127.0.0.1:{self.http_port}/ready"
+    def wait_until_ended(self, stop: threading.Event) -> None:
+        """Return when it has done its work, or when told to stop; raises HeadraceError."""
+        while not stop.is_set() and self._process.poll() is None:
+            time.sleep(0.05)
+        self.check()
+
+    def _answers(self, probe: str) -> bool:
+        address = f"http://127.0.0.1:{self.http_port}/{probe}"
         try:
             with urllib.request.urlopen(address, timeout=2) as answer:
                 return bool(answer.status == 200)
@@ -182,10 +198,15 @@ class World:
     valkey: Valkey
     postgres: Postgres
 
+    def wait_for_servers(self) -> None:
+        """Return when all servers answer; raises ServerFailed."""
+        for server in (self.valkey, self.postgres, self.kafka):
+            server.wait()
+
     def child(self, *words: str) -> Child:
         """Return a command that is to run on these servers; the context manager starts it."""
         port = free_port()
-        log = self.directory / f"{words[0]}-{Path(words[1]).stem}.log"
+        log = self.directory / f"{'-'.join(Path(word).stem for word in words[:2])}.log"
         name = " ".join(words[:2])
         return Child(name, list(words), self._environment(port), log, port)
 
@@ -221,7 +242,10 @@ class World:
     def history_rows(self) -> int:
         """Return how many bars PostgreSQL holds."""
         with psycopg.connect(self.postgres.dsn) as connection:
-            row = connection.execute("SELECT count(*) FROM market_bars").fetchone()
+            try:
+                row = connection.execute("SELECT count(*) FROM market_bars").fetchone()
+            except psycopg.errors.UndefinedTable:  # it ended before history had begun
+                return 0
         return int(row[0]) if row else 0
 
     def __str__(self) -> str:
@@ -236,6 +260,7 @@ class World:
             "POSTGRES__DSN": self.postgres.dsn,
             "RUN__STATE_DIR": str(self.directory / "state"),
             "RUN__HTTP_PORT": str(http_port),
+            "RUN__DRAIN": f"{DRAIN_S}s",
             "MARKET__TOPIC": self.ticks.topic,
             "MARKET__PORTFOLIOS": orjson.dumps(self.ticks.portfolios).decode(),
         }
@@ -246,16 +271,23 @@ class World:
 
 @contextmanager
 def world(directory: Path, ticks: Ticks) -> Iterator[World]:
-    """Start the servers in an empty ``directory``; end them, the broker last."""
+    """Launch the servers in an empty ``directory``, not waiting until they answer.
+
+    They end with the context, the broker last.
+    """
     for old in directory.iterdir():
         if old.is_dir():
             shutil.rmtree(old)
     made = World(
-        directory.resolve(), ticks, KafkaBroker(directory), Valkey(directory), Postgres(directory)
+        directory.resolve(),
+        ticks,
+        KafkaBroker(directory, QUICK_JAVA),
+        Valkey(directory),
+        Postgres(directory),
     )
-    start_all(made.postgres, made.valkey, made.kafka)
     try:
-        made.prepare_topics()
+        for server in (made.kafka, made.valkey, made.postgres):  # the slowest first
+            server.launch()
         yield made
     finally:
         for server in (made.postgres, made.valkey, made.kafka):

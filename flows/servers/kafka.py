@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Self
@@ -16,8 +17,9 @@ from typing import ClassVar, Self
 from confluent_kafka import KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 
+from flows.engine.ports import HOST, free_port
 from flows.servers.java import MIN_JAVA, java
-from flows.servers.process import HOST, Server, connects, free_port
+from flows.servers.process import Server, connects
 from state.errors import ServerFailed
 
 JARS = Path(".headrace/kafka/lib")
@@ -38,9 +40,10 @@ class ApacheKafka(Server):
 
     name: ClassVar[str] = "kafka"
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, java_options: Sequence[str] = ()) -> None:
         super().__init__(directory)
         self._controller_port = free_port()
+        self._java_options = java_options
 
     @property
     def kind(self) -> str:
@@ -91,7 +94,7 @@ class ApacheKafka(Server):
 
     def _command(self) -> list[str]:
         self._configure()  # again: the ports may be others than at the last start of this home
-        return self._java("kafka.Kafka", "server.properties")
+        return self._java(*self._java_options, "kafka.Kafka", "server.properties")
 
     def _java(self, *arguments: str) -> list[str]:
         classes = str((_jars() or JARS) / "*")
@@ -148,14 +151,15 @@ class MockKafka:
 class KafkaBroker:
     """A Kafka broker for the demo and the tests: Apache Kafka, or its stand-in.
 
-    Raises `ServerFailed` where Apache Kafka is required and cannot run.
+    ``java_options`` are those of the Java that runs it. Raises `ServerFailed` where Apache Kafka
+    is required and cannot run.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, java_options: Sequence[str] = ()) -> None:
         missing = missing_for_kafka()
         if missing and os.environ.get("HEADRACE_REQUIRE_KAFKA") == "1":
             raise ServerFailed("kafka", f"{missing}, and HEADRACE_REQUIRE_KAFKA forbids a stand-in")
-        self._broker = MockKafka() if missing else ApacheKafka(directory)
+        self._broker = MockKafka() if missing else ApacheKafka(directory, java_options)
 
     @property
     def kind(self) -> str:

@@ -9,7 +9,8 @@ from typing import ClassVar, Literal
 
 import psycopg
 
-from flows.servers.process import HOST, Server, wheel_path
+from flows.engine.ports import HOST
+from flows.servers.process import Server, wheel_path
 
 USER = "headrace"
 

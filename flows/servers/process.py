@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import socket
 import subprocess
 import sys
@@ -15,30 +14,12 @@ from signal import SIGKILL, SIGTERM, Signals
 from types import TracebackType
 from typing import ClassVar, Literal, Protocol, Self
 
+from flows.engine.ports import HOST, free_port
 from flows.servers import launch
 from state.errors import ServerFailed
 
-HOST = "127.0.0.1"
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
-
-
-def free_port(wanted: int | None = None) -> int:
-    """Return a free loopback port below those that the system lends to outgoing connections.
-
-    A client that retries while its server is down could otherwise be lent the very port
-    and connect to itself. It is ``wanted`` where that is free.
-    """
-    port = wanted
-    while True:
-        port = port or random.randrange(20_000, 32_000)  # noqa: S311  # no secret
-        with socket.socket() as probe:
-            try:
-                probe.bind((HOST, port))
-            except OSError:
-                port = None
-                continue
-            return port
 
 
 class Server(ABC):

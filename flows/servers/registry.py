@@ -11,8 +11,9 @@ from typing import ClassVar
 from urllib.error import URLError
 from urllib.request import urlopen
 
+from flows.engine.ports import HOST
 from flows.servers.java import MIN_JAVA, java
-from flows.servers.process import HOST, Server
+from flows.servers.process import Server
 from state.errors import ServerFailed
 
 APP = Path(".headrace/registry/app")

@@ -6,7 +6,8 @@ from typing import ClassVar
 
 import redis
 
-from flows.servers.process import HOST, Server, wheel_path
+from flows.engine.ports import HOST
+from flows.servers.process import Server, wheel_path
 
 
 class Valkey(Server):

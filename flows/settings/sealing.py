@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pydantic import SecretStr, field_validator
 
 from flows.settings.part import Part
 from state.errors import SettingsError
-from state.sealing import Keyring
+
+if TYPE_CHECKING:
+    from state.sealing import Keyring
 
 
 class Sealing(Part):
@@ -17,16 +21,22 @@ class Sealing(Part):
 
     def keyring(self) -> Keyring | None:
         """Return the keyring; None where there is none."""
-        text = self.keys.get_secret_value()
-        return Keyring.parse(text) if text else None
+        return _keyring(self.keys.get_secret_value())
 
     @field_validator("keys")
     @classmethod
     def _parses(cls, keys: SecretStr) -> SecretStr:
-        text = keys.get_secret_value()
         try:
-            if text:
-                Keyring.parse(text)
+            _keyring(keys.get_secret_value())
         except SettingsError as error:
             raise ValueError(str(error)) from None
         return keys
+
+
+def _keyring(text: str) -> Keyring | None:
+    if not text:
+        return None
+    # Only where there are keys: sealing loads numpy, which most commands do without.
+    from state.sealing import Keyring  # noqa: PLC0415
+
+    return Keyring.parse(text)

@@ -21,7 +21,7 @@ from confluent_kafka import Producer
 from pydantic import SecretStr
 
 from connectors.redis.reader import RedisReader
-from flows.servers.process import free_port
+from flows.engine.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 TALLY = Path(__file__).with_name("tally.py")

@@ -11,7 +11,7 @@ import psutil  # type: ignore[import-untyped]  # it ships no types
 import pytest
 from rich.console import Console
 
-from flows.market.dashboard import Figures, render
+from flows.market.dashboard import Figures, Latency, render
 from flows.market.demo_world import recorded, simulated
 from state.errors import Misuse
 from tests.flows.runs import ROOT, eventually
@@ -45,8 +45,8 @@ FIGURES = Figures(
     ticks=60_000,
     ticks_per_second=5_012.4,
     lag=3,
-    p50_ms=2.0,
-    p99_ms=7.5,
+    of_symbols=Latency(2.0, 7.5),
+    of_portfolios=Latency(1002.0, 1007.5),
     signals=9,
     bars=[BAR],
     portfolios=[RISK],
@@ -59,8 +59,8 @@ def test_the_line_holds_the_figures():
     for words in (
         "5,012 ticks/s",
         "lag 3",
-        "p50 2.0 ms",
-        "p99 7.5 ms",
+        "symbols p50 2.0 ms  p99 7.5 ms",
+        "portfolios p50 1002.0 ms  p99 1007.5 ms",
         "9 signals",
         "broad 0.1200%",
     ):
@@ -77,7 +77,7 @@ def test_the_screen_holds_the_figures():
 
 def test_what_is_not_known_yet_is_said():
     unknown = Figures(portfolios=[RISK | {"valid": False}], waiting="the flow is starting")
-    assert "p50 –" in unknown.line()
+    assert "symbols –  portfolios –" in unknown.line()
     assert unknown.line().endswith("the flow is starting")
     console = Console(width=120, record=True, file=open(os.devnull, "w"))  # noqa: PTH123, SIM115
     console.print(render(unknown, "x"))
@@ -119,14 +119,19 @@ def test_the_demo_shows_figures_and_leaves_no_process_behind(tmp_path):
             stderr=out,
         )
     try:
-        eventually(lambda: " VaR broad " in log.read_text() or demo.poll() is not None, 90)
+        eventually(lambda: " VaR broad " in log.read_text() or demo.poll() is not None, 240)
         below = psutil.Process(demo.pid).children(recursive=True)
         assert len(below) >= 9, [child.cmdline() for child in below]
         (address,) = re.findall(r"(?m)^the page: (http://127\.0\.0\.1:\d+/)$", log.read_text())
+        steps = [line.partition(" … ")[0] for line in log.read_text().splitlines()[:6]]
+        flows = "flows: market, trading, history"
+        assert steps[2:] == ["servers", "topics", flows, "first bar"]
+        assert steps[1] == f"the page: {address}"
+        assert "librdkafka" not in log.read_text()
         with urllib.request.urlopen(address, timeout=10) as page:
             assert b"<title>Headrace</title>" in page.read()
         demo.send_signal(signal.SIGINT)
-        assert demo.wait(60) == 0, log.read_text()
+        assert demo.wait(200) == 0, log.read_text()
     finally:
         demo.kill()
         demo.wait()

@@ -15,9 +15,9 @@ import pytest
 import redis
 from confluent_kafka import Consumer, Producer
 
+from flows.engine.ports import free_port
 from flows.servers import KafkaBroker, Postgres, Valkey, start_all
 from flows.servers import kafka as kafka_module
-from flows.servers.process import free_port
 from state.errors import ServerFailed
 from tests.conftest import create_topic
 

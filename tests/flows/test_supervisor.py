@@ -75,14 +75,15 @@ def test_a_killed_worker_takes_the_group_down_and_all_resume(tally, redis_url):
     assert run.end() == 0
 
 
-def test_a_start_that_is_killed_while_it_prepares_is_made_again(tally, redis_url):
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_start_that_is_killed_while_it_prepares_is_made_again(tally, redis_url, workers):
     _, numbers, start = tally
-    run = start()
+    run = start("--workers", str(workers))
     supervisor = psutil.Process(run.process.pid)
     (victim,) = eventually(supervisor.children)
-    assert "--prepare" in victim.cmdline()
+    assert ("--prepare" in victim.cmdline()) is (workers > 1)
     victim.kill()
-    run.ready()
+    run.ready(workers)
     assert "killed by SIGKILL; all workers start again" in run.log.read_text()
     numbers.send(50)
     eventually(lambda: held(redis_url) == numbers.sums)

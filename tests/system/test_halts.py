@@ -13,8 +13,8 @@ import orjson
 import pytest
 
 from flows.__main__ import main
+from flows.engine.ports import free_port
 from flows.market.calendar import sessions_of
-from flows.servers.process import free_port
 from replay.cutting import cut
 from replay.heartbeats import heartbeat
 from replay.market.session import TOPIC

@@ -22,7 +22,7 @@ from connectors.avro.schemas import SchemaDirectory
 from connectors.market.avro_ticks import TICK_SCHEMA, encode_avro
 from connectors.market.decode import TickDecoder
 from connectors.market.json_ticks import ticks_json
-from flows.servers.process import free_port
+from flows.engine.ports import free_port
 from state.errors import Malformed, SettingsError, Stopped, UnknownSchema
 from state.lifecycle import Lifecycle
 from tests.connectors.market.batches import AHEAD_NS, messages, rows, some_ticks

@@ -106,6 +106,8 @@ def site(directory: Path) -> Iterator[Site]:
     """Start everything, with simulated ticks that go on until the end."""
     stop = Event()
     with world(directory, simulated(SYMBOLS)) as made, ExitStack() as stack:
+        made.wait_for_servers()
+        made.prepare_topics()
         flows = [stack.enter_context(made.child("run", name)) for name in made.ticks.flows]
         for flow in flows:
             flow.wait_until_ready(stop)
