@@ -12,6 +12,7 @@ from pathlib import Path
 import orjson
 
 from flows.config import add_config_argument, load_settings
+from flows.engine.systems import declared_outputs
 from state.errors import CannotUnseal, Misuse
 from state.outputs import DEAD, to_json
 from state.sealing import Keyring, Seal, is_envelope, letter_purpose
@@ -31,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("action", choices=["new", "list", "rotate", "open"])
     parser.add_argument("file", nargs="?", type=Path, metavar="FILE")
     parser.add_argument(
-        "--output", metavar="SYSTEM.OUTPUT", help="what FILE holds; SYSTEM.dead: letters"
+        "--output", metavar="SYSTEM.OUTPUT", help="what FILE holds, where its name does not say so"
     )
     add_config_argument(parser)
 
@@ -92,7 +93,7 @@ def _list(keyring: Keyring) -> None:
 
 def _open(args: argparse.Namespace) -> None:
     seal = Seal(_keyring(args))
-    topic = args.output or ""
+    topic = args.output or _named_like(args.file)
     if topic.count(".") != 1:
         raise Misuse("say what the file holds: --output SYSTEM.OUTPUT")
     opened = _letters(seal, topic) if topic.endswith(f".{DEAD}") else _records(seal, topic)
@@ -101,6 +102,12 @@ def _open(args: argparse.Namespace) -> None:
             sys.stdout.write(opened(line).decode() + "\n")
         except (CannotUnseal, Misuse, ValueError) as error:
             raise Misuse(f"line {number} of {args.file}: {error}") from None
+
+
+def _named_like(path: Path) -> str:
+    """Return the topic of the one secret output that has a file's name; '' for none or several."""
+    named = [each.topic for each in declared_outputs() if each.secret and each.name == path.stem]
+    return named[0] if len(named) == 1 else ""
 
 
 def _records(seal: Seal, topic: str) -> Callable[[bytes], bytes]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import uuid
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -103,6 +104,17 @@ def test_a_sealed_file_opens_to_the_plain_lines(keys, tmp_path, capsys):
         assert b"Canary" not in (tmp_path / "s" / name).read_bytes()
         assert main(["keys", "open", str(tmp_path / "s" / name), "--output", "wards.beds"]) == 0
         assert capsys.readouterr().out.encode() == (tmp_path / "p" / name).read_bytes()
+
+
+def test_a_file_that_is_named_like_a_secret_output_holds_it(keys, tmp_path, capsys, monkeypatch):
+    secret = replace(PLAIN, secret=True)
+    monkeypatch.setattr("flows.commands.keys.declared_outputs", lambda: (secret,))
+    batch = batches([Step("a", False)], [])[0]
+    path = tmp_path / "beds.jsonl"
+    path.write_bytes(Seal(keyring(keys)).batch(PLAIN, batch).values[0] + b"\n")
+    capsys.readouterr()
+    assert main(["keys", "open", str(path)]) == 0
+    assert capsys.readouterr().out.encode() == batch.values[0] + b"\n"
 
 
 def test_what_does_not_open_is_named_by_its_line(keys, tmp_path, capsys):
