@@ -187,7 +187,7 @@ def pytest_configure() -> None:
 for _name, _options in PROFILES.items():
     # No deadline and no `too_slow`: they measure the machine.
     hypothesis_settings.register_profile(
-        _name, suppress_health_check=[HealthCheck.too_slow], **_options
+        _name, deadline=None, suppress_health_check=[HealthCheck.too_slow], **_options
     )
 hypothesis_settings.load_profile("tests")
 

@@ -148,9 +148,13 @@ def understood(words: list[str]) -> bool:
 
 
 def options(command: str, *words: str) -> set[str]:
-    """Return the options of a command; of a benchmark where one is named."""
+    """Return the options of a command; of a benchmark or a tool where one is named."""
     benchmark = words[0] if command == "bench" and words and words[0] in BENCHMARKS else ""
-    return {o for action in parser_of(command, benchmark)._actions for o in action.option_strings}
+    parser = parser_of(command, benchmark)
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction) and words:
+            parser = action.choices.get(words[0], parser)
+    return {o for action in parser._actions for o in action.option_strings}
 
 
 @cache
