@@ -5,15 +5,21 @@ import { askToken } from "./dialogs.js";
 import { setText } from "./dom.js";
 import { Feed } from "./feed.js";
 import { Health } from "./health.js";
-import { Market } from "./market.js";
 import { Tabs } from "./tabs.js";
 import { clock, span } from "./times.js";
 
-/** One entry a tab: its class is made with (panel, {feed, api, announce}) and has shown(whether). */
-const TABS = [
-  { id: "market", title: "Market", Panel: Market },
-  { id: "health", title: "Health", Panel: Health },
-];
+/**
+ * One entry a tab: its class is made with (panel, {feed, api, announce}) and has shown(whether).
+ * A system's is `<system>/tab.js`, which exports title and Panel; the server tells which there are.
+ */
+async function tabsFound() {
+  const names = await (await fetch("/static/tabs.json")).json();
+  const rooms = await Promise.all(names.map((name) => import(`./${name}/tab.js`)));
+  const found = rooms.map(({ title, Panel }, place) => ({ id: names[place], title, Panel }));
+  return [...found, { id: "health", title: "Health", Panel: Health }];
+}
+
+const TABS = await tabsFound();
 const TOKEN = "headrace-token";
 const WORDS = { connecting: "Connecting", live: "Live", stale: "Stale", cut: "Disconnected" };
 

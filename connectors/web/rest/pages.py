@@ -1,4 +1,4 @@
-"""The page's files, and plotly's script from its package."""
+"""The page's files, the list of its systems' tabs, and plotly's script from its package."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from connectors.web.rest.answers import REVALIDATED
+from connectors.web.rest.answers import REVALIDATED, tagged, to_body
 
 PAGE = Path(__file__).parents[1] / "page"
 PLOTLY = Path(str(files("plotly") / "package_data" / "plotly.min.js"))
@@ -32,10 +32,23 @@ class _Files(StaticFiles):
 
 
 def routes(page: Path = PAGE) -> Iterable[BaseRoute]:
-    """Return the routes of /, /static/plotly.min.js and /static/*."""
+    """Return the routes of /, /static/plotly.min.js, /static/tabs.json and /static/*.
+
+    The tab of a system is ``<system>/tab.js`` in the page's folder, found by its path.
+    """
     yield Route("/", _one(page / "index.html"), methods=["GET"])
+    yield Route("/static/tabs.json", _tabs(page), methods=["GET"])
     yield Route("/static/plotly.min.js", _one(PLOTLY), methods=["GET"])
     yield Mount("/static", _Files(directory=page, check_dir=False))
+
+
+def _tabs(page: Path) -> Callable[[Request], Awaitable[Response]]:
+    names = sorted(path.parent.name for path in page.glob("*/tab.js"))
+
+    async def serve(request: Request) -> Response:
+        return tagged(request, to_body(names))
+
+    return serve
 
 
 def _one(path: Path) -> Callable[[Request], Awaitable[Response]]:

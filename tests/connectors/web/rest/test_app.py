@@ -11,6 +11,7 @@ import pytest
 from connectors.web.limits import Limits
 from connectors.web.rest.middleware import SECURITY
 from connectors.web.rest.operation import Operation
+from connectors.web.rest.pages import PAGE
 from tests.connectors.web.rest.rig import OPERATIONS, Issuer, problem, serving, settings
 
 VALUES = {
@@ -52,6 +53,8 @@ def page(tmp_path_factory):
     page = directory / "page"
     (page / "parts").mkdir(parents=True)
     (page / "index.html").write_text("<!doctype html><title>page</title>")
+    (page / "wards").mkdir()
+    (page / "wards" / "tab.js").write_text("export const title = 'Wards';")
     (page / "parts" / "feed.js").write_text("export const x = 1;")
     (page / "link.txt").symlink_to(directory / "secret.txt")
     return page
@@ -218,6 +221,14 @@ def test_the_page_and_its_files_are_served_and_revalidated(anyone):
         assert answer.headers["cache-control"] == "private, no-cache"
         again = anyone.get(asked, headers={"If-None-Match": answer.headers["etag"]})
         assert again.status_code == 304
+
+
+def test_the_tabs_of_systems_are_found_by_their_path(anyone):
+    answer = anyone.get("/static/tabs.json")
+    assert answer.json() == ["wards"]
+    again = anyone.get("/static/tabs.json", headers={"If-None-Match": answer.headers["etag"]})
+    assert again.status_code == 304
+    assert [path.parent.name for path in PAGE.glob("*/tab.js")] == ["market"]
 
 
 def test_plotly_is_served_and_revalidated(anyone):

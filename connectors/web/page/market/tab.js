@@ -1,11 +1,11 @@
-// The market system's tab.
+// The market system's tab: `tab.js` of a folder named after the system, which the server finds.
 
-import { select, setOptions, el, setText } from "./dom.js";
+import { select, setOptions, el, setText } from "../dom.js";
 import { FeatureList, SignalList } from "./lists.js";
 import { PortfolioCards } from "./portfolio.js";
 import { PriceCard } from "./price.js";
 import { TradingCard } from "./trading.js";
-import { intervalMs } from "./times.js";
+import { intervalMs } from "../times.js";
 
 const EMPTY_WAIT_MS = 2000;
 const NO_PORTFOLIO_WAIT_MS = 10_000;
@@ -13,7 +13,9 @@ const LOOK_AGAIN_MS = 60_000;
 const UNAUTHENTICATED = 401;
 const CHOSEN = "headrace-market";
 
-export class Market {
+export const title = "Market";
+
+export class Panel {
   constructor(panel, context) {
     this.api = context.api;
     this.chosen = JSON.parse(sessionStorage.getItem(CHOSEN) ?? "{}");

@@ -1,13 +1,13 @@
 // One portfolio: VaR by component, and the weights that an optimiser aims at.
 
-import { Chart, colour } from "./charts.js";
-import { Figures, card, el, setText } from "./dom.js";
+import { Chart, colour } from "../charts.js";
+import { Figures, card, el, setText } from "../dom.js";
 import { FigureChoice } from "./figures.js";
-import { paced } from "./frames.js";
-import { NONE, percent } from "./numbers.js";
-import { Latest } from "./ring.js";
-import { Table } from "./table.js";
-import { clock, toMs } from "./times.js";
+import { paced } from "../frames.js";
+import { NONE, percent } from "../numbers.js";
+import { Latest } from "../ring.js";
+import { Table } from "../table.js";
+import { clock, toMs } from "../times.js";
 
 const FIGURES = 64;
 const BARS = 20;

@@ -1,7 +1,7 @@
 // Which risk figure is shown: every number carries its method, so one of them is always chosen.
 
-import { select, setOptions } from "./dom.js";
-import { intervalMs } from "./times.js";
+import { select, setOptions } from "../dom.js";
+import { intervalMs } from "../times.js";
 
 const keyOf = (risk) => [risk.method, risk.interval, risk.confidence, risk.horizon].join("|");
 

@@ -1,13 +1,13 @@
 // The price of one symbol, the band that VaR put around it, and the trades that left the band.
 
-import { Chart, colour } from "./charts.js";
-import { Figures, card, disclosed, el } from "./dom.js";
+import { Chart, colour } from "../charts.js";
+import { Figures, card, disclosed, el } from "../dom.js";
 import { FigureChoice } from "./figures.js";
-import { paced } from "./frames.js";
-import { NONE, count, percent, price, signedPercent } from "./numbers.js";
-import { Ring } from "./ring.js";
-import { Table } from "./table.js";
-import { clock, intervalMs, toMs } from "./times.js";
+import { paced } from "../frames.js";
+import { NONE, count, percent, price, signedPercent } from "../numbers.js";
+import { Ring } from "../ring.js";
+import { Table } from "../table.js";
+import { clock, intervalMs, toMs } from "../times.js";
 
 const POINTS = 600;
 const BREACHES = 200;

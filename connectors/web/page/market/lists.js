@@ -1,11 +1,11 @@
 // Lists of what came last: signals of everything, and features of one symbol.
 
-import { card, select } from "./dom.js";
-import { paced } from "./frames.js";
-import { figure, signedPercent } from "./numbers.js";
-import { Latest, Ring } from "./ring.js";
-import { Table } from "./table.js";
-import { clock, dateTime, toMs } from "./times.js";
+import { card, select } from "../dom.js";
+import { paced } from "../frames.js";
+import { figure, signedPercent } from "../numbers.js";
+import { Latest, Ring } from "../ring.js";
+import { Table } from "../table.js";
+import { clock, dateTime, toMs } from "../times.js";
 
 const SIGNALS = 200;
 const SIGNALS_SHOWN = 50;

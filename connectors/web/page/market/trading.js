@@ -1,12 +1,12 @@
 // The trading state of every account, the kill switch, and resuming.
 
-import { confirm } from "./dialogs.js";
-import { card, el, setText } from "./dom.js";
-import { nextFrame } from "./frames.js";
-import { NONE } from "./numbers.js";
-import { Latest } from "./ring.js";
-import { Table } from "./table.js";
-import { clock, dateTime, span, toMs } from "./times.js";
+import { confirm } from "../dialogs.js";
+import { card, el, setText } from "../dom.js";
+import { nextFrame } from "../frames.js";
+import { NONE } from "../numbers.js";
+import { Latest } from "../ring.js";
+import { Table } from "../table.js";
+import { clock, dateTime, span, toMs } from "../times.js";
 
 const ALL = "*";
 const ACCOUNTS = 1000;
