@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import orjson
 import psutil  # type: ignore[import-untyped]  # it ships no types
@@ -55,13 +55,15 @@ def headrace(env: dict[str, str], *words: str) -> subprocess.CompletedProcess[st
     """Run a command to its end."""
     command = [sys.executable, "-m", "flows", *words]
     return subprocess.run(
-        command, env=env, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+        command, env=env, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
     )
 
 
 @dataclass
 class Run:
     """One run of a flow; killed at the end of the test if it still runs."""
+
+    command: ClassVar[str] = "run"
 
     env: dict[str, str]
     words: tuple[str, ...]
@@ -71,7 +73,7 @@ class Run:
     def __enter__(self) -> Self:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "flows", "run", *self.words],
+                [sys.executable, "-m", "flows", self.command, *self.words],
                 env=self.env,
                 cwd=ROOT,
                 stderr=log,
@@ -110,12 +112,12 @@ class Run:
             assert self.process.poll() is None, self.log.read_text()
             return all(self.probe("/ready", index)[0] == 200 for index in range(count))
 
-        eventually(fact)
+        eventually(fact, 120)
 
     def end(self, number: int = signal.SIGTERM) -> int:
         """Send a signal and return the exit code."""
         self.process.send_signal(number)
-        return self.process.wait(30)
+        return self.process.wait(120)
 
 
 class Numbers:

@@ -35,15 +35,15 @@ def hl7(trigger: str, visit: str, recorded_ns: int, clinical_ns: int, location: 
     return "\r".join(segments).encode()
 
 
-def messages(seed: int, visits: int, partitions: int = 2) -> list[Message]:
+def messages(seed: int, visits: int, partitions: int = 2, stem: str = "V") -> list[Message]:
     """Return visits, of which some are cancelled; what is recorded comes in any order, and twice.
 
-    The last message of each partition cannot be used.
+    Visit numbers begin with ``stem``. The last message of each partition cannot be used.
     """
     rng = random.Random(seed)
     values: list[tuple[str, int, bytes]] = []
     for v in range(visits):
-        visit, at_ns = f"V{v}", START_NS + v * 60 * NS
+        visit, at_ns = f"{stem}{v}", START_NS + v * 60 * NS
         triggers = ["A01", "A02", "A02", "A11"][: rng.randrange(1, 5)]
         for n, trigger in enumerate(triggers):
             recorded_ns = at_ns + n * 600 * NS

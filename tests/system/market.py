@@ -108,6 +108,6 @@ def wait_until_done(bootstrap: str, topic: str, group: str, partitions: int) -> 
             return False
 
     try:
-        eventually(committed, 60)
+        eventually(committed, 120)
     finally:
         consumer.close()

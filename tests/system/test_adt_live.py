@@ -1,0 +1,454 @@
+"""Patient care through real servers and kills: retracted, sealed, and nowhere in clear.
+
+One run of it all, in order: two workers, of which one is killed, then both and their supervisor;
+the keys are rotated; one worker goes on. Each test is of what that left behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import urllib.error
+import urllib.request
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import aclosing
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import orjson
+import psutil  # type: ignore[import-untyped]  # it ships no types
+import psycopg
+import pytest
+import redis
+from confluent_kafka import Consumer, Producer, TopicPartition
+from psycopg import sql
+from pydantic import SecretStr
+
+from connectors.redis.reader import RedisReader
+from connectors.web.client import Table, follow
+from flows.__main__ import main
+from flows.engine.ports import free_port
+from flows.servers import KafkaBroker, Postgres, Valkey
+from replay.message import Message
+from state.adt.outputs import TIMELINE
+from state.outputs import to_json
+from state.sealing import Keyring, Seal
+from tests.conftest import create_topic, empty_database
+from tests.connectors.web.keys import ED, jwks, token
+from tests.flows.runs import Run, eventually, headrace, settings
+from tests.replay.recordings import write
+from tests.system.adt import CANARY, expected, messages
+from tests.system.market import done, records, wait_until_done, written
+
+pytestmark = pytest.mark.timeout(900)  # the first test waits for the whole run
+
+PARTITIONS = 2
+VISITS = f"{CANARY}V"
+"""Visit numbers are secret as well: they must be hashes wherever a key is."""
+FIRST = messages(2, 300, PARTITIONS, VISITS)
+ENDS = Counter(message.partition for message in FIRST)
+LATER = [
+    message._replace(offset=message.offset + ENDS[message.partition])
+    for message in messages(3, 350, PARTITIONS, VISITS)
+]
+"""What comes after the rotation: of new visits, and more of the old ones."""
+MESSAGES = FIRST + LATER
+CUTS = (250, 500)
+"""The first messages come in peace; behind each cut something is killed."""
+PATIENCE_S = 120.0
+GROUP = "headrace.adt.1"
+NOT_IN_CLEAR = CANARY.encode()
+
+
+@dataclass
+class World:
+    """The servers, the directories, and the settings that reach them."""
+
+    directory: Path
+    env: dict[str, str]
+    kafka: KafkaBroker
+    valkey: Valkey
+    postgres: Postgres
+    dsn: str
+
+    @property
+    def keyring(self) -> Keyring:
+        """The keys as they are now."""
+        return Keyring.parse(self.keys.read_text())
+
+    @property
+    def keys(self) -> Path:
+        return self.directory / "keys.toml"
+
+    @property
+    def reader(self) -> RedisReader:
+        return RedisReader(SecretStr(self.valkey.url), "adt")
+
+    def publish(self, given: Iterable[Message]) -> None:
+        """Send messages as they were recorded; done means acknowledged."""
+        producer = Producer({"bootstrap.servers": self.kafka.bootstrap})
+        for m in given:
+            stamp = m.timestamp_ns // 1_000_000
+            producer.produce(m.topic, m.value, m.key, partition=m.partition, timestamp=stamp)
+        assert producer.flush(PATIENCE_S) == 0
+
+    def entries(self) -> int:
+        """How many records of the timeline Redis was given."""
+        return sum(1 for _ in self.reader.entries("timeline"))
+
+    def wait(self) -> None:
+        """Wait until all that was published is worked on for good."""
+        wait_until_done(self.kafka.bootstrap, "adt.raw", GROUP, PARTITIONS)
+
+    def query(self, text: str) -> list[tuple[Any, ...]]:
+        with psycopg.connect(self.dsn) as connection:
+            return connection.execute(text.encode()).fetchall()
+
+
+@pytest.fixture(scope="module")
+def world(
+    own_kafka: KafkaBroker,
+    own_valkey: Valkey,
+    postgres: Postgres,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> World:
+    """Empty servers and the keys."""
+    directory = tmp_path_factory.mktemp("adt")
+    assert main(["keys", "new", str(directory / "keys.toml")]) == 0
+    create_topic(own_kafka, "adt.raw", PARTITIONS)
+    dsn = empty_database(postgres)
+    env = settings(
+        own_kafka.bootstrap,
+        own_valkey.url,
+        directory,
+        HEADRACE_SEALING__KEYS_FILE=str(directory / "keys.toml"),
+        HEADRACE_POSTGRES__DSN=dsn,
+        HEADRACE_POSTGRES__RETENTION="36500d",
+    )
+    return World(directory, env, own_kafka, own_valkey, postgres, dsn)
+
+
+@pytest.fixture(scope="module")
+def killed(world: World) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What an export wrote after the kills, and what a replay of the same messages wrote."""
+    first, second = CUTS
+    words = ("adt", "--workers", "2", "--from", "earliest")
+    log = world.directory / "adt.log"
+    world.publish(FIRST[:first])
+    with Run(world.env, words, log) as run:
+        run.ready(2)
+        eventually(world.entries, PATIENCE_S)
+        world.publish(FIRST[first:second])
+        workers = run.workers()
+        workers[0].kill()
+        eventually(lambda: _anew(run, {each.pid for each in workers}), PATIENCE_S)
+        eventually(lambda: run.probe("/ready")[0] == 200, PATIENCE_S)
+        world.publish(FIRST[second:])
+        group = run.workers()
+        run.process.kill()
+        for worker in group:
+            worker.kill()
+    with Run(world.env, ("adt", "--workers", "2"), log) as run:
+        world.wait()
+        assert run.end() == 0, log.read_text()
+    out = world.directory / "killed"
+    exported = written(world.env, "export", "adt", "--out", out)
+    recording = write(world.directory / "killed.parquet", {"adt.raw": 2}, FIRST)
+    replayed = world.directory / "replayed"
+    return exported, written(world.env, "replay", "adt", recording, "--out", replayed)
+
+
+def _anew(run: Run, before: set[int]) -> bool:
+    now = {worker.pid for worker in run.workers()}
+    return bool(now) and not now & before
+
+
+@pytest.fixture(scope="module")
+def rotated(world: World, killed: Any) -> Path:
+    """The export after a rotation and the rest of the messages; PostgreSQL has it all too."""
+    assert main(["keys", "rotate", str(world.keys)]) == 0
+    log = world.directory / "rotated.log"
+    history = world.env | {"HEADRACE_RUN__HTTP_PORT": str(free_port())}
+    with (
+        Run(history, ("history", "--from", "earliest"), world.directory / "history.log") as keeping,
+        Run(world.env, ("adt", "--workers", "1"), log) as run,
+    ):
+        world.publish(LATER)
+        world.wait()
+        assert run.end() == 0, log.read_text()
+        partitions = _partitions(world, "adt.timeline")
+        wait_until_done(world.kafka.bootstrap, "adt.timeline", "headrace.history.1", partitions)
+        assert keeping.end() == 0, keeping.log.read_text()
+    out = world.directory / "rotated"
+    written(world.env, "export", "adt", "--out", out)
+    return out
+
+
+@pytest.fixture(scope="module")
+def plain(world: World) -> Path:
+    """A replay of everything, in clear; outside of what is searched for clear text."""
+    recording = write(world.directory / "all.parquet", {"adt.raw": 2}, MESSAGES)
+    out = world.directory / "plain"
+    written(world.env, "replay", "adt", recording, "--out", out, "--plaintext")
+    return out
+
+
+def test_what_was_killed_gives_the_sealed_bytes_of_a_replay(killed: Any) -> None:
+    exported, replayed = killed
+    assert exported == replayed
+    assert exported["timeline.jsonl"][0] > 300
+    assert 100 < exported["tables/timeline.jsonl"][0] < 300
+    assert exported["dead.jsonl"][0] == PARTITIONS
+
+
+def test_after_a_rotation_both_keys_open_to_a_replay_in_clear(
+    world: World, rotated: Path, plain: Path
+) -> None:
+    seal = Seal(world.keyring)
+    for name in ("timeline.jsonl", "tables/timeline.jsonl"):
+        lines = (rotated / name).read_bytes().splitlines()
+        opened = [seal.unseal(TIMELINE.topic, line) for line in lines]
+        # Sealed files are in the order of the hashes.
+        assert sorted(opened) == sorted((plain / name).read_bytes().splitlines())
+        assert {orjson.loads(line)["key_id"] for line in lines} == {"k1", "k2"}
+    letters = [orjson.loads(line) for line in (rotated / "dead.jsonl").open("rb")]
+    assert len(letters) == 2 * PARTITIONS
+    assert all(letter["sealed"] for letter in letters)
+
+
+def test_redis_has_the_table_and_no_retracted_key(world: World, rotated: Path, plain: Path) -> None:
+    seal = Seal(world.keyring)
+    latest = world.reader.latest("timeline")
+    wanted = expected(MESSAGES)
+    assert set(latest) == {seal.key(TIMELINE, visit) for visit in wanted}
+    opened = [orjson.loads(seal.unseal(TIMELINE.topic, value)) for value in latest.values()]
+    assert {record["visit"]: record["stays"] for record in opened} == wanted
+    entries = list(world.reader.entries("timeline"))
+    retracted = {orjson.loads(entry.value)["key"] for entry in entries if entry.retracted}
+    assert len(retracted - set(latest)) > 20
+    assert {seal.key(TIMELINE, visit) for visit in _gone(plain)} == retracted
+
+
+def test_postgresql_has_the_same_latest_rows_and_every_retraction(
+    world: World, rotated: Path
+) -> None:
+    rows = world.query("SELECT key, sealed FROM adt_timeline_latest")
+    latest = {k: orjson.loads(v)["sealed"] for k, v in world.reader.latest("timeline").items()}
+    assert dict(rows) == latest
+    lines = records(rotated, "timeline")
+    for table, retracted in (("adt_timeline", False), ("headrace_retractions", True)):
+        found = world.query(f"SELECT id, key, key_id, sealed FROM {table}")
+        wanted = [r for r in lines if r.get("retracted", False) is retracted]
+        keys = ("id", "key", "key_id", "sealed")
+        assert Counter(found) == Counter(tuple(r[name] for name in keys) for r in wanted)
+
+
+def test_pages_rest_in_the_store_and_state_show_opens_them(world: World, rotated: Path) -> None:
+    pages: Counter[str] = Counter()
+    for part in (world.directory / "state").rglob("*.sqlite3"):
+        with sqlite3.connect(part) as store:
+            pages.update(dict(store.execute("SELECT step_id, count(*) FROM snaps GROUP BY 1")))
+    assert pages["adt.timeline_pages"] > 200
+    wanted = expected(MESSAGES)
+    visit = next(iter(wanted))
+    (shown,) = orjson.loads(done(world.env, "state", "show", "adt", visit))["shards"]
+    assert shown["state"] == {"visit": visit, "stays": wanted[visit]}
+    bare = {k: v for k, v in world.env.items() if "SEALING" not in k}
+    refused = headrace(bare, "state", "show", "adt", visit)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "HEADRACE_SEALING__KEYS_FILE" in refused.stderr
+
+
+@pytest.fixture(scope="module")
+def feed(world: World, rotated: Path) -> Iterator[str]:
+    """The address of a gateway with the keys, which wants tokens."""
+    port = free_port()
+    more = {
+        "HEADRACE_FEED__PORT": str(port),
+        "HEADRACE_FEED__JWKS": str(jwks(world.directory / "jwks.json", ED)),
+    }
+    with Gateway(world.env | more, (), world.directory / "feed.log"):
+        address = f"http://127.0.0.1:{port}"
+        eventually(partial(_answers, address), PATIENCE_S)
+        yield address
+
+
+class Gateway(Run):
+    """`headrace feed` as a child process."""
+
+    command = "feed"
+
+
+READER, OPENER = "read:adt.*", "read:adt.* unseal"
+
+
+@pytest.mark.parametrize("scope", [READER, OPENER])
+@pytest.mark.parametrize("with_keys", [False, True])
+def test_the_feed_shows_the_table_to_whoever_may_open_it(
+    world: World, feed: str, scope: str, with_keys: bool
+) -> None:
+    opens = with_keys or scope == OPENER
+    table = Table(TIMELINE.key if opens else ("key",))
+    keyring = world.keyring if with_keys else None
+
+    async def first() -> None:
+        url, credentials = feed.replace("http", "ws", 1) + "/ws", token(scope=scope)
+        updates = follow(url, ["adt.timeline"], credentials, keyring)
+        async with asyncio.timeout(PATIENCE_S), aclosing(updates):
+            async for update in updates:
+                table.take(update)
+                if len(table.records) >= len(expected(MESSAGES)):
+                    return
+
+    asyncio.run(first())
+    _is_the_table(world, list(table.records.values()), opens=opens)
+
+
+@pytest.mark.parametrize("scope", [READER, OPENER])
+def test_rest_answers_as_the_feed_does(world: World, feed: str, scope: str) -> None:
+    found = [_with_numbers(record) for record in _latest(feed, scope)["records"]]
+    _is_the_table(world, found, opens=scope == OPENER)
+
+
+def _with_numbers(given: Any) -> Any:
+    """Return a record whose times are numbers again: REST writes them as texts."""
+    if isinstance(given, list):
+        return [_with_numbers(each) for each in given]
+    if not isinstance(given, dict):
+        return given
+    return {
+        name: int(value) if name.endswith("_ns") and value else _with_numbers(value)
+        for name, value in given.items()
+    }
+
+
+def _is_the_table(world: World, found: list[dict[str, Any]], *, opens: bool) -> None:
+    if opens:
+        assert {record["visit"]: record["stays"] for record in found} == expected(MESSAGES)
+    else:
+        assert sorted(map(to_json, found)) == sorted(world.reader.latest("timeline").values())
+
+
+def _latest(feed: str, scope: str) -> Any:
+    asked = urllib.request.Request(
+        f"{feed}/api/v1/latest/adt/timeline",
+        headers={"Authorization": f"Bearer {token(scope=scope)}"},
+    )
+    with urllib.request.urlopen(asked, timeout=PATIENCE_S) as answer:
+        return orjson.loads(answer.read())
+
+
+def _answers(address: str) -> bool:
+    try:
+        urllib.request.urlopen(address, timeout=PATIENCE_S).close()
+    except urllib.error.HTTPError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
+def test_the_canary_is_nowhere_in_clear(world: World, feed: str, rotated: Path) -> None:
+    """But in ``adt.raw``, whose messages are as they came."""
+    for scope in (READER, OPENER):  # what is served in clear may be logged by nobody
+        _latest(feed, scope)
+    topics = {name: _content(world, name) for name in _topics(world)}
+    assert NOT_IN_CLEAR in topics.pop("adt.raw")
+    assert {"adt.timeline", "adt.dead", "__consumer_offsets"} <= topics.keys()
+    _sealed_in(topics["adt.timeline"])
+    assert [name for name, content in topics.items() if NOT_IN_CLEAR in content] == []
+    with redis.Redis(port=world.valkey.port) as client:
+        client.config_set("rdbcompression", "no")
+        client.save()
+    _sealed_in((world.valkey.home / "dump.rdb").read_bytes())
+    tables = {name: _rows(world, name) for (name,) in world.query(_TABLES)}
+    _sealed_in(tables["adt_timeline"])
+    assert [name for name, content in tables.items() if NOT_IN_CLEAR in content] == []
+    assert _clear(_files(world)) == []
+
+
+_TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1"
+
+
+def _sealed_in(content: bytes) -> None:
+    """Check that a search of a place would find what is there."""
+    assert b"k1" in content
+    assert b"k2" in content
+
+
+def _rows(world: World, table: str) -> bytes:
+    with psycopg.connect(world.dsn) as connection:
+        copy = sql.SQL("COPY (SELECT * FROM {}) TO STDOUT").format(sql.Identifier(table))
+        with connection.cursor().copy(copy) as rows:
+            return b"".join(bytes(part) for part in rows)
+
+
+def _files(world: World) -> Iterator[Path]:
+    """All that Kafka, Valkey and PostgreSQL wrote, recovery's stores, exports and logs."""
+    ours = world.directory
+    kafka = Path(psutil.Process(world.kafka.pid).cwd())
+    for place in (kafka, world.valkey.home, world.postgres.home, ours):
+        for path in place.rglob("*"):
+            told = path.relative_to(place).parts
+            raw = any(part.startswith("adt.raw-") for part in told)
+            given = path.suffix == ".parquet" or (place == ours and told[0] == "plain")
+            if path.is_file() and not raw and not given:
+                yield path
+
+
+def _clear(paths: Iterable[Path]) -> list[Path]:
+    found = []
+    for path in paths:
+        try:
+            if NOT_IN_CLEAR in path.read_bytes():
+                found.append(path)
+        except FileNotFoundError:  # a server's own, taken away meanwhile
+            continue
+    return found
+
+
+def _topics(world: World) -> list[str]:
+    consumer = Consumer({"bootstrap.servers": world.kafka.bootstrap, "group.id": "canary"})
+    try:
+        return sorted(consumer.list_topics(timeout=PATIENCE_S).topics)
+    finally:
+        consumer.close()
+
+
+def _partitions(world: World, topic: str) -> int:
+    consumer = Consumer({"bootstrap.servers": world.kafka.bootstrap, "group.id": "canary"})
+    try:
+        return len(consumer.list_topics(topic, timeout=PATIENCE_S).topics[topic].partitions)
+    finally:
+        consumer.close()
+
+
+def _content(world: World, topic: str) -> bytes:
+    """Return keys, values and headers of a topic; its log may be compressed."""
+    consumer = Consumer(
+        {
+            "bootstrap.servers": world.kafka.bootstrap,
+            "group.id": "canary",
+            "enable.partition.eof": True,
+        }
+    )
+    places = [TopicPartition(topic, p, 0) for p in range(_partitions(world, topic))]
+    consumer.assign(places)
+    parts: list[bytes] = []
+    open_ends = len(places)
+    while open_ends:
+        for message in consumer.consume(1000, 1.0):
+            if message.error():
+                open_ends -= 1
+            else:
+                parts += [message.key() or b"", message.value() or b""]
+                parts.append(repr(message.headers()).encode())
+    consumer.close()
+    return b"\n".join(parts)
+
+
+def _gone(plain: Path) -> set[str]:
+    return {r["key"] for r in records(plain, "timeline") if r.get("retracted")}
