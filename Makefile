@@ -46,7 +46,7 @@ demo: setup
 
 test:
 	$(call set_up,.for-test)
-	@$(BIN)/python -m pytest -n auto --dist loadgroup --no-loadscope-reorder $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check:
 	$(call set_up,.for-check)

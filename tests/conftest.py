@@ -27,6 +27,7 @@ from flows.servers import KafkaBroker, Postgres, Valkey
 from flows.servers.registry import Registry, missing_for_registry, required
 from tests import servers
 from tests.servers import Servers, handed_to, shared
+from tests.waiting import PATIENCE_S
 
 MOST_WORKERS = 4
 """More than these would wait for one Kafka."""
@@ -44,7 +45,7 @@ PROFILES: dict[str, dict[str, Any]] = {
     "explore": {"derandomize": False, "print_blob": True},
 }
 SERVERS = pytest.StashKey[Servers]()
-KAFKA_FIXTURES = {"kafka", "own_kafka"}
+KAFKA_FIXTURES = {"kafka", "own_kafka", "spare_kafka"}
 KAFKA_KIND = "kafka"
 MakeTopic = Callable[..., str]
 
@@ -123,21 +124,21 @@ def create_topic(broker: KafkaBroker, name: str, partitions: int, **config: str)
     options |= {key.replace("_", "."): value for key, value in config.items()}
     admin = AdminClient({"bootstrap.servers": broker.bootstrap})
     new = NewTopic(name, num_partitions=partitions, replication_factor=1, config=options)
-    admin.create_topics([new])[name].result(30)
+    admin.create_topics([new])[name].result(PATIENCE_S)
 
 
 def delete_messages(broker: KafkaBroker, topic: str, before: int) -> None:
     """Delete what is in front of an offset of partition 0, as retention does."""
     admin = AdminClient({"bootstrap.servers": broker.bootstrap})
     upto = TopicPartition(topic, 0, before)
-    admin.delete_records([upto])[upto].result(20)
+    admin.delete_records([upto])[upto].result(PATIENCE_S)
 
 
 def delete_topic(broker: KafkaBroker, name: str) -> None:
     """Delete a topic; it is gone when this returns."""
     admin = AdminClient({"bootstrap.servers": broker.bootstrap})
-    admin.delete_topics([name])[name].result(20)
-    while name in admin.list_topics(timeout=20).topics:
+    admin.delete_topics([name])[name].result(PATIENCE_S)
+    while name in admin.list_topics(timeout=PATIENCE_S).topics:
         time.sleep(0.02)
 
 
@@ -223,12 +224,8 @@ def pytest_xdist_node_collection_finished(node: Any, ids: Sequence[str]) -> None
     node.config.stash[SERVERS].wait()
 
 
-@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in this hook
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """The tests of a file run in one worker, one after another, unless they say otherwise."""
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+    """Order the files, which the workers take in turn, for an even end."""
     if hasattr(config, "workerinput"):
         items.sort(key=_turn)
 

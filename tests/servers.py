@@ -8,6 +8,7 @@ Ctrl-C or a crash.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -98,14 +99,19 @@ def empty(broker: KafkaBroker) -> None:
     if not _runs(broker):
         broker.start()
     admin = AdminClient({"bootstrap.servers": broker.bootstrap})
-    topics = [name for name in admin.list_topics(timeout=60).topics if not name.startswith("__")]
-    if topics:
+    if topics := _topics(admin):
         for deleted in admin.delete_topics(topics, operation_timeout=60).values():
             deleted.result()
+    while _topics(admin):  # a broker answers before it has forgotten them
+        time.sleep(0.02)
     groups = [group.group_id for group in admin.list_consumer_groups().result().valid]
     if groups:
         for forgotten in admin.delete_consumer_groups(groups).values():
             forgotten.result()
+
+
+def _topics(admin: AdminClient) -> list[str]:
+    return [name for name in admin.list_topics(timeout=60).topics if not name.startswith("__")]
 
 
 def _runs(broker: KafkaBroker) -> bool:

@@ -35,8 +35,7 @@ from tests.contracts.sinks import steps as sequences
 NAMES = shard_names(1)
 SERVERS = settings(
     max_examples=25,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 
 

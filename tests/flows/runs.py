@@ -6,14 +6,15 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Callable
+from contextlib import chdir, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
+from io import StringIO
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, cast
+from unittest.mock import patch
 
 import orjson
 import psutil  # type: ignore[import-untyped]  # it ships no types
@@ -21,19 +22,15 @@ from confluent_kafka import Producer
 from pydantic import SecretStr
 
 from connectors.redis.reader import RedisReader
+from flows.__main__ import main
 from flows.engine.ports import free_port
+from flows.servers import launch
+from tests.waiting import PATIENCE_S, eventually
 
 ROOT = Path(__file__).parents[2]
+_ENDS_WITH_US = [sys.executable, "-I", "-S", launch.__file__, str(os.getpid()), "9", "root"]
+"""What a command begins with that the kernel kills when this process ends, however it does."""
 TALLY = Path(__file__).with_name("tally.py")
-
-
-def eventually(fact: Callable[[], Any], seconds: float = 20.0) -> Any:
-    """Return what ``fact`` returns once it is true; fail after a while."""
-    deadline = time.monotonic() + seconds
-    while not (answer := fact()):
-        assert time.monotonic() < deadline, f"not within {seconds} s: {fact}"
-        time.sleep(0.02)
-    return answer
 
 
 def settings(bootstrap: str, redis_url: str, directory: Path, **more: str) -> dict[str, str]:
@@ -52,11 +49,25 @@ def settings(bootstrap: str, redis_url: str, directory: Path, **more: str) -> di
 
 
 def headrace(env: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end."""
+    """Run a command to its end in this process, where its imports are made already."""
+    out, err = StringIO(), StringIO()
+    with (
+        patch.dict(os.environ, env, clear=True),
+        chdir(ROOT),
+        redirect_stdout(out),
+        redirect_stderr(err),
+    ):
+        try:
+            code: object = main(words)
+        except SystemExit as end:  # argparse's own way out
+            code = end.code
+    return subprocess.CompletedProcess(words, cast(int, code), out.getvalue(), err.getvalue())
+
+
+def headrace_process(env: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end in a process of its own."""
     command = [sys.executable, "-m", "flows", *words]
-    return subprocess.run(
-        command, env=env, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
-    )
+    return subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
 @dataclass
@@ -73,7 +84,7 @@ class Run:
     def __enter__(self) -> Self:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "flows", self.command, *self.words],
+                [*_ENDS_WITH_US, sys.executable, "-m", "flows", self.command, *self.words],
                 env=self.env,
                 cwd=ROOT,
                 stderr=log,
@@ -98,7 +109,7 @@ class Run:
         """Return the answer of a worker's probe; (0, None) where nobody answers."""
         port = int(self.env["HEADRACE_RUN__HTTP_PORT"]) + index
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=30) as answer:
                 return answer.status, answer.read()
         except urllib.error.HTTPError as error:
             return error.code, orjson.loads(error.read())
@@ -117,7 +128,7 @@ class Run:
     def end(self, number: int = signal.SIGTERM) -> int:
         """Send a signal and return the exit code."""
         self.process.send_signal(number)
-        return self.process.wait(120)
+        return self.process.wait(PATIENCE_S)
 
 
 class Numbers:
@@ -142,7 +153,7 @@ class Numbers:
 
     def flush(self) -> None:
         """Wait for the broker."""
-        assert self._producer.flush(20) == 0
+        assert self._producer.flush(PATIENCE_S) == 0
 
 
 def held(redis_url: str, system: str = "tally", generation: int = 1) -> dict[str, list[int]]:

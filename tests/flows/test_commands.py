@@ -18,7 +18,8 @@ from state.clock import now_ns
 from state.errors import Broken, Misuse
 from state.lifecycle import Lifecycle
 from state.records import Coordinates, DeadLetter
-from tests.flows.runs import Run, eventually, headrace, settings
+from tests.flows.runs import Run, headrace, settings
+from tests.waiting import PATIENCE_S, eventually
 
 
 def messages(bootstrap: str, topic: str, partitions: int) -> list[tuple]:
@@ -27,7 +28,7 @@ def messages(bootstrap: str, topic: str, partitions: int) -> list[tuple]:
         {"bootstrap.servers": bootstrap, "group.id": "test", "auto.offset.reset": "earliest"}
     )
     ends = {
-        p: consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=10)[1]
+        p: consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=PATIENCE_S)[1]
         for p in range(partitions)
     }
     consumer.assign([TopicPartition(topic, p, 0) for p in ends])

@@ -14,7 +14,8 @@ from rich.console import Console
 from flows.market.dashboard import Figures, Latency, render
 from flows.market.demo_world import recorded, simulated
 from state.errors import Misuse
-from tests.flows.runs import ROOT, eventually
+from tests.flows.runs import ROOT
+from tests.waiting import PATIENCE_S, eventually
 
 RISK = {
     "scope": "portfolio:broad",
@@ -119,7 +120,7 @@ def test_the_demo_shows_figures_and_leaves_no_process_behind(tmp_path):
             stderr=out,
         )
     try:
-        eventually(lambda: " VaR broad " in log.read_text() or demo.poll() is not None, 240)
+        eventually(lambda: " VaR broad " in log.read_text() or demo.poll() is not None)
         below = psutil.Process(demo.pid).children(recursive=True)
         assert len(below) >= 9, [child.cmdline() for child in below]
         (address,) = re.findall(r"(?m)^the page: (http://127\.0\.0\.1:\d+/)$", log.read_text())
@@ -128,10 +129,10 @@ def test_the_demo_shows_figures_and_leaves_no_process_behind(tmp_path):
         assert steps[2:] == ["servers", "topics", flows, "first bar"]
         assert steps[1] == f"the page: {address}"
         assert "librdkafka" not in log.read_text()
-        with urllib.request.urlopen(address, timeout=10) as page:
+        with urllib.request.urlopen(address, timeout=PATIENCE_S) as page:
             assert b"<title>Headrace</title>" in page.read()
         demo.send_signal(signal.SIGINT)
-        assert demo.wait(200) == 0, log.read_text()
+        assert demo.wait(PATIENCE_S) == 0, log.read_text()
     finally:
         demo.kill()
         demo.wait()

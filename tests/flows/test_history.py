@@ -34,6 +34,7 @@ from state.errors import HeadraceError
 from state.lifecycle import Lifecycle
 from state.outputs import to_json
 from tests.connectors.postgres.rows import ONE_OF_EACH, TABLES, bar
+from tests.waiting import PATIENCE_S
 
 PARTITIONS = 3
 DEAD_TOPIC = "history.dead"
@@ -78,7 +79,7 @@ class Rig:
             yield lifecycle
         finally:
             lifecycle.stopping.set()
-            runner.join(30)
+            runner.join(PATIENCE_S)
             assert not runner.is_alive()
 
     def dead_letters(self) -> list[Any]:
@@ -110,7 +111,7 @@ def _count(connection: Connection, table: str) -> int:
     return int(found)
 
 
-def wait_for(done: Callable[[], bool], seconds: float = 60) -> None:
+def wait_for(done: Callable[[], bool], seconds: float = PATIENCE_S) -> None:
     deadline = time.monotonic() + seconds
     while not done():
         assert time.monotonic() < deadline

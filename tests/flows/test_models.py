@@ -28,7 +28,7 @@ from flows.settings.settings import Settings
 from operators.market.models import answer, garch_request, weights_request
 from state.lifecycle import Lifecycle
 from state.outputs import to_json
-from tests.flows.runs import eventually
+from tests.waiting import PATIENCE_S, eventually
 
 RNG = np.random.default_rng(4)
 RETURNS = {name: 0.01 * RNG.normal(size=120) + 0.001 for name in ("A", "B", "C")}
@@ -68,7 +68,7 @@ class Rig:
                 partition=partition,
                 headers=[(name.replace("_", "-"), data) for name, data in headers.items()],
             )
-        assert producer.flush(30) == 0
+        assert producer.flush(PATIENCE_S) == 0
 
     def added(self, topic: str) -> list[Message]:
         """What the one partition of a topic holds."""
@@ -103,7 +103,7 @@ class Rig:
             yield
         finally:
             lifecycle.stopping.set()
-            runner.join(30)
+            runner.join(PATIENCE_S)
             assert not runner.is_alive()
 
 
@@ -119,7 +119,7 @@ def test_requests_are_answered_and_poison_is_a_dead_letter(rig):
     rig.ask(b"[]", to_json(impossible), partition=1)
     rig.ask(b"", headrace_heartbeat=(7).to_bytes(8, "big"))
     with rig.running():
-        eventually(lambda: len(rig.answers()) == 3 and len(rig.added(rig.dead)) == 3, 60)
+        eventually(lambda: len(rig.answers()) == 3 and len(rig.added(rig.dead)) == 3)
     for request in (good, impossible, fit):
         assert rig.answers()[request["id"]] == answer(request)
     assert rig.answers()[good["id"]]["status"] == "ok"
@@ -137,7 +137,7 @@ def test_what_a_restart_writes_again_is_the_same_to_the_byte(rig):
     rig.ask(*(to_json(weights(ts_ns)) for ts_ns in range(1, 4)))
     for written in (3, 6):  # from the start each time, as after a crash before the first snapshot
         with rig.running():
-            eventually(partial(_holds, rig, written), 60)
+            eventually(partial(_holds, rig, written))
     found = [(m.key(), m.value(), dict(m.headers() or [])) for m in rig.added(rig.models)]
     assert found[:3] == found[3:]
     assert [headers["headrace-counter"][:2] for _, _, headers in found[:3]] == [b"0/"] * 3

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import psycopg
@@ -20,6 +19,7 @@ from flows.servers import KafkaBroker, Postgres, Valkey, start_all
 from flows.servers import kafka as kafka_module
 from state.errors import ServerFailed
 from tests.conftest import create_topic
+from tests.waiting import PATIENCE_S, eventually
 
 ROOT = Path(__file__).resolve().parents[2]
 CHILD = """
@@ -50,7 +50,7 @@ def produce(broker: KafkaBroker, topic: str, value: bytes) -> None:
     producer = Producer({"bootstrap.servers": broker.bootstrap, "message.max.bytes": 20_000_000})
     failures: list[object] = []
     producer.produce(topic, value, on_delivery=lambda error, _: failures.append(error))
-    assert producer.flush(30) == 0
+    assert producer.flush(PATIENCE_S) == 0
     assert failures == [None]
 
 
@@ -99,8 +99,8 @@ def test_kafka_does_not_make_topics_by_itself(kafka: KafkaBroker) -> None:
     if not kafka.kind.startswith("Apache"):
         pytest.skip("the stand-in makes topics by itself")
     producer = Producer({"bootstrap.servers": kafka.bootstrap, "log_level": 0})
-    producer.list_topics("never.made", timeout=10)
-    assert "never.made" not in producer.list_topics(timeout=10).topics
+    producer.list_topics("never.made", timeout=PATIENCE_S)
+    assert "never.made" not in producer.list_topics(timeout=PATIENCE_S).topics
 
 
 def test_without_java_a_stand_in_says_what_it_is(tmp_path: Path, monkeypatch) -> None:
@@ -174,7 +174,7 @@ def test_postgres_starts_for_root_where_namespaces_are_forbidden() -> None:
                 pytest.skip("namespaces are forbidden here: the other tests show the same")
             for kind in ("uid_map", "gid_map"):
                 Path(f"/proc/{inside.pid}/{kind}").write_text("0 0 65536")
-            assert inside.communicate("\n", timeout=60) == ("nobody\n", "")
+            assert inside.communicate("\n", timeout=PATIENCE_S) == ("nobody\n", "")
 
 
 def test_servers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
@@ -185,10 +185,7 @@ def test_servers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
         assert len(pids) == 3
         assert all(runs(pid) for pid in pids)
         parent.kill()
-    deadline = time.monotonic() + 10
-    while any(runs(pid) for pid in pids) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not any(runs(pid) for pid in pids)
+    eventually(lambda: not any(runs(pid) for pid in pids))
 
 
 def test_servers_do_not_get_the_terminal_s_interrupt(own_valkey: Valkey) -> None:

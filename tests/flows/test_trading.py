@@ -26,10 +26,11 @@ from state.records import Coordinates
 from state.rows import RowBlock
 from state.sequenced import Sequenced
 from tests.conftest import create_topic
-from tests.flows.runs import Run, eventually, settings
+from tests.flows.runs import Run, settings
 from tests.flows.sequences import control, message, order, quote, row, sequence
 from tests.replay.recordings import write
 from tests.system.market import records
+from tests.waiting import PATIENCE_S, eventually
 
 TRADING = Trading()
 
@@ -211,7 +212,7 @@ class Client:
 
     def send(self, topic: str, body: dict) -> None:
         self._producer.produce(topic, to_json(body), key=b"k")
-        assert self._producer.flush(20) == 0
+        assert self._producer.flush(PATIENCE_S) == 0
 
     def orders(self, count: int) -> list[str]:
         """Send orders with a quote between; return their ids."""
@@ -230,7 +231,7 @@ class Client:
 
     def decided(self, ids: list[str]) -> set[str]:
         """Wait for decisions on these orders; return their reasons."""
-        eventually(lambda: set(ids) <= self.decisions().keys(), 30)
+        eventually(lambda: set(ids) <= self.decisions().keys())
         found = self.decisions()
         return {found[order_id] for order_id in ids}
 

@@ -7,7 +7,7 @@ import sys
 import orjson
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCMSIV
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from state.errors import DamagedSeal, SettingsError, UnknownKey
@@ -65,7 +65,6 @@ def test_the_cipher_wraps_its_counter_as_rfc_8452_does():
     )
 
 
-@settings(deadline=None)
 @given(records, texts, texts, times, st.booleans())
 def test_an_envelope_opens_to_the_very_bytes(record, identity, key, time_ns, retracted):
     value = to_json(record)
@@ -103,7 +102,6 @@ def test_no_byte_of_an_envelope_can_be_altered(retracted):
                 SEAL.unseal(VISITS.topic, bytes(altered))
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_fields_cannot_be_added_taken_or_exchanged(data):
     one, other = (orjson.loads(sealed(identity=i, key=i, counter=n)) for n, i in enumerate("ab"))
@@ -199,7 +197,6 @@ def test_cut_anywhere_a_batch_has_the_same_envelopes():
     assert SEAL.batch(VISITS, whole).values == [SEAL.batch(VISITS, p).values[0] for p in parts]
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=200), texts)
 def test_other_bytes_open_for_their_purpose_alone(data, purpose):
     made = SEAL.close(data, purpose)

@@ -10,10 +10,10 @@ from connectors.redis.reader import RedisReader
 from flows.servers import KafkaBroker, Valkey
 from replay.market.session import TOPIC
 from state.outputs import to_json
-from tests.flows.runs import eventually
 from tests.flows.sequences import control, order
 from tests.reference.vocabulary import Record
 from tests.system.market import wait_until_done
+from tests.waiting import PATIENCE_S, eventually
 
 
 class Orders:
@@ -110,17 +110,17 @@ class Desk:
         """Send an order or a cancel; return the reason of its decision."""
         self._produce("market.orders", body)
         wanted = (body["order_id"], body["type"])
-        eventually(lambda: wanted in self._decisions(), 60)
+        eventually(lambda: wanted in self._decisions())
         return self._decisions()[wanted]
 
     def control(self, kind: str, state: str) -> None:
         """Send a control event; wait for the state that it has to bring."""
         self._produce("market.control", control(kind, by="alice"))
-        eventually(lambda: orjson.loads(self._reader.latest("state")["*"])["state"] == state, 60)
+        eventually(lambda: orjson.loads(self._reader.latest("state")["*"])["state"] == state)
 
     def _produce(self, topic: str, body: Record) -> None:
         self._producer.produce(topic, to_json(body), key=b"k")
-        assert self._producer.flush(20) == 0
+        assert self._producer.flush(PATIENCE_S) == 0
 
     def _decisions(self) -> dict[tuple[str, str], str]:
         values = [orjson.loads(entry.value) for entry in self._reader.entries("decisions")]

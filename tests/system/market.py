@@ -10,7 +10,8 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from replay.message import Message
 from tests.daily_events import closes, messages, portfolio
-from tests.flows.runs import eventually, headrace
+from tests.flows.runs import headrace
+from tests.waiting import PATIENCE_S, eventually
 
 Env = dict[str, str]
 
@@ -99,15 +100,15 @@ def wait_until_done(bootstrap: str, topic: str, group: str, partitions: int) -> 
     """
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": group})
     places = [TopicPartition(topic, p) for p in range(partitions)]
-    ends = [consumer.get_watermark_offsets(place, timeout=20)[1] for place in places]
+    ends = [consumer.get_watermark_offsets(place, timeout=PATIENCE_S)[1] for place in places]
 
     def committed() -> bool:
         try:
-            return [place.offset for place in consumer.committed(places, 20)] == ends
+            return [place.offset for place in consumer.committed(places, PATIENCE_S)] == ends
         except KafkaException:  # the group's coordinator is still being chosen
             return False
 
     try:
-        eventually(committed, 120)
+        eventually(committed)
     finally:
         consumer.close()

@@ -11,7 +11,7 @@ from connectors.redis.reader import RedisReader
 from flows.servers import KafkaBroker, Valkey
 from replay.market.session import TOPIC
 from tests.daily_events import topics
-from tests.flows.runs import Run, eventually, settings
+from tests.flows.runs import Run, settings
 from tests.replay.recordings import write
 from tests.system.market import (
     EVERYTHING,
@@ -22,6 +22,7 @@ from tests.system.market import (
     wait_until_done,
     written,
 )
+from tests.waiting import eventually
 
 COUNT, PARTITIONS = 20_000, 4
 
@@ -105,12 +106,12 @@ def test_live_through_kafka_and_a_kill_gives_the_bytes_of_a_replay(
         run.ready(workers)
         reader = RedisReader(SecretStr(own_valkey.url), "market", int(generation))
         # Killed while requests are open: the answers must still find them after the restart.
-        eventually(lambda: list(reader.entries("requests")), 60)
+        eventually(lambda: list(reader.entries("requests")))
         run.workers()[0].kill()
-        eventually(lambda: run.probe("/ready")[0] == 200, 60)
+        eventually(lambda: run.probe("/ready")[0] == 200)
         with Run(models, ("models", "--generation", generation), tmp_path / "models") as answers:
             wait_until_done(own_kafka.bootstrap, TOPIC, f"headrace.market.{generation}", PARTITIONS)
-            eventually(lambda: len(list(reader.entries("pnl"))) == expected["pnl.jsonl"][0], 60)
+            eventually(lambda: len(list(reader.entries("pnl"))) == expected["pnl.jsonl"][0])
             assert answers.end() == 0, answers.log.read_text()
         assert run.end() == 0, run.log.read_text()
     export = ("export", "market", "--generation", generation, "--out", tmp_path / "out")

@@ -21,7 +21,7 @@ from replay.market.session import TOPIC
 from replay.message import Message
 from replay.recording import Recording
 from state.clock import NS
-from tests.flows.runs import ROOT, Run, eventually, settings
+from tests.flows.runs import ROOT, Run, settings
 from tests.flows.sequences import control, message, row
 from tests.reference.luld import BandPartition, Rules
 from tests.reference.vocabulary import Record, ReferenceSettings, Tick
@@ -29,6 +29,7 @@ from tests.replay.recordings import write
 from tests.system.halted import Desk, Orders
 from tests.system.halts import Halt, inject, message_of, ticks_of
 from tests.system.market import done, records, written
+from tests.waiting import eventually
 
 DATA = ROOT.parent / "shared/data/market/us_equity_tick"
 FILES = [DATA / f"bac_20131008_{kind}.zip" for kind in ("trade", "quote")]
@@ -284,7 +285,7 @@ def test_live_through_kills_the_pause_the_kill_switch_and_every_byte_survive(
             kill_worker(market)
             before = desk.quotes()
             done(live, "publish", parts[2])
-            eventually(lambda: desk.quotes() > before, 60)
+            eventually(lambda: desk.quotes() > before)
             kill_worker(market)
             desk.market_heard()
             assert desk.band_state() == "open"

@@ -19,6 +19,7 @@ from tests.conftest import create_topic
 from tests.flows.runs import Run, headrace, settings
 from tests.replay.recordings import write
 from tests.system.market import done, records, wait_until_done, written
+from tests.waiting import PATIENCE_S
 
 TOPIC, PARTITIONS = "market.ticks", 2
 MINUTE_NS = 1_709_562_600 * NS
@@ -163,12 +164,12 @@ def outcome(poisoned, ahead, own_kafka, own_valkey, tmp_path_factory) -> Outcome
         producer.produce(TOPIC, value, key, partition, timestamp=ms, headers=headers)
 
     def caught_up() -> None:
-        assert producer.flush(20) == 0
+        assert producer.flush(PATIENCE_S) == 0
         wait_until_done(own_kafka.bootstrap, TOPIC, "headrace.market.1", PARTITIONS)
 
     for message in poisoned.messages:
         produce(*message)
-    assert producer.flush(20) == 0
+    assert producer.flush(PATIENCE_S) == 0
     with Run(env, ("market",), directory / "log") as run:
         caught_up()
         listed = done(env, "dead", "list", "--json")

@@ -17,6 +17,7 @@ from connectors.pacing import Pacing
 from state.lifecycle import Lifecycle
 from state.records import HEARTBEAT_HEADER, Header, Messages
 from state.shards import shard_names
+from tests.waiting import PATIENCE_S
 
 Row = tuple[int, int, bytes]
 Written = tuple[int, bytes | None] | tuple[int, bytes | None, list[Header]]
@@ -80,7 +81,7 @@ class Rig:
                 partition=partition,
                 headers=dict(*headers),
             )
-        assert producer.flush(10) == 0
+        assert producer.flush(PATIENCE_S) == 0
 
     def source(
         self,
@@ -116,13 +117,13 @@ class Rig:
         """Return (offset, metadata) of each partition, as any Kafka tool sees them."""
         consumer = Consumer({"bootstrap.servers": self.cluster.bootstrap, "group.id": self.group})
         asked = [TopicPartition(self.topic, p) for p in range(self.partitions)]
-        answers = consumer.committed(asked, timeout=10)
+        answers = consumer.committed(asked, timeout=PATIENCE_S)
         consumer.close()
         return {a.partition: (a.offset, a.metadata or "") for a in answers}
 
 
 def read(
-    parts: KafkaShard[Rows] | list[KafkaShard[Rows]], count: int, seconds: float = 20
+    parts: KafkaShard[Rows] | list[KafkaShard[Rows]], count: int, seconds: float = PATIENCE_S
 ) -> list[Row]:
     """Poll the shards in turn until ``count`` rows have come; fewer where time is up."""
     rows: list[Row] = []
@@ -133,11 +134,3 @@ def read(
                 rows += block.rows
         time.sleep(0.001)
     return rows
-
-
-def until(true: Callable[[], bool], seconds: float = 10) -> None:
-    """Wait until something holds."""
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.02)

@@ -15,7 +15,7 @@ from connectors.kafka.follower import Follower
 from connectors.kafka.topics import offset_bounds
 from state.errors import Broken
 from tests.conftest import create_topic, delete_messages, delete_topic
-from tests.flows.runs import eventually
+from tests.waiting import PATIENCE_S, eventually
 
 
 class Taken:
@@ -43,7 +43,7 @@ class Taken:
             producer.produce(self.topic, value, partition=partition)
         if config:
             producer.commit_transaction(20)
-        assert producer.flush(20) == 0
+        assert producer.flush(PATIENCE_S) == 0
 
     def ask(self):
         with self.follower.caught_up() as seen:

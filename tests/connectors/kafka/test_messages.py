@@ -9,6 +9,7 @@ from connectors.kafka.messages import to_messages
 from connectors.kafka.reading import Objects
 from state.errors import Broken
 from tests.connectors.kafka.rig import Rig, read
+from tests.waiting import PATIENCE_S
 
 
 def consume(rig: Rig, count: int):
@@ -29,7 +30,7 @@ def test_columns_hold_what_was_produced(rig):
     producer.produce(r.topic, b"three", None, 1, timestamp=5)
     producer.produce(r.topic, b"", b"", 1, timestamp=6, headers=[("a", b"x"), ("b", None)])
     producer.produce(r.topic, None, b"k4", 1, timestamp=7)
-    producer.flush(10)
+    producer.flush(PATIENCE_S)
     _, messages = consume(r, 4)
     rows = {
         (int(messages.partition[i]), int(messages.offset[i])): (

@@ -30,7 +30,7 @@ from state.errors import Misuse, OffsetGone, PartitionsChanged, SnapshotRefused
 from state.lifecycle import Lifecycle
 from state.records import HEARTBEAT_HEADER
 from state.shards import shard_names
-from tests.connectors.kafka.rig import until
+from tests.waiting import PATIENCE_S, eventually
 
 NAMES = shard_names(2)
 
@@ -63,7 +63,7 @@ class Rig:
         producer.produce(
             self.topics[topic], value, b"k", partition=partition, headers=pairs or None
         )
-        assert producer.flush(10) == 0
+        assert producer.flush(PATIENCE_S) == 0
 
     def held(self, count: int) -> list[tuple[bytes | None, bytes | None, dict]]:
         """Return (key, value, headers) of what the sequenced topic holds."""
@@ -85,7 +85,7 @@ def rig(kafka, topic: Callable[..., str]):
 def read(part: Sequencer, count: int) -> list[Outgoing]:
     """Poll until so many messages, the clock's left out, have come."""
     found: list[Outgoing] = []
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + PATIENCE_S
     while len(found) < count and time.monotonic() < deadline:
         found += [item for _, item in part.next_batch() if not source_of(item).startswith("clock/")]
         time.sleep(0.001)
@@ -165,8 +165,10 @@ def test_what_became_durable_is_committed_for_tools_to_see(rig):
     part.next_batch()
     consumer = Consumer({"bootstrap.servers": rig.cluster.bootstrap, "group.id": rig.group})
     asked = [TopicPartition(rig.topics[1], 0), TopicPartition(rig.topics[1], 1)]
-    until(lambda: [at.offset for at in consumer.committed(asked, timeout=10)] == [0, 1])
-    assert consumer.committed(asked, timeout=10)[1].offset == 1
+    eventually(
+        lambda: [at.offset for at in consumer.committed(asked, timeout=PATIENCE_S)] == [0, 1]
+    )
+    assert consumer.committed(asked, timeout=PATIENCE_S)[1].offset == 1
     consumer.close()
 
 

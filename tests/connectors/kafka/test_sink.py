@@ -23,7 +23,7 @@ from state.metrics import DEAD, SINK_QUEUE, SINK_WAITING
 from state.outputs import Output
 from state.records import Coordinates, DeadLetter, OutputBatch
 from state.shards import shard_names
-from tests.connectors.kafka.rig import until
+from tests.waiting import PATIENCE_S, eventually
 
 NAMES = shard_names(12)
 SIGNALS = Output("market", "signals", "ts_ns", (), message_key="scope")
@@ -77,7 +77,7 @@ def own(own_kafka) -> tuple[KafkaBroker, Cluster, str]:
     """The broker to kill, its address, and a new topic."""
     cluster = Cluster(own_kafka.bootstrap)
     name = f"t.{uuid.uuid4().hex[:12]}"
-    ensure_topics(cluster, {name: 2}, timeout_s=20)
+    ensure_topics(cluster, {name: 2}, timeout_s=PATIENCE_S)
     return own_kafka, cluster, name
 
 
@@ -148,12 +148,12 @@ def test_nothing_is_lost_while_the_broker_is_away(own):
     part.write_batch([batch("bars", 101, 100)])
     with ThreadPoolExecutor(1) as pool:
         flushed = pool.submit(part.snapshot)
-        until(lambda: SINK in lifecycle.waiting)
+        eventually(lambda: SINK in lifecycle.waiting)
         assert SINK_WAITING.labels(SINK)._value.get() == 1
         assert SINK_QUEUE.labels(SINK)._value.get() == 100
         assert not flushed.done()
         broker.start()
-        flushed.result(30)
+        flushed.result(PATIENCE_S)
     assert lifecycle.waiting == {}
     assert SINK_WAITING.labels(SINK)._value.get() == 0
     values = sorted(m["value"] for m in contents(cluster, name))
@@ -168,10 +168,10 @@ def test_a_full_queue_waits_and_memory_stays_bounded(own):
     broker.kill()
     with ThreadPoolExecutor(1) as pool:
         written = pool.submit(part.write_batch, [batch("bars", 1, 120)])
-        until(lambda: SINK in lifecycle.waiting)
+        eventually(lambda: SINK in lifecycle.waiting)
         assert len(part._delivery._producer) == 50
         broker.start()
-        written.result(30)
+        written.result(PATIENCE_S)
     part.snapshot()
     values = sorted(m["value"] for m in contents(cluster, name))
     assert values == sorted(batch("bars", 1, 120).values)

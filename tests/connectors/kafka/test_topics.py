@@ -10,6 +10,7 @@ from confluent_kafka import Producer
 from connectors.kafka.client import Cluster
 from connectors.kafka.topics import ensure_topics, offset_bounds, partition_count, resolve_start
 from state.errors import Misuse
+from tests.waiting import PATIENCE_S
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def filled(cluster, topic) -> str:
     producer = Producer({"bootstrap.servers": cluster.bootstrap})
     for partition, at in ((0, 1000), (0, 2000), (0, 3000), (1, 1500)):
         producer.produce(name, b"v", partition=partition, timestamp=at)
-    producer.flush(10)
+    producer.flush(PATIENCE_S)
     return name
 
 

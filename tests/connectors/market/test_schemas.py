@@ -26,6 +26,7 @@ from flows.engine.ports import free_port
 from state.errors import Malformed, SettingsError, Stopped, UnknownSchema
 from state.lifecycle import Lifecycle
 from tests.connectors.market.batches import AHEAD_NS, messages, rows, some_ticks
+from tests.waiting import PATIENCE_S
 
 NO_PASSWORD = SecretStr("")
 SETTING = "market.schemas"
@@ -59,7 +60,7 @@ def asked(schemas: SchemaRegistry, identity: int, lifecycle: Lifecycle) -> Itera
 
 
 def wait_until(holds: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE_S
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -116,7 +117,7 @@ def test_a_registry_that_hangs_is_waited_for(registry, register, monkeypatch):
             assert not answer.done()
             assert "Timeout" in lifecycle.waiting[NAME]
             os.kill(registry.pid, signal.SIGCONT)
-            assert orjson.loads(answer.result(30)[0]) == orjson.loads(TICK_SCHEMA)
+            assert orjson.loads(answer.result(PATIENCE_S)[0]) == orjson.loads(TICK_SCHEMA)
             assert lifecycle.waiting == {}
     finally:
         os.kill(registry.pid, signal.SIGCONT)
@@ -131,7 +132,7 @@ def test_an_address_where_no_registry_is_never_says_that_a_schema_is_unknown(reg
         assert not answer.done()
         assert lifecycle.waiting[NAME] == "HTTP status 404"
     with pytest.raises(Stopped):
-        answer.result(30)
+        answer.result(PATIENCE_S)
 
 
 def test_a_decoder_waits_for_a_registry_that_is_down_until_it_is_stopped(caplog):

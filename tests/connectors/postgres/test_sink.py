@@ -27,6 +27,7 @@ from state.outputs import to_json
 from state.shards import shard_names
 from tests.connectors.postgres.rows import ONE_OF_EACH, T0, TABLES, YEAR_NS, bar
 from tests.connectors.postgres.writing import BARS, bars, block, count, make_sink, partition
+from tests.waiting import PATIENCE_S, eventually
 
 
 @pytest.fixture
@@ -245,13 +246,12 @@ def in_background(work: Callable[[], None]) -> threading.Thread:
     return thread
 
 
-def waits(lifecycle: Lifecycle, seconds: float = 20) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if "postgres" in lifecycle.waiting and SINK_WAITING.labels("postgres")._value.get():
-            return True
-        time.sleep(0.005)
-    return False
+def waits(lifecycle: Lifecycle) -> bool:
+    return bool(
+        eventually(
+            lambda: "postgres" in lifecycle.waiting and SINK_WAITING.labels("postgres")._value.get()
+        )
+    )
 
 
 def test_a_writer_waits_for_a_crashed_server_and_loses_nothing(own_postgres: Postgres) -> None:
@@ -276,7 +276,7 @@ def test_a_writer_waits_for_a_crashed_server_and_loses_nothing(own_postgres: Pos
     time.sleep(0.3)
     assert written == stuck
     own_postgres.start()
-    thread.join(60)
+    thread.join(PATIENCE_S)
     assert written == 20_000
     assert lifecycle.waiting == {}
     with psycopg.connect(own_postgres.dsn) as connection:
@@ -313,7 +313,7 @@ def test_a_writer_that_waits_can_be_stopped_and_does_not_tell_the_password(
     assert waits(lifecycle)
     assert str(password) not in str(lifecycle.waiting)
     lifecycle.stopping.set()
-    thread.join(10)
+    thread.join(PATIENCE_S)
     assert len(stopped) == 1
 
 

@@ -29,6 +29,7 @@ from state.market.outputs import OUTPUTS
 from state.outputs import to_json
 from tests.connectors.postgres.rows import ONE_OF_EACH, T0, TABLES, YEAR_NS, bar
 from tests.connectors.postgres.writing import BARS, bars, block, count, partition
+from tests.waiting import PATIENCE_S
 
 DSN = os.environ.get("HEADRACE_TEST_TIMESCALE_DSN", "")
 pytestmark = pytest.mark.skipif(
@@ -103,7 +104,7 @@ def aggregated(connection: Connection) -> int:
 
 def patiently(connection: Connection, statement: str, *values: object) -> None:
     """Execute a statement again while TimescaleDB's own jobs are in its way."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE_S
     while True:
         try:
             connection.execute(statement, values)
@@ -302,7 +303,7 @@ def test_late_rows_are_written_where_all_they_touch_has_to_be_decompressed(
         )
     late = partition(database, keeping=MANUAL)
     written = [bar(number) | {"id": f"{bar(number)['id']}, late"} for number in range(0, 2000, 100)]
-    background(lambda: late.write_batch([block("bars", written)])).join(20)
+    background(lambda: late.write_batch([block("bars", written)])).join(PATIENCE_S)
     assert count(connection) == 2020
     late.close()
 
@@ -321,11 +322,11 @@ def test_rows_written_while_chunks_are_compressed_are_there_once(
     thread = background(write)
     # A few: a compression that meets a writer waits for 5 s, and the writer with it.
     for _ in range(4):
-        assert attempts.acquire(timeout=20)
+        assert attempts.acquire(timeout=PATIENCE_S)
         # It may lose to the one that writes, never the other way round.
         with suppress(psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected):
             compress(connection)
-    thread.join(60)
+    thread.join(PATIENCE_S)
     assert list(records(connection, BARS, 1)) == [bar(number) for number in range(4000)]
 
 

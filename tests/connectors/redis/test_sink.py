@@ -28,6 +28,7 @@ from state.lifecycle import Lifecycle
 from state.metrics import SINK_WAITING
 from state.records import OutputBatch
 from state.shards import shard_name, shard_names
+from tests.waiting import PATIENCE_S, eventually
 
 SHARD = shard_name(0)
 
@@ -302,13 +303,12 @@ def in_background(work: Callable[[], None]) -> threading.Thread:
     return thread
 
 
-def waits(lifecycle: Lifecycle, seconds: float = 10) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if "redis" in lifecycle.waiting and SINK_WAITING.labels("redis")._value.get():
-            return True
-        time.sleep(0.005)
-    return False
+def waits(lifecycle: Lifecycle) -> bool:
+    return bool(
+        eventually(
+            lambda: "redis" in lifecycle.waiting and SINK_WAITING.labels("redis")._value.get()
+        )
+    )
 
 
 def test_a_writer_waits_for_a_killed_server_and_goes_on(own_valkey: Valkey) -> None:
@@ -333,7 +333,7 @@ def test_a_writer_waits_for_a_killed_server_and_goes_on(own_valkey: Valkey) -> N
     time.sleep(0.2)
     assert written == stuck
     own_valkey.start()
-    writer.join(20)
+    writer.join(PATIENCE_S)
     assert written == 3000
     assert lifecycle.waiting == {}
     assert place.counters() == list(range(1, 3001))
@@ -354,7 +354,7 @@ def test_a_writer_that_waits_can_be_stopped(own_valkey: Valkey) -> None:
     writer = in_background(work)
     assert waits(lifecycle)
     lifecycle.stopping.set()
-    writer.join(5)
+    writer.join(PATIENCE_S)
     assert len(stopped) == 1
 
 
@@ -365,10 +365,11 @@ def test_a_server_that_hangs_is_noticed(
     place, lifecycle = Redis(own_valkey.url), Lifecycle()
     partition = place.partition(lifecycle=lifecycle)
     write(partition, batch(1, 3))
-    place.client.client_pause(1500)
+    place.client.client_pause(10**6, all=False)
     writer = in_background(lambda: write(partition, batch(4, 3)))
     assert waits(lifecycle)
-    writer.join(10)
+    place.client.client_unpause()
+    writer.join(PATIENCE_S)
     assert place.counters() == [1, 2, 3, 4, 5, 6]
 
 
@@ -390,7 +391,7 @@ def test_a_server_that_takes_no_writes_for_now_is_waited_for(
     writer = in_background(lambda: write(partition, batch(4, 3), batch(7, 3)))
     assert waits(lifecycle)
     own_place.client.config_set(*next(iter(cure.items())))
-    writer.join(10)
+    writer.join(PATIENCE_S)
     assert own_place.counters() == list(range(1, 10))
 
 
@@ -402,7 +403,7 @@ def test_a_replica_is_waited_for_until_it_is_the_primary(own_place: Redis) -> No
     writer = in_background(lambda: write(partition, batch(4, 3)))
     assert waits(lifecycle)
     own_place.client.slaveof()
-    writer.join(10)
+    writer.join(PATIENCE_S)
     assert own_place.counters() == list(range(1, 7))
 
 
@@ -438,7 +439,7 @@ def test_the_password_is_in_no_reason_for_waiting(own_valkey: Valkey) -> None:
     assert waits(lifecycle)
     assert "s3cret" not in str(lifecycle.waiting)
     lifecycle.stopping.set()
-    writer.join(5)
+    writer.join(PATIENCE_S)
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,11 @@ from threading import Event
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
 
 from flows.market.demo_ticks import SYMBOLS, Feed
 from flows.market.demo_world import Child, World, simulated, world
-from tests.flows.runs import eventually
+from tests.waiting import eventually
 
 CHROMIUM = Path("/usr/bin/chromium")
 ARGUMENTS = [
@@ -27,7 +27,7 @@ ARGUMENTS = [
     "--disable-sync",
     "--no-first-run",
 ]
-PATIENCE_MS = 30_000
+PATIENCE_MS = 180_000
 
 
 @dataclass
@@ -95,6 +95,7 @@ def require_chromium() -> None:
 @contextmanager
 def chromium() -> Iterator[Browser]:
     """Start a browser without a profile."""
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
         yield browser

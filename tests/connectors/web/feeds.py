@@ -16,8 +16,9 @@ from websockets.typing import Subprotocol
 from connectors.web.frames import JSON, MSGPACK
 from flows.feed import gateway
 from flows.settings.settings import Settings
+from tests.waiting import PATIENCE_S
 
-SECONDS = 10.0
+SECONDS = PATIENCE_S
 
 
 @asynccontextmanager
@@ -46,7 +47,7 @@ def play(scene: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Run a scene; one that hangs fails."""
 
     async def limited() -> None:
-        async with asyncio.timeout(4 * SECONDS):
+        async with asyncio.timeout(2 * SECONDS):
             await scene()
 
     asyncio.run(limited())

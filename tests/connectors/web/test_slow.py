@@ -14,7 +14,7 @@ from connectors.web import connection, session
 from connectors.web.frame_queue import FrameQueue
 from connectors.web.frames import JSON
 from connectors.web.limits import MAX_SUBSCRIPTIONS, MAX_WIDE
-from tests.connectors.web.feeds import Client, connected, play, served, starts
+from tests.connectors.web.feeds import SECONDS, Client, connected, play, served, starts
 
 QUEUE = 1 << 16
 
@@ -220,7 +220,7 @@ def test_a_client_that_only_half_hangs_up_is_gone(redis_url, monkeypatch):
             await asyncio.sleep(0.5)
             assert count("headrace_feed_clients") == 1
             slow.connection.transport.get_extra_info("socket").shutdown(socket.SHUT_WR)
-            async with asyncio.timeout(3):
+            async with asyncio.timeout(SECONDS):
                 while count("headrace_feed_clients"):
                     await asyncio.sleep(0.05)
 

@@ -38,6 +38,7 @@ from state.lifecycle import Lifecycle
 from state.outputs import to_json
 from state.records import OutputBatch
 from state.shards import shard_name
+from tests.waiting import PATIENCE_S
 
 NOWHERE = "127.0.0.1:1"
 CATALOG = Catalog.of(declared_outputs())
@@ -79,7 +80,7 @@ def serving(
         while not server.started:
             time.sleep(0.01)
         port = server.servers[0].sockets[0].getsockname()[1]
-        with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=30.0) as client:
+        with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE_S) as client:
             yield client
     finally:
         server.should_exit = True
@@ -97,7 +98,7 @@ def feeding(given: Settings) -> Iterator[str]:
         thread = threading.Thread(target=loop.run_until_complete, args=(ended(task),))
         thread.start()
         try:
-            yield listening.result(20)
+            yield listening.result(PATIENCE_S)
         finally:
             loop.call_soon_threadsafe(task.cancel)
             thread.join()

@@ -13,6 +13,7 @@ from connectors.web.rest.middleware import SECURITY
 from connectors.web.rest.operation import Operation
 from connectors.web.rest.pages import PAGE
 from tests.connectors.web.rest.rig import OPERATIONS, Issuer, problem, serving, settings
+from tests.waiting import PATIENCE_S
 
 VALUES = {
     "system": "market",
@@ -205,7 +206,7 @@ def test_a_client_that_asks_too_often_is_told_so():
 )
 def test_no_path_leads_out_of_the_static_files(anyone, asked):
     url = anyone.base_url
-    with socket.create_connection((url.host, url.port), timeout=5) as raw:  # sent as it is
+    with socket.create_connection((url.host, url.port), timeout=PATIENCE_S) as raw:  # sent as it is
         raw.sendall(b"GET %b HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n" % asked)
         answer = b"".join(iter(lambda: raw.recv(65536), b""))
     assert answer.startswith(b"HTTP/1.1 404 "), answer[:200]

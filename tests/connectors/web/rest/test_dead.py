@@ -19,6 +19,7 @@ from flows.engine.cluster import cluster_of
 from flows.feed.letters import Letters
 from tests.conftest import create_topic, delete_messages, delete_topic
 from tests.connectors.web.rest.rig import problem, serving, settings
+from tests.waiting import PATIENCE_S
 
 Headers = list[tuple[str, str | bytes | None]]
 
@@ -47,7 +48,7 @@ class Dead:
             if value is None:
                 headers.append(("headrace-length", b"2000000"))
             self.producer.produce(self.topic, value, b"key", headers=headers)
-        assert self.producer.flush(10) == 0
+        assert self.producer.flush(PATIENCE_S) == 0
 
     def forget(self, before: int) -> None:
         """Delete what is in front of an offset, as retention does."""

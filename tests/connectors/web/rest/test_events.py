@@ -16,16 +16,17 @@ from flows.settings.settings import Settings
 from operators.market.controls.controls import Controls
 from operators.market.controls.entries import Entry
 from state.records import Coordinates
+from tests import servers
 from tests.connectors.web.rest.rig import Issuer, problem, serving, settings
+from tests.waiting import PATIENCE_S
 
 TOPICS = ("market.portfolios", "market.positions", "market.control")
 
-pytestmark = pytest.mark.xdist_group("rest-writes")  # test_fuzz writes to these topics too
-
 
 @pytest.fixture(scope="module")
-def given(kafka):
-    found = settings(bootstrap=kafka.bootstrap)
+def given(spare_kafka):
+    servers.empty(spare_kafka)  # nobody else writes to these topics there
+    found = settings(bootstrap=spare_kafka.bootstrap)
     ensure_topics(cluster_of(found.kafka), dict.fromkeys(TOPICS, 1), {"retention.ms": "-1"})
     return found
 
@@ -40,7 +41,7 @@ def message(given: Settings, told: dict):
     """Return the message at the coordinates that an answer tells."""
     consumer = Consumer({"bootstrap.servers": given.kafka.bootstrap, "group.id": "t"})
     consumer.assign([TopicPartition(told["topic"], told["partition"], told["offset"])])
-    found = consumer.poll(20)
+    found = consumer.poll(PATIENCE_S)
     consumer.close()
     assert found is not None
     value = found.value()

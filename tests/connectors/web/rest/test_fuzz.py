@@ -30,7 +30,7 @@ from tests.conftest import create_topic, empty_database, empty_redis
 from tests.connectors.postgres.rows import bar
 from tests.connectors.postgres.writing import bars, partition
 from tests.connectors.web.rest.rig import OPERATIONS, Issuer, feeding, settings, write
-from tests.flows.runs import eventually
+from tests.waiting import PATIENCE_S, eventually
 
 EXAMPLES = 25
 """Requests of each kind for each operation."""
@@ -53,8 +53,6 @@ CONTROL = "market.control"
 TICK = {"type": "trade", "symbol": "IBM", "ts_ns": 17, "price": 181.32, "size": 100}
 LETTERS = 5
 Place = tuple[str, int, int]
-
-pytestmark = pytest.mark.xdist_group("rest-writes")  # test_events writes to these topics too
 
 
 class Kafka:
@@ -142,7 +140,7 @@ def feed(kafka, valkey, postgres, tmp_path_factory):
             ("headrace-timestamp-ns", b"17"),
         ]
         producer.produce(f"{system}.dead", orjson.dumps(TICK), b"IBM", headers=headers)
-    assert producer.flush(20) == 0
+    assert producer.flush(PATIENCE_S) == 0
     issuer = Issuer(tmp_path_factory.mktemp("keys"))
     many = {"requests_per_second": 100_000, "connections_per_second": 100_000}
     secured = {"port": 0, "jwks": issuer.jwks, "audience": "headrace"}
