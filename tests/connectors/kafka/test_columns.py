@@ -40,7 +40,8 @@ from connectors.kafka.reading import Objects, Reader, Reading, Way, by_column, o
 from state.errors import Broken, OffsetGone, SettingsError
 from state.metrics import COLUMNS
 from state.records import Header, Messages
-from tests.connectors.kafka.rig import Rig, read, until
+from tests.connectors.kafka.rig import Rig, read
+from tests.waiting import PATIENCE_S, eventually
 
 WAYS: tuple[Way, ...] = ("objects", "columns")
 both_ways = pytest.mark.parametrize("way", WAYS)
@@ -185,9 +186,9 @@ def produce_at_random(rig: Rig, seed: int, count: int, codec: str) -> None:
                 headers=random_headers(rng, rig.topic),
             )
         if not bound:
-            assert producer.flush(30) == 0
+            assert producer.flush(PATIENCE_S) == 0
         elif rng.random() < 0.5:
-            producer.flush(30)  # so that what is aborted is in the log
+            producer.flush(PATIENCE_S)  # so that what is aborted is in the log
             producer.abort_transaction(30)
         else:
             producer.commit_transaction(30)
@@ -222,7 +223,7 @@ def test_by_column_equals_as_objects_where_a_topic_was_compacted(rig, kafka):
     for round_ in range(4):
         for i in range(100):
             producer.produce(r.topic, b"%d" % round_, b"k%d" % (i % 10), 0)
-        producer.flush(10)
+        producer.flush(PATIENCE_S)
         time.sleep(0.1)
     compacted: list[list[Told]] = []
 
@@ -230,10 +231,10 @@ def test_by_column_equals_as_objects_where_a_topic_was_compacted(rig, kafka):
         rows, _, _ = all_of(r, "objects", 500)
         compacted.append(rows)
         producer.produce(r.topic, b"rolls the segment", b"last", 0)
-        producer.flush(10)
+        producer.flush(PATIENCE_S)
         return len(rows) < 100
 
-    until(gaps, 60)
+    eventually(gaps)
     _still(r, compacted)
     rows, position, _ = all_of(r, "objects", 500)
     offsets = [row[1] for row in rows]
@@ -259,7 +260,7 @@ def _still(rig: Rig, seen: list[list[Told]]) -> None:
         seen.append(all_of(rig, "objects", 500)[0])
         return seen[-1] == seen[-2]
 
-    until(same, 30)
+    eventually(same)
 
 
 def test_large_messages_pass_by_column(rig):
@@ -291,7 +292,7 @@ def test_messages_before_and_behind_an_error_of_one_batch_are_kept(rig):
             rows.extend(plain(block) if block is not None else [])
             return len(rows) == 3 and len(made.faults) == 2
 
-        until(done)
+        eventually(done)
     assert sorted(row[2] for row in rows) == [b"a", b"b", b"c"]
 
 
@@ -299,14 +300,14 @@ def test_messages_before_and_behind_an_error_of_one_batch_are_kept(rig):
 def test_an_unknown_topic_is_told_of(kafka, way, caplog):
     soon = {"topic.metadata.propagation.max.ms": "0", "topic.metadata.refresh.interval.ms": "200"}
     with reading(Rig(Cluster(kafka.bootstrap, options=soon), "nobody.made.this", 1), way) as made:
-        until(lambda: made.block() is None and "Unknown topic" in caplog.text, 30)
+        eventually(lambda: made.block() is None and "Unknown topic" in caplog.text)
     assert "Kafka: nobody.made.this [0]: " in caplog.text
 
 
 @both_ways
 def test_errors_of_the_client_reach_its_callbacks_and_its_log(caplog, way):
     with reading(Rig(Cluster("127.0.0.1:1"), "t", 1), way) as made:
-        until(
+        eventually(
             lambda: made.block() is None and "Kafka: " in caplog.text and "refused" in caplog.text
         )
 
@@ -314,10 +315,10 @@ def test_errors_of_the_client_reach_its_callbacks_and_its_log(caplog, way):
 @both_ways
 def test_a_fatal_error_is_told_and_closing_does_not_hang(rig, way):
     with reading(rig(), way) as made:
-        until(lambda: made.block() is None and bool(made.faults))
+        eventually(lambda: made.block() is None and bool(made.faults))
         made.faults.clear()
         _break(made.client, b"fenced, it says")
-        until(lambda: made.block() is None and bool(made.faults))
+        eventually(lambda: made.block() is None and bool(made.faults))
     assert made.faults[0].error.code() == KafkaError._FATAL
     assert "fenced, it says" in made.faults[0].error.str()
 
@@ -372,7 +373,7 @@ def test_the_lag_is_known(rig, way):
     r.write([(0, b"x")] * 30)
     with reading(r, way, 10) as made:
         assert made.reader.offset_bounds(0)[1] < 0
-        until(lambda: made.block() is not None)
+        eventually(lambda: made.block() is not None)
         assert made.reader.offset_bounds(0) == (0, 30)
 
 
@@ -455,7 +456,7 @@ def test_memory_does_not_grow(rig):
         for _ in range(16):
             made.position[0] = 0
             made.columns._consumer.assign({0: 0})
-            until(lambda: made.block() is None and made.position[0] == 8_000, 30)
+            eventually(lambda: made.block() is None and made.position[0] == 8_000)
             sizes.append(_resident_mb())
     assert sizes[-1] - sizes[4] < 16, "each round has 8 MB: a sixth of it lost would show"
 
@@ -470,7 +471,7 @@ def test_closing_does_not_hang_on_messages_that_nobody_took(rig, closed):
     r = rig(partitions=2)
     r.write([(p, b"x" * 500) for _ in range(5000) for p in (0, 1)])
     made = [Reads(r, "columns", 100)]
-    until(lambda: made[0].block() is not None)
+    eventually(lambda: made[0].block() is not None)
     time.sleep(0.5)  # the queue is full of others
 
     def close() -> None:
