@@ -256,19 +256,6 @@ def test_a_new_generation_starts_where_it_is_told(tally, redis_url, tmp_path):
     assert run.end() == 0
 
 
-def test_a_supervisor_imports_nothing_that_starts_a_thread():
-    """A signal would reach that thread, which was born before signals were blocked, and kill."""
-    code = """
-import os
-import flows.commands.run
-print(len(os.listdir("/proc/self/task")))
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert done.stdout == "1\n", done.stderr
-
-
 def test_restarts_come_later_each_time_and_end():
     restarts = Restarts(3)
     assert [restarts.next_delay(t) for t in (0.0, 1.0, 2.0, 3.0)] == [0.5, 1.0, 2.0, None]
