@@ -38,10 +38,11 @@ from state.outputs import to_json
 from state.sealing import Keyring, Seal
 from tests.conftest import create_topic, empty_database
 from tests.connectors.web.keys import ED, jwks, token
-from tests.flows.runs import Run, eventually, headrace, settings
+from tests.flows.runs import Run, headrace, settings
 from tests.replay.recordings import write
 from tests.system.adt import CANARY, expected, messages
 from tests.system.market import done, records, wait_until_done, written
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.timeout(900)  # the first test waits for the whole run
 
