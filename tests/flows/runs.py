@@ -91,9 +91,11 @@ class Run:
             )
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object = None, *_: object) -> None:
         self.process.kill()
         self.process.wait()
+        if kind is not None:  # the log's directory may be gone when someone looks
+            print(self.log.read_text())
 
     def workers(self) -> list[psutil.Process]:
         """Return the worker processes, by index."""
