@@ -5,14 +5,16 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import chain
 
 import orjson
 
 from connectors.kafka.client import Cluster
+from connectors.kafka.topics import partition_count
 from flows.config import add_config_argument, load_settings
 from flows.dead import Letter, content, opened, read, send_again
 from flows.engine.cluster import cluster_of
-from flows.engine.systems import flows_with_outputs, output_topic
+from flows.engine.systems import flow_modules, output_topic
 from state.clock import NS
 from state.errors import Misuse
 from state.outputs import DEAD
@@ -22,10 +24,7 @@ from state.sealing import Seal
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what to do, for which flow, with which letters."""
     parser.add_argument("action", choices=["list", "show", "retry"])
-    known = flows_with_outputs()
-    parser.add_argument(
-        "system", nargs="?", default=known[0], metavar="SYSTEM", help=f"({known[0]})"
-    )
+    parser.add_argument("system", nargs="?", metavar="SYSTEM", help="(every flow that ran here)")
     parser.add_argument("--error", metavar="CLASS", help="only letters of this error class")
     parser.add_argument(
         "--coordinates", metavar="T/P/O[/S]", help="only this message, or this record of it"
@@ -42,9 +41,8 @@ def run(args: argparse.Namespace) -> int:
     seal = Seal(keyring) if keyring else None
     if args.action == "retry" and not (args.error or args.coordinates or args.all):
         raise Misuse("say which letters to retry: --error CLASS, --coordinates T/P/O, or --all")
-    letters = _chosen(args, read(cluster, output_topic(args.system, DEAD)))
-    if args.action != "list":
-        letters = (opened(letter, args.system, seal) for letter in letters)
+    systems = [args.system] if args.system else _with_letters(cluster)
+    letters = chain.from_iterable(_letters(args, cluster, each, seal) for each in systems)
     if args.action == "retry":
         return _retry(args, cluster, list(letters))
     count = 0
@@ -54,6 +52,19 @@ def run(args: argparse.Namespace) -> int:
     if not args.json:
         print(f"{count} dead letters")
     return 0
+
+
+def _with_letters(cluster: Cluster) -> list[str]:
+    """Return the flows of ours whose dead-letter topic exists."""
+    return [name for name in flow_modules() if partition_count(cluster, output_topic(name, DEAD))]
+
+
+def _letters(
+    args: argparse.Namespace, cluster: Cluster, system: str, seal: Seal | None
+) -> Iterator[Letter]:
+    """Yield the letters of one flow that the filters let through; opened, but to be listed."""
+    for letter in _chosen(args, read(cluster, output_topic(system, DEAD))):
+        yield letter if args.action == "list" else opened(letter, system, seal)
 
 
 def _chosen(args: argparse.Namespace, letters: Iterator[Letter]) -> Iterator[Letter]:

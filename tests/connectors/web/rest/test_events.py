@@ -12,6 +12,7 @@ from confluent_kafka import Consumer, TopicPartition
 from connectors.kafka.topics import ensure_topics, offset_bounds
 from connectors.market.events import event_of
 from flows.engine.cluster import cluster_of
+from flows.market.trading_settings import Trading
 from flows.settings.settings import Settings
 from operators.market.controls.controls import Controls
 from operators.market.controls.entries import Entry
@@ -117,7 +118,7 @@ def test_an_event_that_the_flow_would_refuse_is_refused(feed, given):
 
 
 def test_the_controls_understand_the_kill_switch(feed, given):
-    controls = Controls(given.trading.controls())
+    controls = Controls(given.of(Trading).controls())
     for kind, state in (("kill", "HALTED"), ("resume", "ACTIVE")):
         asked = {"account": "*", "reason": "fire drill"}
         answer = feed.post(f"/api/v1/trading/{kind}", json=asked)
