@@ -32,8 +32,8 @@ BAR_S = 10.0
 def run(args: argparse.Namespace, directory: Path, stop: threading.Event) -> int:
     """Run in ``directory`` until ``stop`` is set, or for a while; leave no process behind."""
     ticks = recorded(args.recording) if args.recording else simulated(SYMBOLS)
+    print("starting the servers and the page", flush=True)
     with world(directory, ticks) as made, ExitStack() as stack:
-        print(f"starting {made} and the page", flush=True)
         feed = None if args.recording else Feed(made.cluster(), ticks.topic, ticks.partitions)
         flows = {name: made.child("run", name) for name in ticks.flows}
         gateway = stack.enter_context(made.gateway(flows.values()))
@@ -81,7 +81,7 @@ def _start(
     feed: Feed | None,
 ) -> None:
     """Wait for the servers, then start the flows that the first figures need."""
-    with _step("servers"):
+    with _step(f"servers: {made}"):
         made.wait_for_servers()
     with _step("topics"):
         made.prepare_topics()
