@@ -23,13 +23,17 @@ class Windows:
         self.interval_ns = interval_ns
         # What is open at one time starts between watermark - interval and watermark + lateness.
         self._depth = lateness_ns // interval_ns + 2
-        self._count = 0
+        self._tally = np.zeros(2, np.int64)
         self._slot: NDArray[np.int32] = np.empty(0, np.int32)
         self._partition: NDArray[np.int32] = np.empty(0, np.int32)
         self._whole: NDArray[np.int64] = np.empty((0, 4), np.int64)
         self._real: NDArray[np.float64] = np.empty((0, 6))
         self._ring: NDArray[np.int32] = np.empty((0, self._depth), np.int32)
         self._next_end: NDArray[np.int64] = np.empty(0, np.int64)
+
+    @property
+    def _count(self) -> int:
+        return int(self._tally[kernel.OPEN])
 
     def aggregate(
         self,
@@ -44,14 +48,11 @@ class Windows:
         low, close, volume, notional), in the order of the rows that closed them and in no
         order within one row.
         """
-        block = work.block
-        out_whole, out_real = self._prepare(work)
-        both = kernel.aggregate(
-            self.interval_ns, block.partition, work.slot, work.watermark, block.ts_ns, price, size,
-            chosen, *self._state(), out_whole, out_real, work.placed,
-        )  # fmt: skip
-        closed, self._count = both >> 32, both & 0xFFFFFFFF
-        return out_whole[:closed], out_real[:closed]
+        out = self._prepare(work)
+        kernel.aggregate(
+            self.interval_ns, _rows(work), price, size, chosen, self._state(), out, work.placed
+        )
+        return self._closed(out)
 
     def sample(
         self, work: Work, chosen: NDArray[np.bool_], values: NDArray[np.float64]
@@ -60,14 +61,11 @@ class Windows:
 
         As `aggregate`, with the values in columns 0 to 3 of the float64[k, 6].
         """
-        block = work.block
-        out_whole, out_real = self._prepare(work)
-        both = kernel.sample(
-            self.interval_ns, block.partition, work.slot, work.watermark, block.ts_ns, values,
-            chosen, *self._state(), out_whole, out_real, work.placed,
-        )  # fmt: skip
-        closed, self._count = both >> 32, both & 0xFFFFFFFF
-        return out_whole[:closed], out_real[:closed]
+        out = self._prepare(work)
+        kernel.sample(
+            self.interval_ns, _rows(work), values, chosen, self._state(), out, work.placed
+        )
+        return self._closed(out)
 
     def _prepare(self, work: Work) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Make room in the state for one block; return room for all that may close in it."""
@@ -80,11 +78,18 @@ class Windows:
         return np.empty((room, 5), np.int64), np.empty((room, 6))
 
     def _state(self) -> tuple[Any, ...]:
-        """Return what both kernels take, in their order."""
+        """Return the open windows as the kernels take them."""
         return (
-            self._slot, self._partition, self._whole, self._real, self._ring, self._count,
-            self._next_end,
+            self._slot, self._partition, self._whole, self._real, self._ring, self._next_end,
+            self._tally,
         )  # fmt: skip
+
+    def _closed(
+        self, out: tuple[NDArray[np.int64], NDArray[np.float64]]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Return what the kernel has filled of its outputs."""
+        closed = int(self._tally[kernel.CLOSED])
+        return out[0][:closed], out[1][:closed]
 
     def release(self, slots: NDArray[np.int32]) -> None:
         """Check that these slots have no open window: their time to live exceeds every window."""
@@ -119,9 +124,13 @@ class Windows:
         self._partition = unpack_array(parts["partition"])
         self._whole = unpack_array(parts["whole"])
         self._real = unpack_array(parts["real"])
-        self._count = len(self._slot)
+        self._tally[kernel.OPEN] = len(self._slot)
         self._ring = np.full((int(self._slot.max(initial=-1)) + 1, self._depth), -1, np.int32)
         starts = self._whole[:, 0]
         self._ring[self._slot, (starts // self.interval_ns) % self._depth] = np.arange(self._count)
         self._next_end = np.full(int(self._partition.max(initial=-1)) + 1, kernel.NEVER, np.int64)
         np.minimum.at(self._next_end, self._partition, starts + self.interval_ns)
+
+
+def _rows(work: Work) -> tuple[Any, ...]:
+    return work.block.partition, work.slot, work.watermark, work.block.ts_ns
