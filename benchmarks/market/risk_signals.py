@@ -139,9 +139,10 @@ def _realised() -> Step:
 def _kyle_lambda() -> Step:
     pending, count, sums = np.zeros((1, 2)), np.zeros((1, 2), np.int64), np.zeros((1, 5))
     ring, windows = np.zeros((1, 2 * KYLE_TRADES)), np.zeros((1, 4))
+    symbols = pending, count, sums, ring
 
     def step(*columns: NDArray[Any]) -> Any:
-        kyle.kyle_lambda(*columns, pending, count, sums, ring, windows)
+        kyle.kyle_lambda(columns, symbols, windows)
         return windows[0, :2]
 
     return step
@@ -150,33 +151,34 @@ def _kyle_lambda() -> Step:
 def _hawkes() -> Step:
     parameters, state = np.array([[0.1, 0.5, BETA]]), np.zeros((1, 2))
     last_ns, windows, windows_ns = np.zeros(1, np.int64), np.zeros((1, 3)), np.zeros(1, np.int64)
+    symbols = state, last_ns
 
     def step(*columns: NDArray[Any]) -> Any:
-        hawkes.excite(*columns, parameters, state, last_ns, windows, windows_ns)
+        hawkes.excite(columns, parameters, symbols, (windows, windows_ns))
         return windows[0, :2]
 
     return step
 
 
 def _cusum() -> Step:
-    none, no_slot, nothing = np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0)
-    threshold, state = np.full(1, THRESHOLD), np.zeros((1, 3))
-    row, total, limit = np.empty(BLOCK, np.int64), np.empty(BLOCK), np.empty(BLOCK)
+    changes = np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0)
+    symbols = _threshold, state = np.full(1, THRESHOLD), np.zeros((1, 3))
+    out = np.empty(BLOCK, np.int64), np.empty(BLOCK), np.empty(BLOCK)
 
     def step(*columns: NDArray[Any]) -> Any:
-        cusum.cusum(*columns, none, no_slot, nothing, threshold, state, row, total, limit)
+        cusum.cusum(columns, changes, symbols, out)
         return state[0, 1:]
 
     return step
 
 
 def _vpin() -> Step:
-    volume, state, ring = np.full((1, 1), VOLUME), np.zeros((1, 4)), np.zeros((1, BUCKETS))
-    row, value, count = np.empty(BLOCK, np.int64), np.empty(BLOCK), np.empty(BLOCK)
+    volume, symbols = np.full((1, 1), VOLUME), (np.zeros((1, 4)), np.zeros((1, BUCKETS)))
+    out = _row, value, _count = np.empty(BLOCK, np.int64), np.empty(BLOCK), np.empty(BLOCK)
     latest = np.zeros(1)
 
     def step(*columns: NDArray[Any]) -> Any:
-        found = vpin.vpin(*columns, volume, state, ring, row, value, count)
+        found = vpin.vpin(columns, volume, symbols, out)
         if found:
             latest[0] = value[found - 1]
         return latest[0]

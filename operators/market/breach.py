@@ -60,13 +60,15 @@ class Breaches(PerSymbol):
         valid = forecasts.observations >= self._min_observations
         limit = np.where(valid, self._factor * forecasts.sigma, NOT_VALID)
         rows = len(block)
-        at, side = np.empty(rows, np.int64), np.empty(rows, np.uint8)
-        move, threshold = np.empty(rows), np.empty(rows)
-        found = kernel.breaches(
-            work.slot, work.counts, block.price,
-            forecasts.at_row, forecasts.slot, forecasts.price, limit,
-            *self.room_for(len(work.names)), at, side, move, threshold,
+        out = at, side, move, threshold = (
+            np.empty(rows, np.int64), np.empty(rows, np.uint8), np.empty(rows), np.empty(rows)
         )  # fmt: skip
+        found = kernel.breaches(
+            (work.slot, work.counts, block.price),
+            (forecasts.at_row, forecasts.slot, forecasts.price, limit),
+            self.room_for(len(work.names)),
+            out,
+        )
         for i in range(found):
             row = int(at[i])
             identity, ts_ns = str(block.coordinates(row)), int(block.ts_ns[row])

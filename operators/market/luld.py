@@ -151,19 +151,20 @@ class LimitUpDown:
         counted = work.counts & (block.ts_ns >= work.watermark)
         quoted = work.keep & (block.kind == QUOTE)
         nbbo = np.empty((0, 4)) if work.nbbo is None else work.nbbo
+        rows = (
+            block.partition, work.slot, block.ts_ns, work.watermark, work.late, work.keep,
+            counted, quoted, block.price, nbbo,
+        )  # fmt: skip
+        rules = self._open_ns, self._close_ns, self._ttl_ns
+        symbols = self._whole, self._real, self._sums, self._counts, self._soonest
         taken = np.zeros(1, np.int64)
         whole, real = [], []
         row = 0
         while row < len(block):
-            out_whole, out_real = np.empty((ROOM, 5), np.int64), np.empty((ROOM, 3))
-            row = kernel.follow(
-                row, block.partition, work.slot, block.ts_ns, work.watermark, work.late, work.keep,
-                counted, quoted, block.price, nbbo, self._open_ns, self._close_ns, self._ttl_ns,
-                self._whole, self._real, self._sums, self._counts, self._soonest,
-                out_whole, out_real, taken,
-            )  # fmt: skip
-            whole.append(out_whole[: taken[0]])
-            real.append(out_real[: taken[0]])
+            out = np.empty((ROOM, 5), np.int64), np.empty((ROOM, 3))
+            row = kernel.follow(row, rows, rules, symbols, out, taken)
+            whole.append(out[0][: taken[0]])
+            real.append(out[1][: taken[0]])
         return np.concatenate(whole), np.concatenate(real)
 
 

@@ -96,10 +96,11 @@ class Nbbo:
 
     def _chain(self) -> None:
         books = self._books
-        kernel.chain(
-            books.entry_key, books.count, self._first, self._following,
-            self._entry, self._entry_ns, self._best,
-        )  # fmt: skip
+        kernel.chain(books.entry_key, books.count, self._state())
+
+    def _state(self) -> tuple[NDArray[Any], ...]:
+        """Return the books as the kernels take them."""
+        return self._entry, self._entry_ns, self._first, self._following, self._best
 
     def _apply(self, work: Work, quotes: NDArray[np.bool_], after: NDArray[np.float64]) -> None:
         block, books = work.block, self._books
@@ -109,12 +110,14 @@ class Nbbo:
         self._entry_ns = grown(self._entry_ns, room if self._ttl_ns else 0)
         self._first = grown(self._first, len(work.names), -1)
         self._best = grown(self._best, len(work.names))
-        books.count = kernel.consolidate(
+        rows = (
             work.slot, work.venue, quotes, block.ts_ns,
-            block.price, block.size, block.ask, block.ask_size, self._ttl_ns,
-            books.keys, books.values, books.count, books.entry_key,
-            self._entry, self._entry_ns, self._first, self._following, self._best, after,
+            block.price, block.size, block.ask, block.ask_size,
         )  # fmt: skip
+        table = books.keys, books.values, books.entry_key
+        books.count = kernel.consolidate(
+            rows, self._ttl_ns, table, books.count, self._state(), after
+        )
 
     def _emit(
         self, closed: list[int], values: list[float], names: list[str], outbox: Outbox

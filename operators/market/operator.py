@@ -67,11 +67,11 @@ class PerSymbol:
             name: np.empty(0, dtype) for name, dtype in columns.items()
         }
 
-    def room_for(self, slots: int) -> list[NDArray[Any]]:
+    def room_for(self, slots: int) -> tuple[NDArray[Any], ...]:
         """Return the columns, in the order of their declaration, grown to ``slots`` symbols."""
         for name, column in self.columns.items():
             self.columns[name] = grown(column, slots)
-        return list(self.columns.values())
+        return tuple(self.columns.values())
 
     def release(self, slots: NDArray[np.int32]) -> None:
         """Set the symbols in these slots back to 0."""

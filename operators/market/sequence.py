@@ -43,11 +43,15 @@ class Sequence:
             self._seen = grown(self._seen, room)
         verdict = np.empty(rows, np.uint8)
         before = np.empty(rows, np.int64)
-        self._streams.count = kernel.judge(
-            work.slot, work.venue, block.kind, block.seq, block.ts_ns,
-            self._streams.keys, self._streams.values, self._streams.count,
-            self._streams.entry_key, self._head, self._day, self._seen, verdict, before,
-        )  # fmt: skip
+        found = self._streams
+        found.count = kernel.judge(
+            (work.slot, work.venue, block.kind, block.seq, block.ts_ns),
+            (found.keys, found.values, found.entry_key),
+            found.count,
+            (self._head, self._day, self._seen),
+            verdict,
+            before,
+        )
         if verdict.max() == kernel.NEW:  # the usual block: nothing missing, nothing twice
             return
         work.duplicate = verdict == kernel.DUPLICATE

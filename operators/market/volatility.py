@@ -45,15 +45,10 @@ class Volatility(PerSymbol):
         has_return = np.empty(len(mine), np.bool_)
         session = np.searchsorted(self._closes_ns, bars.start_ns[mine], side="right")
         kernel.ewma_volatility(
-            slot,
-            close,
-            session,
+            (slot, close, session),
             self._decay,
-            *self.room_for(len(work.names)),
-            ret,
-            has_return,
-            sigma,
-            seen,
+            self.room_for(len(work.names)),
+            (ret, has_return, sigma, seen),
         )
         work.forecasts = Forecasts(
             at_row=bars.at_row[mine],

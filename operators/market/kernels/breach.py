@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-from numba import njit
+from operators.kernels.compiling import kernel
 
 DOWN, UP = 1, 2
 
 
-@njit(
-    "i8(i4[::1], b1[::1], f8[::1], i8[::1], i4[::1], f8[::1], f8[::1], "
-    "f8[::1], f8[::1], u1[::1], i8[::1], u1[::1], f8[::1], f8[::1])",
-    cache=True,
-    nogil=True,
-)
-def breaches(
-    slot, counts, price, at_row, forecast_slot, forecast_price, forecast_threshold,
-    reference, threshold, fired, out_row, out_side, out_move, out_threshold,
-):  # fmt: skip
+ROWS = "Tuple((i4[::1], b1[::1], f8[::1]))"
+"""slot, whether it is a trade that counts, price; by row of the block."""
+FORECASTS = "Tuple((i8[::1], i4[::1], f8[::1], f8[::1]))"
+"""The row from which each holds, its slot, reference price and threshold (negative: not valid)."""
+SYMBOLS = "Tuple((f8[::1], f8[::1], u1[::1]))"
+"""The state by slot: reference price, threshold, and ``fired`` (bits DOWN, UP)."""
+OUT = "Tuple((i8[::1], u1[::1], f8[::1], f8[::1]))"
+"""The breaches: row, side, move (simple return) and threshold."""
+
+
+@kernel(f"i8({ROWS}, {FORECASTS}, {SYMBOLS}, {OUT})")
+def breaches(rows, forecasts, symbols, out):
     """Find the trades whose move from the reference price exceeds the forecast threshold.
 
-    A forecast replaces its slot's ``reference`` and ``threshold`` float64[slots] (negative: not
-    valid) before row ``at_row`` is judged, and re-arms ``fired`` uint8[slots] (bits DOWN, UP): a
-    side fires once between forecasts. The k found go to ``out_row``, ``out_side``, ``out_move``
-    (simple return) and ``out_threshold``. Returns k.
+    A forecast replaces its slot's reference price and threshold before its row is judged, and
+    re-arms ``fired``: a side fires once between forecasts. Returns how many were found.
     """
+    slot, counts, price = rows
+    at_row, forecast_slot, forecast_price, forecast_threshold = forecasts
+    reference, threshold, fired = symbols
+    out_row, out_side, out_move, out_threshold = out
     found = 0
     f = 0
     for i in range(len(slot)):

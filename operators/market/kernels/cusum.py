@@ -4,31 +4,32 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
+from operators.kernels.compiling import kernel
+
+ROWS = "Tuple((b1[::1], i4[::1], f8[::1]))"
+"""Whether it is a trade, slot, price; by row of the block."""
+CHANGES = "Tuple((i8[::1], i4[::1], f8[::1]))"
+"""New thresholds: the row from which each holds, its slot, and what it is."""
+SYMBOLS = "Tuple((f8[::1], f8[:, ::1]))"
+"""The state by slot: the threshold, 0 where none is known (no event), and float64[., 3] (price, S+,
+S-)."""
+OUT = "Tuple((i8[::1], f8[::1], f8[::1]))"
+"""The events: row, the sum that fired, with its sign, and the threshold."""
 
 
-@njit(
-    "i8(b1[::1], i4[::1], f8[::1], i8[::1], i4[::1], f8[::1], f8[::1], f8[:, ::1], i8[::1], "
-    "f8[::1], f8[::1])",
-    cache=True,
-    nogil=True,
-)
-def cusum(
-    trades, slot, price, at_row, new_slot, new_threshold, threshold, state,
-    out_row, out_sum, out_threshold,
-):  # fmt: skip
+@kernel(f"i8({ROWS}, {CHANGES}, {SYMBOLS}, {OUT})")
+def cusum(rows, changes, symbols, out):
     """Find the trades at which the log returns have added up to the threshold h; return how many.
 
     S+ = max(0, S+ + r), S- = min(0, S- + r); S+ >= h or S- <= -h is an event and sets that sum to
     0 (Page, "Continuous inspection schemes", Biometrika 41, 1954; the symmetric filter is in López
     de Prado, "Advances in Financial Machine Learning", 2018, section 2.5.2.1). r is the
     log return from the symbol's trade before, in the order of the rows, whatever their times.
-
-    ``new_threshold`` holds for its ``new_slot`` from row ``at_row`` on. State by slot:
-    ``threshold`` float64, 0 where none is known (no event), and ``state`` float64[., 3] (price,
-    S+, S-). The k found go to ``out_row``, ``out_sum`` (the sum that fired, signed) and
-    ``out_threshold``.
     """
+    trades, slot, price = rows
+    at_row, new_slot, new_threshold = changes
+    threshold, state = symbols
+    out_row, out_sum, out_threshold = out
     found = 0
     f = 0
     for i in range(len(slot)):
@@ -39,7 +40,7 @@ def cusum(
             continue
         s = slot[i]
         before = state[s, 0]
-        if price[i] == before:
+        if price[i] == before:  # most trades: no logarithm is taken
             r = 0.0
         else:
             state[s, 0] = price[i]

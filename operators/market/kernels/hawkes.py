@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
+from operators.kernels.compiling import kernel
+
+ROWS = "Tuple((b1[::1], i4[::1], i4[::1], i1[::1], i8[::1]))"
+"""Whether it is a trade, slot, place of its window, sign, event time; by row of the block."""
+EXCITED = "Tuple((f8[:, ::1], i8[::1]))"
+"""By slot: excitation float64[., 2] of buys and sells, as of a time (ns)."""
+WINDOWS = "Tuple((f8[:, ::1], i8[::1]))"
+"""By place: float64[., 3] (R of buys, R of sells, 1 where it has an event), as of a time (ns)."""
 
 
-@njit(
-    "void(b1[::1], i4[::1], i4[::1], i1[::1], i8[::1], f8[:, ::1], f8[:, ::1], i8[::1], "
-    "f8[:, ::1], i8[::1])",
-    cache=True,
-    nogil=True,
-)
-def excite(trades, slot, place, sign, ts_ns, parameters, state, last_ns, windows, windows_ns):
-    """Put the excitation (R of buys, R of sells, 1) after the last trade into its window.
+@kernel(f"void({ROWS}, f8[:, ::1], {EXCITED}, {WINDOWS})")
+def excite(rows, parameters, symbols, windows):
+    """Put the excitation after the last trade into its window.
 
     R <- R exp(-β Δt) + 1 at an event of that side, Δt in seconds (Hawkes, "Spectra of some
     self-exciting and mutually exciting point processes", Biometrika 58, 1971; the recursion is in
     Bacry, Mastromatteo and Muzy, arXiv 1502.04592, and arXiv 1507.02822). Trades are applied in
     the order of the rows: where event time goes back, Δt is 0. ``parameters`` float64[slots, 3] is
-    (μ, α, β); state by slot: ``state`` float64[., 2], as of ``last_ns`` int64. ``windows_ns``
-    int64 is the time as of which a window's values are.
+    (μ, α, β).
     """
+    trades, slot, place, sign, ts_ns = rows
+    state, last_ns = symbols
+    out, out_ns = windows
     for i in range(len(slot)):
         if not trades[i] or sign[i] == 0:
             continue
@@ -40,13 +44,13 @@ def excite(trades, slot, place, sign, ts_ns, parameters, state, last_ns, windows
             state[s, 1] += 1.0
         w = place[i]
         if w >= 0:
-            windows[w, 0] = state[s, 0]
-            windows[w, 1] = state[s, 1]
-            windows[w, 2] = 1.0
-            windows_ns[w] = last_ns[s]
+            out[w, 0] = state[s, 0]
+            out[w, 1] = state[s, 1]
+            out[w, 2] = 1.0
+            out_ns[w] = last_ns[s]
 
 
-@njit("f8(f8[::1], f8, f8, f8, f8, f8[::1])", cache=True, nogil=True)
+@kernel("f8(f8[::1], f8, f8, f8, f8, f8[::1])")
 def log_likelihood(times, horizon, mu, alpha, beta, gradient):
     """Return ln L of ascending ``times`` in [0, ``horizon``]; ``gradient`` gets d/d(μ, α, β).
 

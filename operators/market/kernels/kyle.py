@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from numba import njit
+from operators.kernels.compiling import kernel
 
 LEAST_SPREAD = 1e-9
 """A variance below this share of the mean square cannot be told from rounding: it counts as 0."""
 
 
-@njit("void(f8[:, ::1], i8, i8, f8[:, ::1])", cache=True, nogil=True)
+@kernel("void(f8[:, ::1], i8, i8, f8[:, ::1])")
 def _renew(ring, slot, width, sums):
     """Make the sums of one slot anew from its window, in the order of the ring."""
     for j in range(5):
@@ -22,13 +22,16 @@ def _renew(ring, slot, width, sums):
         sums[slot, 4] += d * d
 
 
-@njit(
-    "void(b1[::1], i4[::1], i4[::1], i1[::1], f8[::1], f8[::1], f8[:, ::1], i8[:, ::1], "
-    "f8[:, ::1], f8[:, ::1], f8[:, ::1])",
-    cache=True,
-    nogil=True,
-)
-def kyle_lambda(trades, slot, place, sign, size, mid, pending, count, sums, ring, windows):
+ROWS = "Tuple((b1[::1], i4[::1], i4[::1], i1[::1], f8[::1], f8[::1]))"
+"""Whether it is a trade, slot, place of its window, sign, size, mid; by row of the block."""
+SYMBOLS = "Tuple((f8[:, ::1], i8[:, ::1], f8[:, ::1], f8[:, ::1]))"
+"""The state by slot: ``pending`` float64[., 2] (q, mid) of the last trade, q = 0 where it has none;
+``count`` int64[., 2] (observations, next place); ``sums`` float64[., 5] of q, d, q², q d, d²;
+``ring`` float64[., 2 K]."""
+
+
+@kernel(f"void({ROWS}, {SYMBOLS}, f8[:, ::1])")
+def kyle_lambda(rows, symbols, windows):
     """Put (lambda, R², observations, 1) after the last trade into its window.
 
     lambda = cov(Δmid, q) / var(q) over the last K observations (Kyle, "Continuous auctions and
@@ -36,11 +39,10 @@ def kyle_lambda(trades, slot, place, sign, size, mid, pending, count, sums, ring
     mid from just before it to just before the next trade of the symbol, in the order of the rows.
     A trade without sign or mid has no observation of its own, and without a mid it ends none.
 
-    State by slot: ``pending`` float64[., 2] (q, mid) of the last trade, q = 0 where it has none;
-    ``count`` int64[., 2] (observations, next place); ``sums`` float64[., 5] of q, d, q², q d, d²;
-    ``ring`` float64[., 2 K]. Each time the ring has gone round, the sums are made anew from it, so
-    that rounding does not add up. lambda is 0 where q does not vary.
+    lambda is 0 where q does not vary.
     """
+    trades, slot, place, sign, size, mid = rows
+    pending, count, sums, ring = symbols
     width = ring.shape[1]
     for i in range(len(slot)):
         if not trades[i]:
@@ -69,6 +71,7 @@ def kyle_lambda(trades, slot, place, sign, size, mid, pending, count, sums, ring
             at += 2
             if at == width:
                 at = 0
+                # Once a round, so that the rounding of additions and subtractions does not add up.
                 _renew(ring, s, width, sums)
             count[s, 1] = at
             w = place[i]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from numba import njit
-
+from operators.kernels.compiling import kernel
 from operators.market.kernels.bands import (
     BUCKET,
     BUCKET_NS,
@@ -36,49 +35,63 @@ from operators.market.kernels.bands import (
     start_afresh,
 )
 
-
-@njit(
-    "i8(i8, i8, i8, i8[::1], f8[::1], i8[:, ::1], f8[:, ::1], i8)",
-    cache=True,
-    nogil=True,
+ROWS = (
+    "Tuple((i4[::1], i4[::1], i8[::1], i8[::1], b1[::1], b1[::1], b1[::1], b1[::1], f8[::1], "
+    "f8[:, ::1]))"
 )
-def _emit(at, slot, now, row, prices, out_whole, out_real, found):
+"""partition, slot, event time, watermark, late, keep, counted, quoted, price, and ``nbbo``
+float64[n, 4] (bid, size, ask, size); by row of the block."""
+RULES = "Tuple((i8[::1], i8[::1], i8))"
+"""When sessions open and close (ns, ascending), and a symbol's time to live (ns)."""
+SYMBOLS = "Tuple((i8[:, ::1], f8[:, ::1], f8[:, ::1], i8[:, ::1], i8[::1]))"
+"""The state by slot: whole, real, sums and counts (see bands.py); and ``soonest``
+int64[partitions], when something may be due in a partition."""
+OUT = "Tuple((i8[:, ::1], f8[:, ::1]))"
+"""The changes: int64[k, 5] (row, slot, time, number at that time, state) and float64[k, 3]
+(reference, lower, upper)."""
+
+
+@kernel(f"i8(i8, i8, i8, i8[::1], f8[::1], {OUT}, i8)")
+def _emit(at, slot, now, row, prices, out, found):
     """Write down the state and the bands if they are not what was emitted last; return found."""
     same = row[SAID_STATE] == row[STATE]
     for i in range(3):
         same = same and prices[SAID + i] == prices[REFERENCE + i]
     if same:
         return found
+    out_whole, out_real = out
     row[CHANGES] = row[CHANGES] + 1 if row[CHANGED] == now else 0
     row[CHANGED] = now
     row[SAID_STATE] = row[STATE]
-    prices[SAID:] = prices[REFERENCE:SAID]
     out_whole[found, 0] = at
     out_whole[found, 1] = slot
     out_whole[found, 2] = now
     out_whole[found, 3] = row[CHANGES]
     out_whole[found, 4] = row[STATE]
-    out_real[found, :] = prices[REFERENCE:SAID]
+    for i in range(3):
+        prices[SAID + i] = prices[REFERENCE + i]
+        out_real[found, i] = prices[REFERENCE + i]
     return found + 1
 
 
-@njit(
-    "i8(i8, i8, i8, i8[::1], i8[::1], i8, i8[::1], f8[::1], f8[::1], i8[::1], "
-    "i8[:, ::1], f8[:, ::1], i8)",
-    cache=True,
-    nogil=True,
-)
-def _pass_time(
-    at, slot, until, open_ns, close_ns, ttl_ns, row, prices, sums, counts,
-    out_whole, out_real, found,
-):  # fmt: skip
+@kernel(f"i8(i8, i8, i8, {RULES}, {SYMBOLS}, {OUT}, i8)")
+def _pass_time(at, slot, until, rules, symbols, out, found):
     """Let happen to one symbol what is due up to ``until``, in the order of time.
 
     Stops where the output is full; what is left is still due then. Returns found.
     """
-    while row[DUE] <= until and found < len(out_whole):
+    open_ns, close_ns, ttl_ns = rules
+    row, prices, sums, counts = (
+        symbols[0][slot],
+        symbols[1][slot],
+        symbols[2][slot],
+        symbols[3][slot],
+    )
+    while row[DUE] <= until and found < len(out[0]):
         now = row[DUE]
         state = row[STATE]
+        # In this order: who has expired has no session left to end, and the end of a session
+        # ends a pause that would otherwise end at the same moment.
         if now > row[LAST] + ttl_ns:
             start_afresh(row, prices, sums, counts)
         if now >= row[PHASE]:
@@ -97,39 +110,29 @@ def _pass_time(
             next_bucket(row, prices, sums, counts)
         settle(row, prices, now)
         set_due(row, prices, ttl_ns)
-        found = _emit(at, slot, now, row, prices, out_whole, out_real, found)
+        found = _emit(at, slot, now, row, prices, out, found)
     return found
 
 
-@njit(
-    "i8(i8, i8, i8, i8[::1], i8[::1], i8, i8[:, ::1], f8[:, ::1], f8[:, ::1], i8[:, ::1], "
-    "i8[::1], i8[:, ::1], f8[:, ::1], i8)",
-    cache=True,
-    nogil=True,
-)
-def _pass_partition(
-    at, partition, until, open_ns, close_ns, ttl_ns, whole, real, sums, counts, soonest,
-    out_whole, out_real, found,
-):  # fmt: skip
+@kernel(f"i8(i8, i8, i8, {RULES}, {SYMBOLS}, {OUT}, i8)")
+def _pass_partition(at, partition, until, rules, symbols, out, found):
     """Let happen to a partition's symbols what is due up to ``until``; return found.
 
     ``soonest`` of the partition becomes when the next thing is due: not after ``until`` where the
     output is full.
     """
+    whole, _, _, _, soonest = symbols
     earliest = NEVER
     for s in range(len(whole)):
         if whole[s, PARTITION] == partition:
             if whole[s, DUE] <= until:
-                found = _pass_time(
-                    at, s, until, open_ns, close_ns, ttl_ns, whole[s], real[s], sums[s], counts[s],
-                    out_whole, out_real, found,
-                )  # fmt: skip
+                found = _pass_time(at, s, until, rules, symbols, out, found)
             earliest = min(earliest, whole[s, DUE])
     soonest[partition] = earliest
     return found
 
 
-@njit("void(i8, i8, b1, i8[::1])", cache=True, nogil=True)
+@kernel("void(i8, i8, b1, i8[::1])")
 def _meet(partition, ts_ns, late, row):
     """Note where a symbol lives and its newest tick, by the rule of the symbols' time to live."""
     row[PARTITION] = partition
@@ -137,36 +140,25 @@ def _meet(partition, ts_ns, late, row):
         row[LAST] = ts_ns
 
 
-@njit(
-    "i8(i8, i4[::1], i4[::1], i8[::1], i8[::1], b1[::1], b1[::1], b1[::1], b1[::1], f8[::1], "
-    "f8[:, ::1], i8[::1], i8[::1], i8, i8[:, ::1], f8[:, ::1], f8[:, ::1], i8[:, ::1], i8[::1], "
-    "i8[:, ::1], f8[:, ::1], i8[::1])",
-    cache=True,
-    nogil=True,
-)
-def follow(
-    begin, partition, slot, ts_ns, watermark, late, keep, counted, quoted, price, nbbo,
-    open_ns, close_ns, ttl_ns, whole, real, sums, counts, soonest, out_whole, out_real, taken,
-):  # fmt: skip
+@kernel(f"i8(i8, {ROWS}, {RULES}, {SYMBOLS}, {OUT}, i8[::1])")
+def follow(begin, rows, rules, symbols, out, taken):
     """Run the rows from ``begin`` on through the bands of their symbols.
 
-    ``counted`` and ``quoted`` bool[n] choose the trades and quotes of ``price`` float64[n] and
-    ``nbbo`` float64[n, 4] (bid, size, ask, size). ``whole``, ``real``, ``sums`` and ``counts``: see
-    bands.py; ``soonest`` int64[partitions] is when something may be due in a partition. Changes go
-    to ``out_whole`` int64[k, 5] (row, slot, time, number at that time, state) and ``out_real``
-    float64[k, 3] (reference, lower, upper), their number to ``taken[0]``. Returns the row to begin
-    with again: n, or one before where the output is full. A row begun again goes on where it
-    stopped.
+    ``counted`` and ``quoted`` choose the trades and the quotes. The number of changes goes to
+    ``taken[0]``. Returns the row to begin with again: n, or one before where the output is full.
+    A row begun again goes on where it stopped.
     """
+    partition, slot, ts_ns, watermark, late, keep, counted, quoted, price, nbbo = rows
+    open_ns, close_ns, ttl_ns = rules
+    whole, real, sums, counts, soonest = symbols
+    most = len(out[0])
     found = 0
     for i in range(begin, len(slot)):
         p = partition[i]
         if watermark[i] >= soonest[p]:
-            found = _pass_partition(
-                i, p, watermark[i], open_ns, close_ns, ttl_ns, whole, real, sums, counts, soonest,
-                out_whole, out_real, found,
-            )  # fmt: skip
+            found = _pass_partition(i, p, watermark[i], rules, symbols, out, found)
         taken[0] = found
+        # Still due: the output is full, and what the row itself does comes after that.
         if watermark[i] >= soonest[p]:
             return i
         s = slot[i]
@@ -175,14 +167,12 @@ def follow(
         if not keep[i]:
             continue
         row, prices = whole[s], real[s]
+        # A symbol's clock never goes back: a tick that is behind it counts from then.
         now = max(row[CLOCK], ts_ns[i], watermark[i])
         if now >= row[DUE]:
-            found = _pass_time(
-                i, s, now, open_ns, close_ns, ttl_ns, row, prices, sums[s], counts[s],
-                out_whole, out_real, found,
-            )  # fmt: skip
+            found = _pass_time(i, s, now, rules, symbols, out, found)
             taken[0] = found
-        if found == len(out_whole):
+        if found == most:
             return i
         row[CLOCK] = now
         if counted[i]:
@@ -193,6 +183,6 @@ def follow(
             settle(row, prices, now)
             set_due(row, prices, ttl_ns)
             soonest[p] = min(soonest[p], row[DUE])
-            found = _emit(i, s, now, row, prices, out_whole, out_real, found)
+            found = _emit(i, s, now, row, prices, out, found)
     taken[0] = found
     return len(slot)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from numba import njit
-
+from operators.kernels.compiling import kernel
 from operators.market.kernels.table import EMPTY, place_of
 
 
-@njit("void(i4, i8, i4[::1], i4[::1], f8[:, ::1], i8[:, ::1], f8[:, ::1])", cache=True, nogil=True)
+@kernel("void(i4, i8, i4[::1], i4[::1], f8[:, ::1], i8[:, ::1], f8[:, ::1])")
 def _best_bid(slot, oldest, first, following, entry, entry_ns, best):
     """Set columns 0 and 1 of the slot's ``best`` from its venues; price 0 where absent.
 
@@ -28,7 +27,7 @@ def _best_bid(slot, oldest, first, following, entry, entry_ns, best):
     best[slot, 1] = size
 
 
-@njit("void(i4, i8, i4[::1], i4[::1], f8[:, ::1], i8[:, ::1], f8[:, ::1])", cache=True, nogil=True)
+@kernel("void(i4, i8, i4[::1], i4[::1], f8[:, ::1], i8[:, ::1], f8[:, ::1])")
 def _best_ask(slot, oldest, first, following, entry, entry_ns, best):
     """Set columns 2 and 3 of the slot's ``best``, as `_best_bid` does the others."""
     price = 0.0
@@ -46,42 +45,27 @@ def _best_ask(slot, oldest, first, following, entry, entry_ns, best):
     best[slot, 3] = size
 
 
-@njit(
-    "void(i4, i4, f8, f8, i8, i8, i4[::1], i4[::1], f8[:, ::1], i8[:, ::1], f8[:, ::1])",
-    cache=True,
-    nogil=True,
-)
-def _age(slot, e, bid, ask, ts_ns, ttl, first, following, entry, entry_ns, best):
-    """Note when the sides of an entry came; set ``best`` from the quotes that live then."""
-    if bid > 0.0:
-        entry_ns[e, 0] = ts_ns
-    if ask > 0.0:
-        entry_ns[e, 1] = ts_ns
-    oldest = max(ts_ns - ttl, 1)
-    _best_bid(slot, oldest, first, following, entry, entry_ns, best)
-    _best_ask(slot, oldest, first, following, entry, entry_ns, best)
+ROWS = "Tuple((i4[::1], i4[::1], b1[::1], i8[::1], f8[::1], f8[::1], f8[::1], f8[::1]))"
+"""slot, venue, whether it is a quote to apply, event time, bid, its size, ask, its size; by row."""
+TABLE = "Tuple((i8[::1], i4[::1], i8[::1]))"
+"""keys, values and entry_key of a `operators.market.lookup.Lookup`."""
+BOOKS = "Tuple((f8[:, ::1], i8[:, ::1], i4[::1], i4[::1], f8[:, ::1]))"
+"""``entry`` float64[., 4] (bid, size, ask, size of a venue), ``entry_ns`` int64[., 2] (when its
+sides came; empty where quotes do not age), ``first`` int32[slots] and ``following`` int32[.], which
+chain the entries of a slot, and ``best`` float64[slots, 4]."""
 
 
-@njit(
-    "i8(i4[::1], i4[::1], b1[::1], i8[::1], f8[::1], f8[::1], f8[::1], f8[::1], i8, i8[::1], "
-    "i4[::1], i8, i8[::1], f8[:, ::1], i8[:, ::1], i4[::1], i4[::1], f8[:, ::1], f8[:, ::1])",
-    cache=True,
-    nogil=True,
-)
-def consolidate(
-    slot, venue, quotes, ts_ns, bid, bid_size, ask, ask_size, ttl,
-    keys, values, count, entry_key, entry, entry_ns, first, following, best, after,
-):  # fmt: skip
+@kernel(f"i8({ROWS}, i8, {TABLE}, i8, {BOOKS}, f8[:, ::1])")
+def consolidate(rows, ttl, table, count, books, after):  # noqa: C901  # one quote, two sides
     """Apply the quotes of a block; ``after`` float64[n, 4] gets (bid, size, ask, size) after each.
 
-    A book entry is one (slot, venue): ``entry`` float64[., 4], found through ``keys``/``values``
-    and chained per slot by ``first``/``following``. A side with price 0 says nothing; with
-    size 0 it is withdrawn. ``best`` float64[slots, 4] is the consolidated quote of each slot; the
-    venues are only searched where a quote was or is at the best price, which spares half of
-    the searches on real quotes. With a ``ttl`` (ns) above 0, a venue's side counts until it is
-    older than that at the event time of a row; ``entry_ns`` int64[., 2] has the times of bid and
-    ask, and each row searches the venues. Returns the number of entries.
+    An entry is one (slot, venue). A side with price 0 says nothing; with size 0 it is withdrawn.
+    With a ``ttl`` (ns) above 0, a venue's side counts until it is older than that at the event
+    time of a row. ``count`` is the number of entries; returns it as it is then.
     """
+    slot, venue, quotes, ts_ns, bid, bid_size, ask, ask_size = rows
+    keys, values, entry_key = table
+    entry, entry_ns, first, following, best = books
     for i in range(len(slot)):
         if not quotes[i]:
             continue
@@ -92,11 +76,14 @@ def consolidate(
             keys[place] = key
             values[place] = count
             entry_key[count] = key
-            entry[count, :] = 0.0
+            for k in range(4):
+                entry[count, k] = 0.0
             following[count] = first[s]
             first[s] = count
             count += 1
         e = values[place]
+        # A quote that neither was nor is at the best price changes nothing of it, so the venues
+        # are not searched: that spares half of the searches on real quotes.
         if bid[i] > 0.0:
             touches = entry[e, 0] == best[s, 0] or bid[i] >= best[s, 0]
             entry[e, 0] = bid[i]
@@ -109,19 +96,23 @@ def consolidate(
             entry[e, 3] = ask_size[i]
             if touches:
                 _best_ask(s, 0, first, following, entry, entry_ns, best)
-        if ttl > 0:
-            _age(s, e, bid[i], ask[i], ts_ns[i], ttl, first, following, entry, entry_ns, best)
-        after[i, :] = best[s, :]
+        if ttl > 0:  # time passes at each row, so each searches the venues
+            if bid[i] > 0.0:
+                entry_ns[e, 0] = ts_ns[i]
+            if ask[i] > 0.0:
+                entry_ns[e, 1] = ts_ns[i]
+            oldest = max(ts_ns[i] - ttl, 1)
+            _best_bid(s, oldest, first, following, entry, entry_ns, best)
+            _best_ask(s, oldest, first, following, entry, entry_ns, best)
+        for k in range(4):
+            after[i, k] = best[s, k]
     return count
 
 
-@njit(
-    "void(i8[::1], i8, i4[::1], i4[::1], f8[:, ::1], i8[:, ::1], f8[:, ::1])",
-    cache=True,
-    nogil=True,
-)
-def chain(entry_key, count, first, following, entry, entry_ns, best):
-    """Rebuild the chains of book entries by slot, in the order of the entries, and the bests."""
+@kernel(f"void(i8[::1], i8, {BOOKS})")
+def chain(entry_key, count, books):
+    """Rebuild the chains of entries by slot, in the order of the entries, and the bests."""
+    entry, entry_ns, first, following, best = books
     first[:] = -1
     for e in range(count):
         slot = entry_key[e] >> 24

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from numba import njit
-
+from operators.kernels.compiling import kernel
 from operators.market.kernels.table import EMPTY, place_of
 
 WINDOW = 256
@@ -15,17 +14,18 @@ NEW, DUPLICATE, TOO_OLD, GAP = 0, 1, 2, 3
 DAY_NS = 86_400_000_000_000
 
 
-@njit("void(i8[:, ::1], i8, i8)", cache=True, nogil=True)
+@kernel("void(i8[:, ::1], i8, i8)")
 def _mark(seen, stream, seq):
+    # Number n has bit n mod 256, in four words of 64: as the head moves, nothing is shifted.
     seen[stream, (seq & 255) >> 6] |= 1 << (seq & 63)
 
 
-@njit("b1(i8[:, ::1], i8, i8)", cache=True, nogil=True)
+@kernel("b1(i8[:, ::1], i8, i8)")
 def _is_marked(seen, stream, seq):
     return (seen[stream, (seq & 255) >> 6] >> (seq & 63)) & 1 != 0
 
 
-@njit("void(i8[:, ::1], i8, i8, i8)", cache=True, nogil=True)
+@kernel("void(i8[:, ::1], i8, i8, i8)")
 def _forget(seen, stream, first, last):
     if last - first >= 255:
         seen[stream, :] = 0
@@ -34,25 +34,26 @@ def _forget(seen, stream, first, last):
         seen[stream, (seq & 255) >> 6] &= ~(1 << (seq & 63))
 
 
-@njit(
-    "i8(i4[::1], i4[::1], u1[::1], i8[::1], i8[::1], i8[::1], i4[::1], i8, "
-    "i8[::1], i8[::1], i8[::1], i8[:, ::1], u1[::1], i8[::1])",
-    cache=True,
-    nogil=True,
-)
-def judge(
-    slot, venue, kind, seq, ts_ns, keys, values, count,
-    stream_key, head, head_day, seen, verdict, before,
-):  # fmt: skip
+ROWS = "Tuple((i4[::1], i4[::1], u1[::1], i8[::1], i8[::1]))"
+"""slot, venue, kind, sequence number, event time; by row of the block."""
+TABLE = "Tuple((i8[::1], i4[::1], i8[::1]))"
+"""keys, values and entry_key of a `operators.market.lookup.Lookup`."""
+STREAMS = "Tuple((i8[::1], i8[::1], i8[:, ::1]))"
+"""``head``, the largest number; ``head_day``, the UTC day of the tick that set it; ``seen``
+int64[streams, 4], a bit for each of the last 256 numbers."""
+
+
+@kernel(f"i8({ROWS}, {TABLE}, i8, {STREAMS}, u1[::1], i8[::1])")
+def judge(rows, table, count, streams, verdict, before):
     """Give each row its verdict; return the number of streams.
 
-    A stream is one (slot, venue, kind). ``keys``/``values`` is the table that finds it,
-    ``stream_key``, ``head``, ``head_day`` int64[streams] and ``seen`` int64[streams, 4] its
-    state: the largest number, the UTC day of the tick that set it, and which of the
-    last 256 numbers were seen. ``before`` int64[n] gets the head before a GAP row. A
+    A stream is one (slot, venue, kind). ``before`` int64[n] gets the head before a GAP row. A
     number below the window is TOO_OLD to know, unless its tick is of a later day: feeds
     restart their numbers daily.
     """
+    slot, venue, kind, seq, ts_ns = rows
+    keys, values, stream_key = table
+    head, head_day, seen = streams
     for i in range(len(slot)):
         if slot[i] < 0 or seq[i] < 0:
             verdict[i] = NEW
@@ -66,7 +67,8 @@ def judge(
             stream_key[count] = key
             head[count] = seq[i]
             head_day[count] = day
-            seen[count, :] = 0
+            for k in range(4):
+                seen[count, k] = 0
             _mark(seen, count, seq[i])
             verdict[i] = NEW
             count += 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from numba import njit
+from operators.kernels.compiling import kernel
 
 NEVER = 9_223_372_036_854_775_807
 FREE = -1
@@ -11,23 +11,31 @@ CROWDED = -1
 """What `place` returns where a symbol has more open windows than its ring holds."""
 
 
-@njit(
-    "i8(i8, i4, i8, i8, i4[::1], i4[::1], i8[::1], i4[:, ::1], i8[::1], i8, i8[::1], i8[::1], i8)",
-    cache=True,
-    nogil=True,
-)
-def _close(
-    row, partition, interval_ns, watermark, win_slot, win_partition, win_start, ring, next_end,
-    high, closed_row, closed, found,
-):  # fmt: skip
-    """Close the windows of ``partition`` that end at or before its watermark; return how many."""
+ROWS = "Tuple((i4[::1], i4[::1], i8[::1], i8[::1], b1[::1]))"
+"""partition, slot, watermark, event time, and whether the row is chosen; by row of the block."""
+WINDOWS = "Tuple((i4[::1], i4[::1], i8[::1], i4[:, ::1], i8[::1], i8[::1], i4[::1]))"
+"""slot, partition and start by place; ``ring`` int32[slots, 2^k], which finds them; ``next_end``
+int64[partitions]; ``recent_start`` int64 and ``recent`` int32 [slots], the last one found."""
+PLACES = "Tuple((i8[::1], i4[::1]))"
+"""``tally`` int64[2] (how many places are free, how many were ever used) and the ``free`` ones."""
+OUT = "Tuple((i8[::1], i8[::1], i4[::1]))"
+"""The closed: the row whose event time closed each, and its place; and the place of each row."""
+
+
+@kernel(f"i8(i8, i8, {ROWS}, {WINDOWS}, i8, {OUT}, i8)")
+def _close(row, interval_ns, rows, windows, high, out, found):
+    """Close a partition's windows that end at or before its watermark; return how many are."""
+    partitions, _, watermark, _, _ = rows
+    win_slot, win_partition, win_start, ring, next_end, _, _ = windows
+    closed_row, closed, _ = out
+    partition = partitions[row]
     soonest = NEVER
     mask = ring.shape[1] - 1
     for w in range(high):
         if win_partition[w] != partition:
             continue
         end = win_start[w] + interval_ns
-        if end > watermark:
+        if end > watermark[row]:
             soonest = min(soonest, end)
             continue
         win_partition[w] = FREE
@@ -39,40 +47,31 @@ def _close(
     return found
 
 
-@njit(
-    "i8(i8, i4[::1], i4[::1], i8[::1], i8[::1], b1[::1], i4[::1], i4[::1], i8[::1], i4[:, ::1], "
-    "i8[::1], i8[::1], i4[::1], i8[::1], i4[::1], i8[::1], i8[::1], i4[::1])",
-    cache=True,
-    nogil=True,
-)
-def place(
-    interval_ns, partition, slot, watermark, ts_ns, chosen, win_slot, win_partition, win_start,
-    ring, next_end, recent_start, recent, tally, free, closed_row, closed, places,
-):  # fmt: skip
+@kernel(f"i8(i8, {ROWS}, {WINDOWS}, {PLACES}, {OUT})")
+def place(interval_ns, rows, windows, spare, out):
     """Give each chosen row the place of its window, -1 where that has closed; return the closed.
 
     A window's place is an index that stays the same while it is open and is not given away again
-    within the block, so that whoever keeps columns by place can read them afterwards.
-    ``win_slot``, ``win_partition`` int32 and ``win_start`` int64 are by place; ``ring``
-    int32[slots, 2^k] finds them, ``recent_start`` int64 and ``recent`` int32 [slots] remember the
-    last one found. ``tally`` int64[2] is the number of ``free`` places and of places ever used.
-    The k closed go to ``closed_row`` (the row whose event time closed them) and ``closed``.
-    Returns k, or CROWDED.
+    within the block, so that whoever keeps columns by place can read them afterwards. Returns how
+    many have closed, or CROWDED.
     """
+    partition, slot, watermark, ts_ns, chosen = rows
+    win_slot, win_partition, win_start, ring, next_end, recent_start, recent = windows
+    tally, free = spare
+    places = out[2]
     found = 0
     mask = ring.shape[1] - 1
     for i in range(len(ts_ns)):
         p = partition[i]
         if watermark[i] >= next_end[p]:
-            found = _close(
-                i, p, interval_ns, watermark[i], win_slot, win_partition, win_start, ring, next_end,
-                tally[1], closed_row, closed, found,
-            )  # fmt: skip
+            found = _close(i, interval_ns, rows, windows, tally[1], out, found)
         places[i] = -1
         if not chosen[i]:
             continue
         t = ts_ns[i]
         s = slot[i]
+        # Most ticks fall into the window of the symbol's tick before: two comparisons then stand
+        # for a division and a look into the ring.
         start = recent_start[s]
         if t < start or t - start >= interval_ns:
             start = t - t % interval_ns

@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
+from operators.kernels.compiling import kernel
+
+BARS = "Tuple((i4[::1], f8[::1], i8[::1]))"
+"""slot, close and session of each bar."""
+SYMBOLS = "Tuple((f8[::1], f8[::1], i8[::1], i8[::1]))"
+"""The state by slot: last close (0 before the first bar), variance, returns so far, session of the
+last bar."""
+OUT = "Tuple((f8[::1], b1[::1], f8[::1], i8[::1]))"
+"""Of each bar: its simple return (0 where it has none), whether it has one, the standard deviation
+that is forecast for the next one, and the returns so far."""
 
 
-@njit(
-    "void(i4[::1], f8[::1], i8[::1], f8, f8[::1], f8[::1], i8[::1], i8[::1], "
-    "f8[::1], b1[::1], f8[::1], i8[::1])",
-    cache=True,
-    nogil=True,
-)
-def ewma_volatility(
-    slot, close, session, decay, last_close, variance, observations, last_session,
-    ret, has_return, sigma, seen,
-):  # fmt: skip
+@kernel(f"void({BARS}, f8, {SYMBOLS}, {OUT})")
+def ewma_volatility(bars, decay, symbols, out):
     """Step the variance of each closing bar's symbol: v = decay v + (1 - decay) r², first v = r².
 
-    State by slot: ``last_close`` float64 (0 before the first bar), ``variance`` float64,
-    ``observations`` int64 (returns so far), ``last_session`` int64. No return is taken from a bar
-    of one session to a bar of another: over night prices jump. For each bar ``ret`` gets its simple
-    return and ``has_return`` whether it has one (0 where not), ``sigma`` the forecast of the next
-    return's standard deviation and ``seen`` the returns so far.
+    No return is taken from a bar of one session to a bar of another: over night prices jump.
     """
+    slot, close, session = bars
+    last_close, variance, observations, last_session = symbols
+    ret, has_return, sigma, seen = out
     for i in range(len(slot)):
         s = slot[i]
         ret[i] = 0.0
@@ -43,7 +43,7 @@ def ewma_volatility(
         seen[i] = observations[s]
 
 
-@njit("void(f8[:, ::1], f8[::1], f8, b1)", cache=True, nogil=True)
+@kernel("void(f8[:, ::1], f8[::1], f8, b1)")
 def ewma_covariance(covariance, returns, decay, is_first):
     """Step S = decay S + (1 - decay) r r' in place; the first S is r r'."""
     n = len(returns)
@@ -56,7 +56,7 @@ def ewma_covariance(covariance, returns, decay, is_first):
                 covariance[i, j] = decay * covariance[i, j] + (1.0 - decay) * product
 
 
-@njit("f8(f8[:, ::1], f8[::1], f8[::1])", cache=True, nogil=True)
+@kernel("f8(f8[:, ::1], f8[::1], f8[::1])")
 def portfolio_sigma(covariance, weights, marginal):
     """Return sqrt(w'Sw); ``marginal`` gets Sw. Sums run in index order."""
     n = len(weights)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from numba import njit
+from operators.kernels.compiling import kernel
 
 MOST_BUCKETS = 2.0**62
 """Where counting stops, within the whole numbers of 64 bits that records hold."""
 
 
-@njit("void(f8[:, ::1], i4, f8[:, ::1], f8, f8)", cache=True, nogil=True)
+@kernel("void(f8[:, ::1], i4, f8[:, ::1], f8, f8)")
 def _push(state, slot, ring, imbalance, times):
     """Note the imbalance of ``times`` buckets in a row, of which the ring keeps what fits."""
     width = ring.shape[1]
@@ -22,13 +22,17 @@ def _push(state, slot, ring, imbalance, times):
     state[slot, 2] = min(state[slot, 2] + times, MOST_BUCKETS)
 
 
-@njit(
-    "i8(b1[::1], i4[::1], i1[::1], f8[::1], f8[:, ::1], f8[:, ::1], f8[:, ::1], i8[::1], "
-    "f8[::1], f8[::1])",
-    cache=True,
-    nogil=True,
-)
-def vpin(trades, slot, sign, size, volume, state, ring, out_row, out_value, out_buckets):
+ROWS = "Tuple((b1[::1], i4[::1], i1[::1], f8[::1]))"
+"""Whether it is a trade, slot, sign, size; by row of the block."""
+SYMBOLS = "Tuple((f8[:, ::1], f8[:, ::1]))"
+"""The state by slot: float64[., 4] (bought and all volume of the open bucket, buckets so far, next
+place in the ring), and ``ring`` float64[., m] of |Vb - Vs|."""
+OUT = "Tuple((i8[::1], f8[::1], f8[::1]))"
+"""Of each trade that completes a bucket: row, VPIN, buckets so far."""
+
+
+@kernel(f"i8({ROWS}, f8[:, ::1], {SYMBOLS}, {OUT})")
+def vpin(rows, volume, symbols, out):
     """Find the trades that complete a bucket and the VPIN after each; return how many.
 
     VPIN = mean over the last m buckets of |Vb - Vs| / V (Easley, López de Prado and O'Hara, "Flow
@@ -38,10 +42,12 @@ def vpin(trades, slot, sign, size, volume, state, ring, out_row, out_value, out_
     Bondarenko ("VPIN and the flash crash", Journal of Financial Markets 17, 2014) find that it
     forecasts nothing beyond volume and volatility.
 
-    State by slot: ``state`` float64[., 4] (bought and all volume of the open bucket, buckets so
-    far, next place in the ring), ``ring`` float64[., m] of |Vb - Vs|. A trade that completes
-    several buckets is found once. Nothing is found before m buckets are complete.
+    A trade that completes several buckets is found once. Nothing is found before m buckets are
+    complete.
     """
+    trades, slot, sign, size = rows
+    state, ring = symbols
+    out_row, out_value, out_buckets = out
     width = ring.shape[1]
     found = 0
     for i in range(len(slot)):
@@ -64,6 +70,7 @@ def vpin(trades, slot, sign, size, volume, state, ring, out_row, out_value, out_
         state[s, 1] = left
         if state[s, 2] < width:
             continue
+        # Added up anew, in the order of the ring: a running sum would drift by its rounding.
         total = 0.0
         for j in range(width):
             total += ring[s, j]

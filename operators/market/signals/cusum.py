@@ -46,10 +46,12 @@ class Cusum(Signal):
         valid = forecasts.observations >= self._min_observations
         new = np.where(valid, self._threshold * forecasts.sigma, 0.0)
         rows = len(work.block)
-        row, total, limit = np.empty(rows, np.int64), np.empty(rows), np.empty(rows)
+        out = row, total, limit = np.empty(rows, np.int64), np.empty(rows), np.empty(rows)
         found = kernel.cusum(
-            tape.trades, work.slot, work.block.price, forecasts.at_row, forecasts.slot, new,
-            threshold, state, row, total, limit,
-        )  # fmt: skip
+            (tape.trades, work.slot, work.block.price),
+            (forecasts.at_row, forecasts.slot, new),
+            (threshold, state),
+            out,
+        )
         for i in range(found):
             yield int(row[i]), float(total[i]), {"threshold": float(limit[i])}

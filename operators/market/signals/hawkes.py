@@ -51,13 +51,13 @@ class Hawkes(Signal):
 
     def step(self, tape: Tape) -> tuple[()]:
         """Excite and decay through the block's trades."""
-        symbols = self._symbols.room_for(len(tape.work.names))
-        windows = self._windows.room_for(tape.places)
         work = tape.work
         kernel.excite(
-            tape.trades, work.slot, tape.place, tape.sign, work.block.ts_ns,
-            self._parameters.by_slot(work), *symbols, *windows,
-        )  # fmt: skip
+            (tape.trades, work.slot, tape.place, tape.sign, work.block.ts_ns),
+            self._parameters.by_slot(work),
+            self._symbols.room_for(len(work.names)),
+            self._windows.room_for(tape.places),
+        )
         return ()
 
     def close(self, closings: Closings) -> Iterator[Figure]:

@@ -33,11 +33,12 @@ class KyleLambda(Signal):
 
     def step(self, tape: Tape) -> tuple[()]:
         """Move the regression over the block's trades."""
-        symbols = self._symbols.room_for(len(tape.work.names))
-        (last,) = self._windows.room_for(tape.places)
         work = tape.work
+        (last,) = self._windows.room_for(tape.places)
         kernel.kyle_lambda(
-            tape.trades, work.slot, tape.place, tape.sign, work.block.size, tape.mid, *symbols, last
+            (tape.trades, work.slot, tape.place, tape.sign, work.block.size, tape.mid),
+            self._symbols.room_for(len(work.names)),
+            last,
         )
         return ()
 

@@ -23,12 +23,13 @@ class Signing:
     ) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
         """Return (mid float64[n], sign int8[n]); rows of other ticks hold nothing."""
         block = work.block
-        mid, sign = np.empty(len(block)), np.empty(len(block), np.int8)
+        out = np.empty(len(block)), np.empty(len(block), np.int8)
         kernel.classify(
-            quotes, work.counts, work.slot, block.side, block.price, best,
-            *self._symbols.room_for(len(work.names)), mid, sign,
-        )  # fmt: skip
-        return mid, sign
+            (quotes, work.counts, work.slot, block.side, block.price, best),
+            self._symbols.room_for(len(work.names)),
+            out,
+        )
+        return out
 
     def release(self, slots: NDArray[np.int32]) -> None:
         """Forget the symbols in these slots."""

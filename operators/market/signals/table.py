@@ -27,12 +27,12 @@ class Table:
         }
         self._rows = 0
 
-    def room_for(self, rows: int) -> list[NDArray[Any]]:
+    def room_for(self, rows: int) -> tuple[NDArray[Any], ...]:
         """Return the columns, in the order of their declaration, grown to ``rows``."""
         self._rows = max(self._rows, rows)
         for name, column in self._columns.items():
             self._columns[name] = grown(column, rows)
-        return list(self._columns.values())
+        return tuple(self._columns.values())
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         return self._columns[name]

@@ -34,11 +34,13 @@ class Vpin(Signal):
         work = tape.work
         volume = self._volume.by_slot(work)
         rows = len(work.block)
-        row, value, buckets = np.empty(rows, np.int64), np.empty(rows), np.empty(rows)
+        out = row, value, buckets = np.empty(rows, np.int64), np.empty(rows), np.empty(rows)
         found = kernel.vpin(
-            tape.trades, work.slot, tape.sign, work.block.size, volume,
-            *self._symbols.room_for(len(work.names)), row, value, buckets,
-        )  # fmt: skip
+            (tape.trades, work.slot, tape.sign, work.block.size),
+            volume,
+            self._symbols.room_for(len(work.names)),
+            out,
+        )
         for i in range(found):
             of = float(volume[work.slot[row[i]], 0])
             yield int(row[i]), float(value[i]), {"buckets": int(buckets[i]), "volume": of}

@@ -55,11 +55,14 @@ class SignalWindows:
         self._next_end = grown(self._next_end, block.partitions, kernel.NEVER)
         places = np.empty(len(block), np.int32)
         at_row, closed = np.empty(room, np.int64), np.empty(room, np.int64)
-        found = kernel.place(
-            self.interval_ns, block.partition, work.slot, work.watermark, block.ts_ns, chosen,
+        rows = block.partition, work.slot, work.watermark, block.ts_ns, chosen
+        windows = (
             self._slot, self._partition, self._start_ns, self._ring, self._next_end,
-            self._recent_start, self._recent, self._tally, self._free, at_row, closed, places,
+            self._recent_start, self._recent,
         )  # fmt: skip
+        found = kernel.place(
+            self.interval_ns, rows, windows, (self._tally, self._free), (at_row, closed, places)
+        )
         if found == kernel.CROWDED:
             raise AssertionError("more windows are open than the lateness allows")
         return places, self._closings(work, at_row[:found], closed[:found]) if found else None

@@ -75,11 +75,14 @@ def crossed(ttl: int) -> float:
     books.reserve(64)
     after = np.empty((n, 4))
     kernel.consolidate(
-        np.zeros(n, np.int32), venue, np.ones(n, np.bool_), time_ms.astype(np.int64) * 1_000_000,
-        bid, bid_size, ask, ask_size, ttl,
-        books.keys, books.values, 0, books.entry_key, np.zeros((64, 4)),
-        np.zeros((64, 2), np.int64), np.full(1, -1, np.int32), np.zeros(64, np.int32),
-        np.zeros((1, 4)), after,
+        (np.zeros(n, np.int32), venue, np.ones(n, np.bool_), time_ms.astype(np.int64) * 1_000_000,
+         bid, bid_size, ask, ask_size),
+        ttl,
+        (books.keys, books.values, books.entry_key),
+        0,
+        (np.zeros((64, 4)), np.zeros((64, 2), np.int64), np.full(1, -1, np.int32),
+         np.zeros(64, np.int32), np.zeros((1, 4))),
+        after,
     )  # fmt: skip
     mine = (time_ms >= OPEN_MS) & (time_ms < CLOSE_MS) & (after[:, 0] > 0) & (after[:, 2] > 0)
     return float((after[mine, 0] > after[mine, 2]).mean())

@@ -16,9 +16,9 @@ def events(prices: NDArray[np.float64], h: float) -> list[tuple[int, float]]:
     n = len(prices)
     row, total, limit = np.empty(n, np.int64), np.empty(n), np.empty(n)
     found = kernel.cusum(
-        np.ones(n, np.bool_), np.zeros(n, np.int32), np.ascontiguousarray(prices, np.float64),
-        np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0), np.array([h]),
-        np.zeros((1, 3)), row, total, limit,
+        (np.ones(n, np.bool_), np.zeros(n, np.int32), np.ascontiguousarray(prices, np.float64)),
+        (np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0)),
+        (np.array([h]), np.zeros((1, 3))), (row, total, limit),
     )  # fmt: skip
     assert (limit[:found] == h).all()
     return list(zip(row[:found].tolist(), total[:found].tolist(), strict=True))
@@ -57,8 +57,8 @@ def test_without_a_threshold_nothing_fires_but_the_sums_go_on() -> None:
     out = np.empty(5, np.int64), np.empty(5), np.empty(5)
     prices = np.array([1.0, 1.1, 1.2, 1.3, 1.3])
     found = kernel.cusum(
-        np.ones(5, np.bool_), np.zeros(5, np.int32), prices, np.array([4]),
-        np.zeros(1, np.int32), np.array([0.1]), np.zeros(1), state, *out,
+        (np.ones(5, np.bool_), np.zeros(5, np.int32), prices),
+        (np.array([4]), np.zeros(1, np.int32), np.array([0.1])), (np.zeros(1), state), out,
     )  # fmt: skip
     assert found == 1
     assert (out[0][0], out[1][0]) == (4, pytest.approx(math.log(1.3), rel=1e-12))

@@ -104,9 +104,10 @@ def intensities(times: NDArray[np.float64], parameters: Excitation) -> NDArray[n
     n = len(times)
     ns, out, out_ns = (times * NS).astype(np.int64), np.zeros((n, 3)), np.zeros(n, np.int64)
     kernel.excite(
-        np.ones(n, np.bool_), np.zeros(n, np.int32), np.arange(n, dtype=np.int32),
-        np.ones(n, np.int8), ns, np.array([[parameters.mu, parameters.alpha, parameters.beta]]),
-        np.zeros((1, 2)), np.zeros(1, np.int64), out, out_ns,
+        (np.ones(n, np.bool_), np.zeros(n, np.int32), np.arange(n, dtype=np.int32),
+         np.ones(n, np.int8), ns),
+        np.array([[parameters.mu, parameters.alpha, parameters.beta]]),
+        (np.zeros((1, 2)), np.zeros(1, np.int64)), (out, out_ns),
     )  # fmt: skip
     assert not out[:, 1].any()
     decayed = out[:-1, 0] * np.exp(-parameters.beta * np.diff(times))
@@ -128,9 +129,10 @@ def test_time_changed_by_the_compensator_is_a_poisson_process(rng: np.random.Gen
 def test_where_time_goes_back_nothing_decays() -> None:
     out, out_ns = np.zeros((3, 3)), np.zeros(3, np.int64)
     kernel.excite(
-        np.ones(3, np.bool_), np.zeros(3, np.int32), np.arange(3, dtype=np.int32),
-        np.array([1, -1, 1], np.int8), np.array([5, 4, 5]) * NS, np.array([[0.0, 0.5, 1.0]]),
-        np.zeros((1, 2)), np.zeros(1, np.int64), out, out_ns,
+        (np.ones(3, np.bool_), np.zeros(3, np.int32), np.arange(3, dtype=np.int32),
+         np.array([1, -1, 1], np.int8), np.array([5, 4, 5]) * NS),
+        np.array([[0.0, 0.5, 1.0]]),
+        (np.zeros((1, 2)), np.zeros(1, np.int64)), (out, out_ns),
     )  # fmt: skip
     assert out[:, :2].tolist() == [[1.0, 0.0], [1.0, 1.0], [2.0, 1.0]]
     assert out_ns.tolist() == [5 * NS] * 3

@@ -27,8 +27,9 @@ class Market:
         n = len(signed)
         out = np.zeros((n, 4))
         kernel.kyle_lambda(
-            np.ones(n, np.bool_), np.zeros(n, np.int32), np.arange(n, dtype=np.int32),
-            np.sign(signed).astype(np.int8), np.abs(signed), mid, *self.state, out,
+            (np.ones(n, np.bool_), np.zeros(n, np.int32), np.arange(n, dtype=np.int32),
+             np.sign(signed).astype(np.int8), np.abs(signed), mid),
+            self.state, out,
         )  # fmt: skip
         return out
 

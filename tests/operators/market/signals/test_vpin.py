@@ -20,9 +20,10 @@ def figures(
     n = len(sign)
     row, value, count = np.empty(n, np.int64), np.empty(n), np.empty(n)
     found = kernel.vpin(
-        np.ones(n, np.bool_), np.zeros(n, np.int32), np.asarray(sign, np.int8),
-        np.asarray(size, np.float64), np.array([[volume]], np.float64), np.zeros((1, 4)),
-        np.zeros((1, buckets)), row, value, count,
+        (np.ones(n, np.bool_), np.zeros(n, np.int32), np.asarray(sign, np.int8),
+         np.asarray(size, np.float64)),
+        np.array([[volume]], np.float64),
+        (np.zeros((1, 4)), np.zeros((1, buckets))), (row, value, count),
     )  # fmt: skip
     columns = row[:found].tolist(), value[:found].tolist(), count[:found].astype(int).tolist()
     return list(zip(*columns, strict=True))
