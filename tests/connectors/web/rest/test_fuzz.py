@@ -22,6 +22,8 @@ from connectors.market.decode import TickDecoder
 from connectors.market.events import EventDecoder
 from connectors.web.rest.operation import Operation
 from flows.engine.cluster import cluster_of
+from flows.market.settings import Market
+from flows.market.trading_settings import Trading
 from operators.market.controls.controls import Controls
 from operators.market.controls.entries import Entry
 from state.clock import NS
@@ -222,7 +224,7 @@ def doubles(value):
 
 def event_of(feed, message):
     place = {message.partition(): message.offset()}
-    block = EventDecoder(feed.given.market.max_ahead).decode(
+    block = EventDecoder(feed.given.of(Market).max_ahead).decode(
         to_messages([message], message.topic(), 1, place)
     )
     assert block.dead == []
@@ -234,7 +236,7 @@ def control_event(feed, message):
     event = parse_json(message.value())
     at = Coordinates(CONTROL, message.partition(), message.offset())
     entry = Entry(at, at, event["ts_ns"], CONTROL, event)
-    Controls(feed.given.trading.controls()).apply(entry)  # raises BadRecord
+    Controls(feed.given.of(Trading).controls()).apply(entry)  # raises BadRecord
     return event
 
 
