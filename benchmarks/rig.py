@@ -42,7 +42,7 @@ from state.outputs import DEAD
 
 ROOT = Path(flows.__file__).parents[1]
 POLL_S = 0.02
-PATIENCE_S = 120.0
+PATIENCE_S = 600.0
 """How long anything here may take before the run counts as stuck."""
 
 _LAUNCH = [sys.executable, "-I", "-S", str(launch.__file__)]

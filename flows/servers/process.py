@@ -18,7 +18,7 @@ from flows.engine.ports import HOST, free_port
 from flows.servers import launch
 from state.errors import ServerFailed
 
-START_SECONDS = 60.0
+START_SECONDS = 180.0
 STOP_SECONDS = 30.0
 
 
@@ -69,7 +69,7 @@ class Server(ABC):
         self._process = self._spawn(self._command())
 
     def wait(self) -> None:
-        """Return when the launched server answers; raises `ServerFailed` after 60 s."""
+        """Return when the launched server answers; raises `ServerFailed` after 180 s."""
         deadline = time.monotonic() + START_SECONDS
         while not self._answers():
             if self._process is None or self._process.poll() is not None:
