@@ -18,7 +18,7 @@ from typing import Any
 import psycopg
 import pytest
 import redis
-from confluent_kafka import TopicPartition
+from confluent_kafka import KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # it is there
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
@@ -27,7 +27,7 @@ from flows.servers import KafkaBroker, Postgres, Valkey
 from flows.servers.registry import Registry, missing_for_registry, required
 from tests import servers
 from tests.servers import Servers, handed_to, shared
-from tests.waiting import PATIENCE_S
+from tests.waiting import PATIENCE_S, eventually
 
 MOST_WORKERS = 4
 """More than these would wait for one Kafka."""
@@ -125,6 +125,16 @@ def create_topic(broker: KafkaBroker, name: str, partitions: int, **config: str)
     admin = AdminClient({"bootstrap.servers": broker.bootstrap})
     new = NewTopic(name, num_partitions=partitions, replication_factor=1, config=options)
     admin.create_topics([new])[name].result(PATIENCE_S)
+    # The answer is the controller's: a moment may pass before the broker knows the topic.
+    eventually(lambda: _partitions(admin, name) == partitions)
+
+
+def _partitions(admin: AdminClient, name: str) -> int:
+    asked = admin.describe_topics(TopicCollection([name]))[name]
+    try:
+        return len(asked.result(PATIENCE_S).partitions)
+    except KafkaException:
+        return 0
 
 
 def delete_messages(broker: KafkaBroker, topic: str, before: int) -> None:
