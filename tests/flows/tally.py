@@ -13,6 +13,7 @@ from bytewax.dataflow import Dataflow
 from bytewax.operators import StatefulBatchLogic
 
 from flows.engine.context import Context
+from flows.market.settings import Market
 from flows.settings.settings import Settings
 from state.errors import OffsetGone
 from state.inputs import Input
@@ -24,6 +25,11 @@ OUTPUTS = (Output("tally", "sums", "ts_ns", (), key=("name",)),)
 
 def inputs(settings: Settings) -> list[Input]:
     return [Input(os.environ["TALLY_TOPIC"])]
+
+
+def table(settings: Settings) -> Market:
+    """Its outputs depend on the settings of the market, as those of a user's flow may."""
+    return settings.of(Market)
 
 
 @dataclass

@@ -229,7 +229,7 @@ def test_one_copy_runs_with_probes_on_loopback_and_under_the_settings_of_its_sta
     assert run.end() == 0
     other = headrace_process(env | {"HEADRACE_MARKET__LATENESS": "3s"}, "run", str(TALLY))
     assert other.returncode == 1
-    assert "settings hash" in other.stderr
+    assert "setting tally.lateness is its default, this program's is 3000000000" in other.stderr
     assert "--from TIME --generation N" in other.stderr
 
 
