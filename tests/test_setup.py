@@ -173,7 +173,8 @@ def checkout(tmp_path: Path) -> Path:
     for name in ("Makefile", "pyproject.toml", "requirements.lock", "requirements-uv.lock"):
         shutil.copy(ROOT / name, tmp_path)
     shutil.copytree(ROOT / "deploy/kafka", tmp_path / "deploy/kafka")
-    for stamp in (".venv/.made", ".venv/.locked", ".venv/.headrace", ".headrace/kafka/.jars"):
+    stamps = ("made", "locked", "headrace", "warm")
+    for stamp in (*(f".venv/.{name}" for name in stamps), ".headrace/kafka/.jars"):
         (tmp_path / stamp).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / stamp).touch()
     return tmp_path

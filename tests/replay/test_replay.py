@@ -71,9 +71,17 @@ def test_the_files_are_told_as_json(place, capsys):
     assert all(len(file["sha256"]) == 64 for file in told)
 
 
+INPUTS = """from state.inputs import Input
+
+def inputs(settings):
+    return [Input("market.ticks")]
+
+"""
+
+
 @pytest.mark.parametrize(
     ("source", "fault"),
-    [("import bytewax", "no build"), ("def build(context):\n    return 1 / 0", None)],
+    [("import bytewax", "no build"), (f"{INPUTS}def build(context):\n    return 1 / 0", None)],
 )
 def test_a_flow_that_cannot_be_built_says_so(place, capsys, source, fault):
     flow = place / "mine.py"
@@ -91,6 +99,10 @@ BROKEN = """
 import bytewax.operators as op
 from bytewax.dataflow import Dataflow
 from state.errors import LostWrites
+from state.inputs import Input
+
+def inputs(settings):
+    return [Input("market.ticks")]
 
 def build(context):
     def fail(messages):
