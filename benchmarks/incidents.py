@@ -88,14 +88,20 @@ def stop_redis(down_s: float) -> Act:
 def stop_postgres(down_s: float) -> Act:
     """Stop PostgreSQL, without which market has to work on; start it again."""
 
-    def market_goes_on(trial: Trial) -> None:
+    def act(trial: Trial) -> None:
+        # Counted before PostgreSQL stops, which takes a while: a flow that is fast may have written
+        # its last signal when it is down. That it worked to the end meanwhile is asked below.
         before = _signals(trial)
-        time.sleep(down_s)
-        trial.until("market, without PostgreSQL", trial.market_caught_up)
-        if _signals(trial) == before:
-            raise Broken("no signal came to Redis while PostgreSQL was down")
 
-    return _outage(lambda trial: trial.rig.postgres, market_goes_on)
+        def market_goes_on(trial: Trial) -> None:
+            time.sleep(down_s)
+            trial.until("market, without PostgreSQL", trial.market_caught_up)
+            if _signals(trial) == before:
+                raise Broken("no signal came to Redis from when PostgreSQL was stopped")
+
+        _outage(lambda trial: trial.rig.postgres, market_goes_on)(trial)
+
+    return act
 
 
 def _outage(
