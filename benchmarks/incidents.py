@@ -90,14 +90,14 @@ def stop_postgres(down_s: float) -> Act:
 
     def act(trial: Trial) -> None:
         # Counted before PostgreSQL stops, which takes a while: a flow that is fast may have written
-        # its last signal when it is down. That it worked to the end meanwhile is asked below.
-        before = _signals(trial)
+        # its last record when it is down. That it worked to the end meanwhile is asked below.
+        before = _records(trial)
 
         def market_goes_on(trial: Trial) -> None:
             time.sleep(down_s)
             trial.until("market, without PostgreSQL", trial.market_caught_up)
-            if _signals(trial) == before:
-                raise Broken("no signal came to Redis from when PostgreSQL was stopped")
+            if _records(trial) == before:
+                raise Broken("no record came to Redis from when PostgreSQL was stopped")
 
         _outage(lambda trial: trial.rig.postgres, market_goes_on)(trial)
 
@@ -139,9 +139,9 @@ def _pids(trial: Trial) -> list[int]:
     return [worker.pid for flow in trial.flows.values() for worker in flow.workers()]
 
 
-def _signals(trial: Trial) -> int:
-    """Return how many signals Redis has got."""
+def _records(trial: Trial) -> int:
+    """Return how many records of market Redis has got."""
     reader = RedisReader(trial.rig.settings.redis.url, "market")
     marks = reader.marks()
     reader.close()
-    return sum(mark for (output, _), mark in marks.items() if output == "signals")
+    return sum(marks.values())
