@@ -168,10 +168,14 @@ def test_a_full_queue_waits_and_memory_stays_bounded(own):
     broker.kill()
     with ThreadPoolExecutor(1) as pool:
         written = pool.submit(part.write_batch, [batch("bars", 1, 120)])
-        eventually(lambda: SINK in lifecycle.waiting)
-        assert len(part._delivery._producer) == 50
-        broker.start()
-        written.result(PATIENCE_S)
+        try:
+            eventually(lambda: SINK in lifecycle.waiting)
+            assert len(part._delivery._producer) == 50
+            broker.start()
+            written.result(PATIENCE_S)
+        except BaseException:
+            lifecycle.stopping.set()  # else the pool would wait for the writer for ever
+            raise
     part.snapshot()
     values = sorted(m["value"] for m in contents(cluster, name))
     assert values == sorted(batch("bars", 1, 120).values)
