@@ -59,9 +59,10 @@ class Trial:
     def reach(self, share: float) -> None:
         """Return when so much of the input, and something new, is behind a durable snapshot."""
         self.caught_up()
-        self.feed.gate.allow(self.feed.count)
         wanted = max(int(share * self.feed.count), self.consumed() + 1)
         wanted = min(wanted, self.feed.count)
+        # Not all that there is: a fast flow would be through with it before an incident begins.
+        self.feed.gate.allow(min(wanted + BACKLOG, self.feed.count))
         self.until(f"{share:.0%} of the input", lambda: self.consumed() >= wanted)
 
     def consumed(self) -> int:
