@@ -177,7 +177,8 @@ class Running(StatefulBatchLogic[tuple[str, Any], Any, bytes]):
             "counters": dict(self._outputs.counters),
         }
         if isinstance(self._logic, Paged):
-            pages = self._missing or set(self._logic.entities.filled())
+            # An epoch may end when some pages have come and others have not.
+            pages = self._missing | set(self._logic.entities.filled())
             parts |= {"shard": self._shard, "pages": sorted(pages), "waiting": list(self._waiting)}
         return _encode(self._name, self._step, parts)
 

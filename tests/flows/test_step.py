@@ -269,6 +269,30 @@ def test_what_comes_before_the_pages_waits_for_them() -> None:
     assert final.notify_at() is None
 
 
+def test_an_epoch_that_ends_between_two_pages_loses_neither() -> None:
+    shelves: dict[str, Any] = {}
+    before = Running("work", STEP, shelves, None)
+    before.on_batch([("s", [("a", 2), ("b", 1)])])
+    pages = []
+    for page in sorted(before._logic.entities.filled()):  # type: ignore[attr-defined]
+        part = Page("work", STEP, shelves, None)
+        part.on_batch([Touched("s", page)])
+        pages.append(part.snapshot())
+    assert len(pages) == 2
+    again: dict[str, Any] = {}
+    half = Running("work", STEP, again, before.snapshot())
+    Page("work", STEP, again, pages[0])
+    assert half.on_batch([("s", [("a", 1)])]) == ([], False)
+    third: dict[str, Any] = {}
+    final = Running("work", STEP, third, half.snapshot())
+    for data in pages:
+        Page("work", STEP, third, data)
+    items, _ = final.on_notify()
+    (batch,) = [item for item in items if isinstance(item, OutputBatch)]
+    assert batch.values == [b'{"id":"a/3","n":3,"ts_ns":3}']
+    assert final._logic.describe("b") == {"n": 1}
+
+
 def test_a_page_is_on_the_worker_of_its_shard() -> None:
     for name in shard_names(8):
         for page in range(5):
