@@ -8,6 +8,7 @@ day.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any
 
@@ -15,16 +16,16 @@ from operators.outputs import Outbox
 from state.snapshots import Plain
 
 
-class Logic:
+class Logic(ABC):
     """One stateful step. Derive from it, and keep all state where `snapshot` sees it."""
 
+    @abstractmethod
     def process(self, item: Any, outbox: Outbox) -> Iterable[Any]:
         """Work on one item: change the state, emit records.
 
         Return what later steps of the flow get besides the records: an empty tuple for nothing.
         A DeadLetter among it goes to the flow's dead letters.
         """
-        raise NotImplementedError
 
     def finish(self, outbox: Outbox) -> Iterable[Any]:
         """Emit what is left at the end of a recording; a live flow never ends."""
@@ -34,13 +35,13 @@ class Logic:
         """Return what the state says of one key, as plain values for people; {} for nothing."""
         return {}
 
-    def measure(self, now_ns: int) -> None:
+    def measure(self, now_ns: int) -> None:  # noqa: B027  # a logic may have no such metric
         """Set the metrics that depend on the wall clock; called about once a second."""
 
+    @abstractmethod
     def snapshot(self) -> dict[str, Plain]:
         """Return a copy of the state as plain values (state/snapshots.py)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def restore(self, parts: dict[str, Plain]) -> None:
         """Take over the state of a snapshot."""
-        raise NotImplementedError
