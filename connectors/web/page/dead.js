@@ -5,7 +5,6 @@ import { count } from "./numbers.js";
 import { Table } from "./table.js";
 import { clock, dateTime, toMs } from "./times.js";
 
-const SYSTEMS = ["market", "trading"];
 const SHOWN = 50;
 
 export class DeadLetters {
@@ -31,7 +30,8 @@ export class DeadLetters {
   async load() {
     setText(this.note, "Reading …");
     const faults = [];
-    const found = await Promise.all(SYSTEMS.map(async (system) => {
+    const systems = await (await fetch("/static/systems.json")).json();
+    const found = await Promise.all(systems.map(async (system) => {
       try {
         return { system, ...await this.api.get(`/dead/${system}`, { limit: SHOWN }) };
       } catch (error) {

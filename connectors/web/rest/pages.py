@@ -1,4 +1,4 @@
-"""The page's files, the list of its systems' tabs, and plotly's script from its package."""
+"""The page's files, the lists of systems and of tabs, and plotly's script from its package."""
 
 from __future__ import annotations
 
@@ -31,22 +31,25 @@ class _Files(StaticFiles):
         return response
 
 
-def routes(page: Path = PAGE) -> Iterable[BaseRoute]:
-    """Return the routes of /, /static/plotly.min.js, /static/tabs.json and /static/*.
+def routes(systems: Iterable[str], page: Path = PAGE) -> Iterable[BaseRoute]:
+    """Return the routes of /, of the lists of names, of plotly's script and of /static/*.
 
-    The tab of a system is ``<system>/tab.js`` in the page's folder, found by its path.
+    ``systems.json`` lists the systems whose outputs are served, ``tabs.json`` those with a tab of
+    their own, which is ``<system>/tab.js`` in the page's folder, found by its path.
     """
+    tabs = (path.parent.name for path in page.glob("*/tab.js"))
     yield Route("/", _one(page / "index.html"), methods=["GET"])
-    yield Route("/static/tabs.json", _tabs(page), methods=["GET"])
+    yield Route("/static/systems.json", _listed(systems), methods=["GET"])
+    yield Route("/static/tabs.json", _listed(tabs), methods=["GET"])
     yield Route("/static/plotly.min.js", _one(PLOTLY), methods=["GET"])
     yield Mount("/static", _Files(directory=page, check_dir=False))
 
 
-def _tabs(page: Path) -> Callable[[Request], Awaitable[Response]]:
-    names = sorted(path.parent.name for path in page.glob("*/tab.js"))
+def _listed(names: Iterable[str]) -> Callable[[Request], Awaitable[Response]]:
+    body = to_body(sorted(names))
 
     async def serve(request: Request) -> Response:
-        return tagged(request, to_body(names))
+        return tagged(request, body)
 
     return serve
 
