@@ -13,7 +13,7 @@ from connectors.market.events import AnswerDecoder, EventDecoder
 from flows.engine.context import Context
 from flows.engine.inputs import Source
 from flows.engine.step import Stepped
-from flows.engine.streams import dead_letters
+from flows.engine.streams import dead_letters, under_one_key
 from flows.market.settings import MODELS, Market, decision_hash
 from operators.market.closes import Closes
 from operators.market.daily.engine import Daily
@@ -104,7 +104,7 @@ def add_daily(
         events.append(context.step("closes", handovers, Closes).handed)
     if not events:
         return [], []
-    keyed = op.map("one_key", op.merge("all_events", *events), _under_one_key)
+    keyed = op.map("one_key", op.merge("all_events", *events), under_one_key)
     moments = context.step("merge", keyed, partial(make_merge, topics)).handed
     if not alone:
         answers = streams[_step(MODELS)]
@@ -115,10 +115,6 @@ def add_daily(
 
 def _step(topic: str) -> str:
     return topic.replace(".", "_")
-
-
-def _under_one_key(item: tuple[str, RowBlock[Event]]) -> tuple[str, RowBlock[Event]]:
-    return shard_name(0), item[1]
 
 
 def _answers(item: tuple[str, RowBlock[Event]]) -> list[tuple[str, Answer]]:

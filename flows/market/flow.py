@@ -24,7 +24,7 @@ from connectors.market.decode import TickDecoder
 from flows.engine.context import Logics
 from flows.engine.inputs import Source, add_inputs
 from flows.engine.standalone import standalone
-from flows.engine.streams import dead_letters
+from flows.engine.streams import dead_letters, under_one_key
 from flows.market.calendar import check_closes, sessions_of
 from flows.market.daily import add_daily, daily_sources, make_daily, make_merge
 from flows.market.settings import MODELS, Market
@@ -35,7 +35,6 @@ from operators.market.breach import Breaches
 from operators.market.closes import Closes
 from operators.market.combined import Combined
 from operators.market.conditions import Conditions
-from operators.market.handover import Handover
 from operators.market.late import Late
 from operators.market.luld import LimitUpDown
 from operators.market.nbbo import Nbbo
@@ -49,7 +48,6 @@ from operators.market.var import SymbolRisk, levels
 from operators.market.volatility import Volatility
 from operators.watermark import Watermarks
 from state.inputs import Input
-from state.shards import shard_name
 
 if TYPE_CHECKING:
     from flows.engine.context import Context
@@ -135,7 +133,7 @@ def build(context: Context, more: Callable[[], Iterable[Operator]] = tuple) -> D
         context.write(*daily, dead=dead)
         return flow
     worked = context.step("shard", streams["ticks"], partial(make_shard, market, more))
-    handovers = op.map("handovers", worked.handed, _under_one_key)
+    handovers = op.map("handovers", worked.handed, under_one_key)
     combined = context.step("combined", handovers)
     daily, dead = add_daily(context, streams, handovers)
     undecoded = op.flat_map("undecoded", streams["ticks"], dead_letters)
@@ -202,8 +200,3 @@ def warm_up() -> None:
         "garch",
     ):
         __import__(f"operators.market.kernels.{name}")
-
-
-def _under_one_key(item: tuple[str, Handover]) -> tuple[str, Handover]:
-    # Under one shard's name, so that the sinks of what comes of it are on the same worker.
-    return shard_name(0), item[1]
