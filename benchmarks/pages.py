@@ -29,7 +29,7 @@ from benchmarks.machine import facts, settle
 from benchmarks.report import Goal, Report
 from flows.engine.step import Step, add_step
 from operators.logic import Logic
-from operators.outputs import Outbox
+from operators.outputs import Outbox, Outputs
 from operators.pages import Pages
 from state.shards import shard_names
 
@@ -212,16 +212,6 @@ def run(args: argparse.Namespace) -> int:
 def page_bytes(entities: int) -> float:
     """Return the bytes of the largest page, as it is written."""
     logic = Entities()
-    list(logic.process(list(range(entities)), _NoOutbox()))
+    list(logic.process(list(range(entities)), Outputs()))
     pages = logic.entities
     return float(max(len(repr(pages.dump(page))) for page in pages.filled()) + 300)
-
-
-class _NoOutbox:
-    timestamp_ns = 0
-
-    def emit(self, *record: object) -> None:
-        """Take no record."""
-
-    def retract(self, *record: object) -> None:
-        """Take no retraction."""

@@ -34,8 +34,8 @@ class Outbox(Protocol):
         identity: str,
         key: str,
         record: dict[str, Any],
-    ) -> None:
-        """Add one record of ``output``.
+    ) -> bytes:
+        """Add one record of ``output``; return its canonical JSON.
 
         ``origin`` is what is counted by: the input partition that caused the record, or the name
         of a merge. ``record`` holds plain values without NaN; ``identity`` is also its ``id``
@@ -86,9 +86,11 @@ class Outputs:
         identity: str,
         key: str,
         record: dict[str, Any],
-    ) -> None:
+    ) -> bytes:
         """Add one record (Outbox)."""
-        self._add(output, str(origin), time_ns, identity, key, to_json(record))
+        line = to_json(record)
+        self._add(output, str(origin), time_ns, identity, key, line)
+        return line
 
     def retract(
         self, output: str, origin: str | int, time_ns: int, identity: str, key: str

@@ -14,7 +14,6 @@ from operators.outputs import Outbox
 from operators.repetitions import Repetitions
 from state.errors import BadRecord
 from state.metrics import DUPLICATES, RECORDS
-from state.outputs import to_json
 from state.records import DeadLetter
 from state.rows import RowBlock
 from state.sequenced import Sequenced
@@ -79,8 +78,10 @@ class Decider(Logic):
             return row.dead(error)
         for each in emitted:
             key = each.key if each.output in self._keyed else ""
-            outbox.emit(each.output, ORIGIN, entry.ts_ns, each.record["id"], key, each.record)
-            self._audit(entry, of_record(entry, each), outbox)
+            line = outbox.emit(
+                each.output, ORIGIN, entry.ts_ns, each.record["id"], key, each.record
+            )
+            self._audit(entry, of_record(entry, each, line), outbox)
         if entry.topic == CONTROL and not emitted:
             self._audit(entry, of_event(entry, row.value), outbox)
         return None
@@ -95,11 +96,11 @@ class Decider(Logic):
         outbox.emit("audit", ORIGIN, made["ts_ns"], made["id"], "", made)
 
 
-def of_record(entry: Entry, emitted: Emitted) -> dict[str, Any]:
+def of_record(entry: Entry, emitted: Emitted, line: bytes) -> dict[str, Any]:
     """Return who and what an audit entry names for a record that was emitted.
 
-    Who is whoever the message names as ``by``, else the account that it is about. ``model`` is the
-    risk record that moved a breaker.
+    ``line`` is the record's canonical JSON. Who is whoever the message names as ``by``, else the
+    account that it is about. ``model`` is the risk record that moved a breaker.
     """
     record = emitted.record
     return {
@@ -107,7 +108,7 @@ def of_record(entry: Entry, emitted: Emitted) -> dict[str, Any]:
         "what": record["decision"] if emitted.output == "decisions" else record["event"],
         "output": emitted.output,
         "record": record["id"],
-        "sha256": record_hash(to_json(record)),
+        "sha256": record_hash(line),
         "model": _text(entry.body.get("id")) if entry.topic == RISK else None,
     }
 
