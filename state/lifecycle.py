@@ -7,6 +7,9 @@ import time
 
 from state.errors import Stopped
 
+DRAIN_S = 5.0
+"""Of a process without a supervisor, which would set an end to its drain."""
+
 
 class Lifecycle:
     """One per process: the runner sets ``stopping``, sources and sinks watch it."""
@@ -18,6 +21,8 @@ class Lifecycle:
         self.last_poll = time.monotonic()
         self.waiting: dict[str, str] = {}
         """What the process waits for: sink name -> the reason, for /ready and the log."""
+        self.drain_s = DRAIN_S
+        """How long a process that was told to stop gives a server that is slow to answer."""
 
     def polled(self) -> None:
         """Note that a source was polled; called once in every ``next_batch``."""

@@ -23,6 +23,7 @@ from prometheus_client import REGISTRY
 from benchmarks import child
 from benchmarks.machine import pin, settle
 from benchmarks.market.trace import Trace
+from benchmarks.rig import PATIENCE_S
 from connectors.kafka.source import BlockT
 from flows import config
 from flows.engine.context import Context
@@ -70,6 +71,7 @@ def main(job: dict[str, Any]) -> None:
     flow = find_flow("market")
     generation = Generation(settings.run.state_dir.resolve() / "market", settings.run.generation)
     lifecycle = Lifecycle()
+    lifecycle.drain_s = PATIENCE_S
     counted = Counted(job["messages"], lifecycle)
     with generation.locked():
         prepare(flow, generation, "", settings)

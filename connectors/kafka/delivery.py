@@ -30,9 +30,6 @@ SINK = "kafka"
 PATIENCE_S = 1.0
 """How long an answer may take before the flow is said to wait."""
 
-DRAIN_S = 5.0
-"""... and how long a process that was told to stop gives the broker before it gives up."""
-
 RETRY_S = 0.1
 
 TOO_LARGE = KafkaError.MSG_SIZE_TOO_LARGE
@@ -124,7 +121,7 @@ class Delivery:
         self._raise_failure()
 
     def _patience(self) -> float:
-        return DRAIN_S if self._lifecycle.stopping.is_set() else PATIENCE_S
+        return self._lifecycle.drain_s if self._lifecycle.stopping.is_set() else PATIENCE_S
 
     def _wait(self, reason: str) -> None:
         if not self._waiting:

@@ -31,6 +31,7 @@ from flows.engine.preparing import check_start, prepare
 from flows.engine.reports import Failure, Report, describe
 from flows.engine.systems import flow_name
 from flows.settings.settings import Settings
+from state.clock import NS
 from state.errors import Misuse
 from state.lifecycle import Lifecycle
 from state.metrics import WORKER
@@ -38,6 +39,8 @@ from state.metrics import WORKER
 log = logging.getLogger("worker")
 
 DONE, FAILED = 0, 1
+DRAIN_SHARE = 0.8
+"""How much of ``run.drain`` a sink waits, so that it can say why before it is killed."""
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 _rust_errors: list[BaseException] = []
@@ -54,6 +57,7 @@ def main() -> int:
     building = True
     try:
         settings = config.load_settings(args.config)
+        lifecycle.drain_s = settings.run.drain / NS * DRAIN_SHARE
         _set_up_logs(args, settings)
         flow = find_flow(args.flow)
         WORKER.labels(flow.name, str(args.index)).set(1)

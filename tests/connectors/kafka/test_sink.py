@@ -181,10 +181,10 @@ def test_a_full_queue_waits_and_memory_stays_bounded(own):
     assert values == sorted(batch("bars", 1, 120).values)
 
 
-def test_a_flow_told_to_stop_while_the_broker_is_away_says_so(own, monkeypatch):
-    monkeypatch.setattr("connectors.kafka.delivery.DRAIN_S", 0.2)
+def test_a_flow_told_to_stop_while_the_broker_is_away_says_so(own):
     broker, cluster, name = own
     lifecycle = Lifecycle()
+    lifecycle.drain_s = 0.2
     part = sink(cluster, name, lifecycle).build_part("out", NAMES[0], None)
     broker.kill()
     part.write_batch([batch("bars", 1, 10)])
