@@ -209,7 +209,7 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     chosen = config.args_source is pytest.Config.ArgsSource.ARGS
     if chosen or config.option.keyword or config.option.markexpr or config.option.collectonly:
         return 0
-    return min(len(os.sched_getaffinity(0)) + 1, MOST_WORKERS)
+    return min(len(os.sched_getaffinity(0)), MOST_WORKERS)
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

@@ -43,6 +43,7 @@ def settings(bootstrap: str, redis_url: str, directory: Path, **more: str) -> di
         "HEADRACE_REDIS__URL": redis_url,
         "HEADRACE_RUN__STATE_DIR": str(directory / "state"),
         "HEADRACE_RUN__EPOCH": "100ms",
+        "HEADRACE_RUN__DRAIN": f"{PATIENCE_S:g}s",
         "HEADRACE_RUN__HTTP_PORT": str(free_port()),
         **more,
     }
@@ -104,7 +105,8 @@ class Run:
             commands = {child: child.cmdline() for child in found}
         except psutil.NoSuchProcess:
             return []
-        running = [c for c, words in commands.items() if words and "--prepare" not in words]
+        # One that has just been forked still has its parent's command.
+        running = [c for c, w in commands.items() if "--index" in w and "--prepare" not in w]
         return sorted(running, key=lambda c: commands[c][commands[c].index("--index") + 1])
 
     def probe(self, path: str, index: int = 0) -> tuple[int, Any]:

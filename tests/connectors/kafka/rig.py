@@ -71,7 +71,12 @@ class Rig:
     def write(self, messages: Iterable[Written]) -> None:
         """Produce (partition, value[, headers]) and wait until all are there."""
         producer = Producer(
-            {"bootstrap.servers": self.cluster.bootstrap, "message.max.bytes": 20_000_000}
+            {
+                "bootstrap.servers": self.cluster.bootstrap,
+                "message.max.bytes": 20_000_000,
+                # Else a batch that is sent again may come behind a later one.
+                "enable.idempotence": True,
+            }
         )
         for partition, value, *headers in messages:
             producer.produce(
