@@ -29,6 +29,8 @@ class Pacing:
 
     def __init__(self, partitions: int, max_skew_ns: int) -> None:
         self.max_skew_ns = max_skew_ns
+        self.changes = 0
+        """Grows with every change: while it stays, no answer of `paused` changes."""
         self._newest: list[int | None] = [None] * partitions
         self._first: int | None = None
         self._low = 0
@@ -86,6 +88,7 @@ class Pacing:
             self._newest[partition] = newest_ns
             if before <= self._low or newest_ns < self._low:
                 self._low = min(map(self._time, range(len(self._newest))))
+            self.changes += 1  # last: who sees it must see the rest
 
     def _time(self, partition: int) -> int:
         newest = self._newest[partition]

@@ -46,7 +46,7 @@ def build(context: Context) -> Dataflow:
 
 def inputs(_: Settings) -> list[Input]:
     """Return the topics of all outputs; those of a flow that never ran here are left out."""
-    return [Input(output.topic, group=output.system) for output in declared_outputs()]
+    return [Input(output.topic, group=output.system, patient=True) for output in declared_outputs()]
 
 
 def _block(item: NamedItem) -> tuple[str, RowsBlock]:

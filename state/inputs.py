@@ -16,7 +16,8 @@ class Input:
     makes it. ``kept``: the broker keeps such a topic for good. ``group``: topics of one group are
     read together or, where none of them exists at a generation's first start, left out of that
     generation for good; '' for a topic that has to exist. ``batch``: the most messages of one
-    block; 0 for kafka.batch.
+    block; 0 for kafka.batch. ``patient``: nobody waits for its records, so an idle one is looked at
+    ten times a second only.
     """
 
     topic: str
@@ -25,3 +26,4 @@ class Input:
     kept: bool = False
     group: str = ""
     batch: int = 0
+    patient: bool = False

@@ -27,7 +27,8 @@ class Lifecycle:
     def polled(self) -> None:
         """Note that a source was polled; called once in every ``next_batch``."""
         self.last_poll = time.monotonic()
-        self.opened.set()
+        if not self.opened.is_set():  # set() takes a lock, and polls are many
+            self.opened.set()
 
     def wait(self, sink: str, reason: str, seconds: float) -> None:
         """Sleep because ``sink`` is down, or raise Stopped when told to stop.

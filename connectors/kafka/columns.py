@@ -51,6 +51,7 @@ class Columns:
             address_of(functions.rd_kafka_header_get_all),
         )
         self._messages = np.zeros(most, np.int64)
+        self._address = self._messages.ctypes.data
         self._cells = np.zeros(4, np.int64)
         self._totals = np.zeros(kernels.TOTALS, np.int64)
 
@@ -86,7 +87,7 @@ class Columns:
 
     def _take(self, at_most: int) -> int:
         room = min(at_most, len(self._messages))
-        return self._consumer.take(self._messages.ctypes.data, room)
+        return self._consumer.take(self._address, room)
 
     def _judge_errors(self, count: int) -> int:
         """Judge and give back what are errors; return how many messages are left, in front."""

@@ -11,7 +11,13 @@ from bytewax.inputs import FixedPartitionedSource
 from connectors.kafka.delivery import Delivery
 from connectors.kafka.sequencer import SequencerSink, SequencerSource, Sequencing
 from connectors.kafka.sink import DeadLetterSink, KafkaSink
-from connectors.kafka.source import BlockT, KafkaSource, ReadingPlan
+from connectors.kafka.source import (
+    IDLE_POLL_US,
+    PATIENT_POLL_US,
+    BlockT,
+    KafkaSource,
+    ReadingPlan,
+)
 from connectors.pacing import Pacing
 from connectors.redis.keys import Keys
 from connectors.redis.sink import RedisSink
@@ -23,6 +29,7 @@ from flows.engine.systems import output_topic
 from flows.settings.settings import Settings
 from state.clock import now_ns
 from state.errors import SnapshotRefused
+from state.inputs import Input
 from state.lifecycle import Lifecycle
 from state.outputs import DEAD
 from state.records import Messages
@@ -75,10 +82,18 @@ class _Inputs:
         self, topic: str, decode: Callable[[Messages], BlockT]
     ) -> FixedPartitionedSource[tuple[str, BlockT], Any]:
         offsets, kafka = self._offsets(topic), self.settings.kafka
-        declared = {each.topic: each.batch for each in self.flow.inputs(self.settings)}
-        batch = declared.get(topic) or kafka.batch
+        # A flow's own sequenced topic is no declared input.
+        declared = {each.topic: each for each in self.flow.inputs(self.settings)}
+        read = declared.get(topic, Input(topic))
         plan = ReadingPlan(
-            topic, self._group(), self.shards, self.local, offsets, batch, kafka.reading
+            topic,
+            self._group(),
+            self.shards,
+            self.local,
+            offsets,
+            read.batch or kafka.batch,
+            kafka.reading,
+            PATIENT_POLL_US if read.patient else IDLE_POLL_US,
         )
         pacing = Pacing(len(offsets), self.flow.table(self.settings).max_skew)
         return KafkaSource(cluster_of(kafka), plan, decode, self.lifecycle, pacing)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import socket
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import bytewax.operators as op
@@ -21,6 +21,7 @@ from confluent_kafka.cimpl import NewPartitions
 
 from connectors.kafka import group, source
 from connectors.kafka.client import Cluster
+from connectors.kafka.source import IDLE_POLL_US
 from connectors.kafka.topics import resolve_start
 from state.errors import Misuse, OffsetGone, PartitionsChanged, SnapshotRefused
 from state.lifecycle import Lifecycle
@@ -203,6 +204,19 @@ def test_polling_does_not_wait_for_messages(rig):
     part = rig().open()
     read(part, 1, seconds=0.5)
     assert least_seconds(lambda: [part.next_batch() for _ in range(10)]) < 0.01
+
+
+def test_an_idle_shard_is_polled_less_often_until_something_comes(rig):
+    r = rig(partitions=1)
+    part = r.open()
+    assert part.next_awake() is None
+    eventually(lambda: part.next_batch() == [] and part.next_awake())
+    asked, at = datetime.now(UTC), part.next_awake()
+    assert asked < at <= datetime.now(UTC) + timedelta(microseconds=IDLE_POLL_US)
+    assert at.microsecond % IDLE_POLL_US == 0
+    r.write(numbered(r, 1))
+    assert read(part, 1)
+    assert part.next_awake() is None
 
 
 def test_an_offset_deleted_before_opening_is_gone(rig):
