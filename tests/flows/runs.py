@@ -18,13 +18,13 @@ from unittest.mock import patch
 
 import orjson
 import psutil  # type: ignore[import-untyped]  # it ships no types
-from confluent_kafka import Producer
 from pydantic import SecretStr
 
 from connectors.redis.reader import RedisReader
 from flows.__main__ import main
 from flows.engine.ports import free_port
 from flows.servers import launch
+from tests import producing
 from tests.waiting import PATIENCE_S, eventually
 
 ROOT = Path(__file__).parents[2]
@@ -139,7 +139,7 @@ class Numbers:
     """Produces numbers to a topic and knows the sums that must come out."""
 
     def __init__(self, bootstrap: str, topic: str, partitions: int) -> None:
-        self._producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 1})
+        self._producer = producing.producer(bootstrap, linger_ms=1)
         self._topic = topic
         self.sums: dict[str, list[int]] = {str(p): [] for p in range(partitions)}
 

@@ -6,7 +6,7 @@ import uuid
 
 import orjson
 import pytest
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 
 from connectors.kafka.client import Cluster
 from connectors.kafka.delivery import Delivery
@@ -18,6 +18,7 @@ from state.clock import now_ns
 from state.errors import Broken, Misuse
 from state.lifecycle import Lifecycle
 from state.records import Coordinates, DeadLetter
+from tests import producing
 from tests.flows.runs import Run, headrace, settings
 from tests.waiting import PATIENCE_S, eventually
 
@@ -128,7 +129,7 @@ def test_a_retry_goes_where_the_record_came_from(letters, kafka, capsys):
 
 def test_what_is_no_dead_letter_is_named(kafka, topic):
     name = topic()
-    producer = Producer({"bootstrap.servers": kafka.bootstrap})
+    producer = producing.producer(kafka.bootstrap)
     producer.produce(name, b"x")
     producer.flush()
     with pytest.raises(Broken, match="offset 0 is no dead letter"):
@@ -142,7 +143,7 @@ def test_heartbeats_go_to_idle_partitions(kafka, topic):
     name = topic(partitions=3)
     heart = Heart(Cluster(kafka.bootstrap), name)
     assert heart.beat() == [], "at first nobody knows who is idle"
-    producer = Producer({"bootstrap.servers": kafka.bootstrap})
+    producer = producing.producer(kafka.bootstrap)
     producer.produce(name, b"x", partition=1)
     producer.flush()
     before = now_ns()
@@ -181,7 +182,7 @@ def test_the_commands_around_a_running_market(own_kafka, redis_url, database, tm
     create_topic(own_kafka, "market.ticks", 2)
     with Run(env, ("market",), tmp_path / "log") as run:
         run.ready()
-        producer = Producer({"bootstrap.servers": own_kafka.bootstrap})
+        producer = producing.producer(own_kafka.bootstrap)
         begin_ns = now_ns() - 10_000_000_000
         for seq in range(1, 6):
             tick = TICK.format(

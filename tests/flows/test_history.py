@@ -13,7 +13,7 @@ from zlib import crc32
 import psycopg
 import pytest
 from bytewax.testing import run_main
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 from pydantic import SecretStr
 
 from connectors.kafka.topics import ensure_topics, resolve_start
@@ -33,6 +33,7 @@ from flows.settings.settings import Settings
 from state.errors import HeadraceError
 from state.lifecycle import Lifecycle
 from state.outputs import to_json
+from tests import producing
 from tests.connectors.postgres.rows import ONE_OF_EACH, TABLES, bar
 from tests.waiting import PATIENCE_S
 
@@ -53,7 +54,7 @@ class Rig:
         topics = [*TABLES, DEAD_TOPIC]
         ensure_topics(cluster, dict.fromkeys(topics, PARTITIONS))
         self.offsets = {topic: resolve_start(cluster, topic, "latest") for topic in topics}
-        self.producer = Producer({"bootstrap.servers": kafka.bootstrap})
+        self.producer = producing.producer(kafka.bootstrap)
 
     def produce(self, topic: str, value: bytes, generation: int = 1) -> None:
         self.producer.produce(

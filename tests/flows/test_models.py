@@ -14,7 +14,7 @@ import numpy as np
 import orjson
 import pytest
 from bytewax.testing import run_main
-from confluent_kafka import Consumer, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, Message, TopicPartition
 
 from connectors.kafka.topics import ensure_topics, resolve_start
 from flows.engine.cluster import cluster_of
@@ -28,6 +28,7 @@ from flows.settings.settings import Settings
 from operators.market.models import answer, garch_request, weights_request
 from state.lifecycle import Lifecycle
 from state.outputs import to_json
+from tests import producing
 from tests.waiting import PATIENCE_S, eventually
 
 RNG = np.random.default_rng(4)
@@ -59,7 +60,7 @@ class Rig:
         ensure_topics(self.cluster, {self.dead: 1})
 
     def ask(self, *values: bytes, partition: int = 0, **headers: bytes) -> None:
-        producer = Producer({"bootstrap.servers": self.bootstrap})
+        producer = producing.producer(self.bootstrap)
         for value in values:
             producer.produce(
                 self.requests,

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import orjson
 import pytest
-from confluent_kafka import Producer
 from pydantic import SecretStr
 
 from connectors.kafka.sequencer import SOURCE_HEADER
@@ -25,6 +24,7 @@ from state.outputs import to_json
 from state.records import Coordinates
 from state.rows import RowBlock
 from state.sequenced import Sequenced
+from tests import producing
 from tests.conftest import create_topic
 from tests.flows.runs import Run, settings
 from tests.flows.sequences import control, message, order, quote, row, sequence
@@ -206,7 +206,7 @@ class Client:
     """Sends orders, control events and quotes; knows what was decided."""
 
     def __init__(self, broker: KafkaBroker, redis_url: str) -> None:
-        self._producer = Producer({"bootstrap.servers": broker.bootstrap, "linger.ms": 0})
+        self._producer = producing.producer(broker.bootstrap, linger_ms=0)
         self._reader = RedisReader(SecretStr(redis_url), "trading", 1)
         self.sent = 0
 

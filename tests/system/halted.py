@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import orjson
-from confluent_kafka import Producer
 from pydantic import SecretStr
 
 from connectors.redis.reader import RedisReader
 from flows.servers import KafkaBroker, Valkey
 from replay.market.session import TOPIC
 from state.outputs import to_json
+from tests import producing
 from tests.flows.sequences import control, order
 from tests.reference.vocabulary import Record
 from tests.system.market import wait_until_done
@@ -81,7 +81,7 @@ class Desk:
 
     def __init__(self, kafka: KafkaBroker, valkey: Valkey) -> None:
         self._bootstrap = kafka.bootstrap
-        self._producer = Producer({"bootstrap.servers": kafka.bootstrap, "linger.ms": 0})
+        self._producer = producing.producer(kafka.bootstrap, linger_ms=0)
         self._reader = RedisReader(SecretStr(valkey.url), "trading")
         self._market = RedisReader(SecretStr(valkey.url), "market")
         self._sent = 0

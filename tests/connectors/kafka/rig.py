@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 
 from connectors.kafka.client import Cluster
 from connectors.kafka.reading import Way
@@ -17,6 +17,7 @@ from connectors.pacing import Pacing
 from state.lifecycle import Lifecycle
 from state.records import HEARTBEAT_HEADER, Header, Messages
 from state.shards import shard_names
+from tests import producing
 from tests.waiting import PATIENCE_S
 
 Row = tuple[int, int, bytes]
@@ -70,14 +71,7 @@ class Rig:
 
     def write(self, messages: Iterable[Written]) -> None:
         """Produce (partition, value[, headers]) and wait until all are there."""
-        producer = Producer(
-            {
-                "bootstrap.servers": self.cluster.bootstrap,
-                "message.max.bytes": 20_000_000,
-                # Else a batch that is sent again may come behind a later one.
-                "enable.idempotence": True,
-            }
-        )
+        producer = producing.producer(self.cluster.bootstrap, message_max_bytes=20_000_000)
         for partition, value, *headers in messages:
             producer.produce(
                 self.topic,

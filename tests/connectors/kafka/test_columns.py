@@ -40,6 +40,7 @@ from connectors.kafka.reading import Objects, Reader, Reading, Way, by_column, o
 from state.errors import Broken, OffsetGone, SettingsError
 from state.metrics import COLUMNS
 from state.records import Header, Messages
+from tests import producing
 from tests.connectors.kafka.rig import Rig, read
 from tests.waiting import PATIENCE_S, eventually
 
@@ -219,7 +220,7 @@ def test_by_column_equals_as_objects_where_a_topic_was_compacted(rig, kafka):
         }
     )
     _clean_often(kafka.bootstrap)
-    producer = Producer({"bootstrap.servers": kafka.bootstrap})
+    producer = producing.producer(kafka.bootstrap)
     for round_ in range(4):
         for i in range(100):
             producer.produce(r.topic, b"%d" % round_, b"k%d" % (i % 10), 0)

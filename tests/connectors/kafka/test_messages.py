@@ -8,6 +8,7 @@ from confluent_kafka import Message, Producer
 from connectors.kafka.messages import to_messages
 from connectors.kafka.reading import Objects
 from state.errors import Broken
+from tests import producing
 from tests.connectors.kafka.rig import Rig, read
 from tests.waiting import PATIENCE_S
 
@@ -25,7 +26,7 @@ def consume(rig: Rig, count: int):
 
 def test_columns_hold_what_was_produced(rig):
     r = rig(partitions=2)
-    producer = Producer({"bootstrap.servers": r.cluster.bootstrap})
+    producer = producing.producer(r.cluster.bootstrap)
     producer.produce(r.topic, b"one", b"k1", 0, timestamp=1_700_000_000_123)
     producer.produce(r.topic, b"three", None, 1, timestamp=5)
     producer.produce(r.topic, b"", b"", 1, timestamp=6, headers=[("a", b"x"), ("b", None)])

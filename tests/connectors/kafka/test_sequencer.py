@@ -10,7 +10,7 @@ from typing import cast
 
 import orjson
 import pytest
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 
 from connectors.kafka import sequencer
 from connectors.kafka.client import Cluster
@@ -30,6 +30,7 @@ from state.errors import Misuse, OffsetGone, PartitionsChanged, SnapshotRefused
 from state.lifecycle import Lifecycle
 from state.records import HEARTBEAT_HEADER
 from state.shards import shard_names
+from tests import producing
 from tests.waiting import PATIENCE_S, eventually
 
 NAMES = shard_names(2)
@@ -58,7 +59,7 @@ class Rig:
         return part
 
     def write(self, topic: int, value: bytes | None, partition: int = 0, **headers: bytes) -> None:
-        producer = Producer({"bootstrap.servers": self.cluster.bootstrap})
+        producer = producing.producer(self.cluster.bootstrap)
         pairs: Headers = [(name.replace("_", "-"), told) for name, told in headers.items()]
         producer.produce(
             self.topics[topic], value, b"k", partition=partition, headers=pairs or None

@@ -5,11 +5,11 @@ from __future__ import annotations
 import uuid
 
 import pytest
-from confluent_kafka import Producer
 
 from connectors.kafka.client import Cluster
 from connectors.kafka.topics import ensure_topics, offset_bounds, partition_count, resolve_start
 from state.errors import Misuse
+from tests import producing
 from tests.waiting import PATIENCE_S
 
 
@@ -22,7 +22,7 @@ def cluster(kafka) -> Cluster:
 def filled(cluster, topic) -> str:
     """Partition 0 holds times 1000, 2000, 3000 ms; partition 1 holds 1500 ms; 2 nothing."""
     name: str = topic(3)
-    producer = Producer({"bootstrap.servers": cluster.bootstrap})
+    producer = producing.producer(cluster.bootstrap)
     for partition, at in ((0, 1000), (0, 2000), (0, 3000), (1, 1500)):
         producer.produce(name, b"v", partition=partition, timestamp=at)
     producer.flush(PATIENCE_S)

@@ -8,7 +8,7 @@ import orjson
 import pytest
 import requests
 import schemathesis
-from confluent_kafka import Consumer, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, Message, TopicPartition
 from hypothesis import HealthCheck, Phase, given
 from hypothesis import settings as bounds
 from hypothesis import strategies as st
@@ -28,6 +28,7 @@ from operators.market.controls.controls import Controls
 from operators.market.controls.entries import Entry
 from state.clock import NS
 from state.records import Coordinates
+from tests import producing
 from tests.conftest import create_topic, empty_database, empty_redis
 from tests.connectors.postgres.rows import bar
 from tests.connectors.postgres.writing import bars, partition
@@ -132,7 +133,7 @@ def feed(kafka, valkey, postgres, tmp_path_factory):
     system, origin = f"s{uuid.uuid4().hex}", f"ticks.{uuid.uuid4().hex}"
     create_topic(kafka, f"{system}.dead", 1)
     create_topic(kafka, origin, 1)
-    producer = Producer({"bootstrap.servers": kafka.bootstrap})
+    producer = producing.producer(kafka.bootstrap)
     for offset in range(LETTERS):
         headers: list[tuple[str, str | bytes | None]] = [
             ("headrace-origin", f"{origin}/0/{offset}".encode()),
