@@ -41,7 +41,8 @@ from state.market.outputs import MARKET
 from state.outputs import DEAD
 
 ROOT = Path(flows.__file__).parents[1]
-POLL_S = 0.02
+POLL_S = 0.1
+"""Each look asks the broker for offsets, and it has work to do beside."""
 PATIENCE_S = 600.0
 """How long anything here may take before the run counts as stuck."""
 

@@ -33,8 +33,15 @@ BEAT_S = 0.002
 class Feed:
     """Sends a simulated session from a thread of its own; `stop` ends it."""
 
-    def __init__(self, cluster: Cluster, topic: str, partitions: int) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        topic: str,
+        partitions: int,
+        ticks_per_second: int = TICKS_PER_SECOND,
+    ) -> None:
         self._cluster = cluster
+        self._rate = ticks_per_second
         self._topic = topic
         self._partitions = partitions
         self._ahead: queue.Queue[Any] = queue.Queue(maxsize=2)
@@ -71,7 +78,7 @@ class Feed:
         simulate = _simulator()
         session = simulate.Session(
             seed=now_ns() % (1 << 32),
-            count=int(TICKS_PER_SECOND / 2.2 * SESSION_S),
+            count=int(self._rate / 2.2 * SESSION_S),
             symbols=SYMBOLS,
             partitions=self._partitions,
             start_ns=now_ns() + LEAD_NS,
