@@ -12,7 +12,7 @@ import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import aclosing
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,8 @@ import psutil  # type: ignore[import-untyped]  # it ships no types
 import psycopg
 import pytest
 import redis
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, TopicPartition
+from playwright.sync_api import Locator, expect
 from psycopg import sql
 from pydantic import SecretStr
 
@@ -33,14 +34,18 @@ from flows.__main__ import main
 from flows.engine.ports import free_port
 from flows.servers import KafkaBroker, Postgres, Valkey
 from replay.message import Message
+from replay.partitioner import partition_of
 from state.adt.outputs import TIMELINE
+from state.clock import NS
 from state.outputs import to_json
 from state.sealing import Keyring, Seal
+from tests import producing
 from tests.conftest import create_topic, empty_database
+from tests.connectors.web.browsing import Visit, chromium, require_chromium, visit
 from tests.connectors.web.keys import ED, jwks, token
 from tests.flows.runs import Run, headrace, settings
 from tests.replay.recordings import write
-from tests.system.adt import CANARY, expected, messages
+from tests.system.adt import CANARY, START_NS, expected, hl7, messages
 from tests.system.market import done, records, wait_until_done, written
 from tests.waiting import eventually
 
@@ -90,7 +95,7 @@ class World:
 
     def publish(self, given: Iterable[Message]) -> None:
         """Send messages as they were recorded; done means acknowledged."""
-        producer = Producer({"bootstrap.servers": self.kafka.bootstrap})
+        producer = producing.producer(self.kafka.bootstrap)
         for m in given:
             stamp = m.timestamp_ns // 1_000_000
             producer.produce(m.topic, m.value, m.key, partition=m.partition, timestamp=stamp)
@@ -283,6 +288,8 @@ class Gateway(Run):
     command = "feed"
 
 
+SHOWN = 100
+"""How many rows a table of the page has at most."""
 READER, OPENER = "read:adt.*", "read:adt.* unseal"
 
 
@@ -312,6 +319,41 @@ def test_the_feed_shows_the_table_to_whoever_may_open_it(
 def test_rest_answers_as_the_feed_does(world: World, feed: str, scope: str) -> None:
     found = [_with_numbers(record) for record in _latest(feed, scope)["records"]]
     _is_the_table(world, found, opens=scope == OPENER)
+
+
+@contextmanager
+def _page(feed: str, scope: str) -> Iterator[Visit]:
+    """Open the page's table of the timeline with a token of this scope."""
+    require_chromium()
+    with chromium() as browser, visit(browser, f"{feed}/#outputs") as seen:
+        seen.page.get_by_label("Token (JWT)").fill(token(scope=scope))
+        seen.page.get_by_role("button", name="Connect").click()
+        seen.page.get_by_label("Output", exact=True).select_option("adt.timeline")
+        expect(_rows_of(seen)).to_have_count(SHOWN)
+        yield seen
+
+
+def _rows_of(seen: Visit) -> Locator:
+    return seen.page.get_by_role("region", name="Records of adt.timeline").locator("tbody tr")
+
+
+@pytest.mark.parametrize("scope", [READER, OPENER])
+def test_the_page_shows_the_newest_rows_to_whoever_may_open_them(
+    world: World, feed: str, scope: str
+) -> None:
+    wanted = expected(MESSAGES)
+    with _page(feed, scope) as seen:
+        names = _rows_of(seen).locator("th").all_inner_texts()
+        stays = _rows_of(seen).locator("td.wrap").all_inner_texts()
+        expect(seen.page.get_by_role("tabpanel")).to_contain_text(
+            f"The newest {SHOWN} of {len(wanted)}." if scope == OPENER else "Sealed"
+        )
+        if scope == READER:
+            assert set(names) <= set(world.reader.latest("timeline"))
+            assert CANARY not in seen.page.content()
+            return
+    found = dict(zip(names, map(_with_numbers, map(orjson.loads, stays)), strict=True))
+    assert found == {name: wanted[name] for name in found}
 
 
 def _with_numbers(given: Any) -> Any:
@@ -350,6 +392,18 @@ def _answers(address: str) -> bool:
     except OSError:
         return False
     return True
+
+
+def test_a_cancel_takes_its_row_off_the_open_page(world: World, feed: str) -> None:
+    with _page(feed, OPENER) as seen, Run(world.env, ("adt",), world.directory / "last.log") as run:
+        gone = _rows_of(seen).locator("th").first.inner_text()
+        at_ns = START_NS + 30 * 24 * 3600 * NS  # after all that was recorded of any visit
+        cancel = hl7("A11", gone, at_ns, at_ns, "0")
+        place = partition_of(gone.encode(), PARTITIONS)
+        world.publish([Message("adt.raw", place, 0, at_ns, gone.encode(), cancel)])
+        eventually(lambda: gone not in _rows_of(seen).locator("th").all_inner_texts())
+        expect(_rows_of(seen)).to_have_count(SHOWN)
+        assert run.end() == 0, run.log.read_text()
 
 
 def test_the_canary_is_nowhere_in_clear(world: World, feed: str, rotated: Path) -> None:

@@ -5,21 +5,27 @@ import { askToken } from "./dialogs.js";
 import { setText } from "./dom.js";
 import { Feed } from "./feed.js";
 import { Health } from "./health.js";
+import { Outputs } from "./outputs.js";
 import { Tabs } from "./tabs.js";
 import { clock, span } from "./times.js";
 
 /**
- * One entry a tab: its class is made with (panel, {feed, api, announce}) and has shown(whether).
+ * One entry a tab: its class is made with (panel, {feed, api, announce, outputs}) and has shown(whether).
  * A system's is `<system>/tab.js`, which exports title and Panel; the server tells which there are.
  */
 async function tabsFound() {
-  const names = await (await fetch("/static/tabs.json")).json();
+  const names = await listed("tabs");
   const rooms = await Promise.all(names.map((name) => import(`./${name}/tab.js`)));
   const found = rooms.map(({ title, Panel }, place) => ({ id: names[place], title, Panel }));
-  return [...found, { id: "health", title: "Health", Panel: Health }];
+  return [...found, { id: "outputs", title: "Outputs", Panel: Outputs }, { id: "health", title: "Health", Panel: Health }];
+}
+
+async function listed(what) {
+  return (await fetch(`/static/${what}.json`)).json();
 }
 
 const TABS = await tabsFound();
+const outputs = await listed("outputs");
 const TOKEN = "headrace-token";
 const WORDS = { connecting: "Connecting", live: "Live", stale: "Stale", cut: "Disconnected" };
 
@@ -75,7 +81,7 @@ const panels = new Map();
 const tabs = new Tabs($("tabs"), $("main"), TABS, (id) => {
   for (const [each, panel] of panels) panel.shown(each === id);
 });
-for (const { id, Panel } of TABS) panels.set(id, new Panel(tabs.panel(id), { feed, api, announce }));
+for (const { id, Panel } of TABS) panels.set(id, new Panel(tabs.panel(id), { feed, api, announce, outputs }));
 
 feed.addEventListener("status", showStatus);
 feed.addEventListener("token", (event) => renew(event.detail));

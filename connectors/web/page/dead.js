@@ -8,7 +8,8 @@ import { clock, dateTime, toMs } from "./times.js";
 const SHOWN = 50;
 
 export class DeadLetters {
-  constructor({ api, feed, announce }) {
+  constructor({ api, feed, announce, outputs }) {
+    this.systems = [...new Set(outputs.map(({ system }) => system))];
     this.api = api;
     this.feed = feed;
     this.announce = announce;
@@ -30,12 +31,11 @@ export class DeadLetters {
   async load() {
     setText(this.note, "Reading …");
     const faults = [];
-    const systems = await (await fetch("/static/systems.json")).json();
-    const found = await Promise.all(systems.map(async (system) => {
+    const found = await Promise.all(this.systems.map(async (system) => {
       try {
         return { system, ...await this.api.get(`/dead/${system}`, { limit: SHOWN }) };
       } catch (error) {
-        if (error.status !== 404) faults.push(`${system}: ${error.message}`);
+        faults.push(`${system}: ${error.message}`);
         return { system, total: 0, complete: true, records: [] };
       }
     }));

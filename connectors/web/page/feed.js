@@ -67,13 +67,21 @@ export class Feed extends EventTarget {
   /**
    * Follow a channel. `handler` has snapshot(records), delta(records), and may have
    * retracted(records), whose keys leave the table, refused(reason), and reset(), where what was
-   * told before no longer holds. Return what ends it.
+   * told before no longer holds. Return what ends it. Several may follow one channel: when one
+   * joins, all get its snapshot.
    */
   subscribe(channel, handler) {
-    const subscription = { channel, handler, name: null, position: null, parts: [] };
+    const followed = this.subscriptions.get(channel);
+    const subscription = followed ?? { channel, handlers: new Set(), name: null };
+    if (followed) this.send({ type: "unsubscribe", channel: followed.name ?? channel });
+    subscription.handlers.add(handler);
+    subscription.position = null;
+    subscription.parts = [];
     this.subscriptions.set(channel, subscription);
     if (this.socket?.readyState === WebSocket.OPEN) this.ask(subscription);
     return () => {
+      subscription.handlers.delete(handler);
+      if (subscription.handlers.size > 0) return;
       this.subscriptions.delete(channel);
       if (subscription.name !== null) this.byName.delete(subscription.name);
       this.send({ type: "unsubscribe", channel: subscription.name ?? channel });
@@ -114,7 +122,7 @@ export class Feed extends EventTarget {
       case "delta":
         if (subscription) {
           subscription.position = message.position;
-          this.delta(subscription.handler, message.records);
+          this.delta(subscription, message.records);
         }
         this.served();
         break;
@@ -129,13 +137,15 @@ export class Feed extends EventTarget {
   }
 
   /** Tell records and retractions apart, in their order: a key may leave and come back. */
-  delta(handler, records) {
+  delta({ handlers }, records) {
     for (let start = 0, end; start < records.length; start = end) {
       const gone = Boolean(records[start].retracted);
       for (end = start + 1; end < records.length && Boolean(records[end].retracted) === gone;) end += 1;
       const run = records.slice(start, end);
-      if (gone) handler.retracted?.(run);
-      else handler.delta(run);
+      for (const handler of handlers) {
+        if (gone) handler.retracted?.(run);
+        else handler.delta(run);
+      }
     }
   }
 
@@ -156,7 +166,8 @@ export class Feed extends EventTarget {
   /** Where entries were trimmed there is a gap, and what is older than it still holds. */
   reset(subscription, reason) {
     subscription.parts = [];
-    if (reason !== "trimmed") subscription.handler.reset?.();
+    if (reason === "trimmed") return;
+    for (const handler of subscription.handlers) handler.reset?.();
   }
 
   snapshot(subscription, message) {
@@ -165,7 +176,8 @@ export class Feed extends EventTarget {
     subscription.position = message.position;
     const records = subscription.parts;
     subscription.parts = [];
-    subscription.handler.snapshot(records.filter((record) => !record.retracted));
+    const held = records.filter((record) => !record.retracted);
+    for (const handler of subscription.handlers) handler.snapshot(held);
   }
 
   failed(message) {
@@ -174,7 +186,7 @@ export class Feed extends EventTarget {
       return;
     }
     const subscription = this.byName.get(message.channel) ?? this.subscriptions.get(message.channel);
-    subscription?.handler.refused?.(message.reason);
+    for (const handler of subscription?.handlers ?? []) handler.refused?.(message.reason);
   }
 
   needsToken(why) {

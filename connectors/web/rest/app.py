@@ -86,7 +86,7 @@ def make_app(parts: Parts, page: Path = PAGE) -> Starlette:
         for path, methods in by_path.items()
     ]
     return Starlette(
-        routes=[*served, *page_routes(parts.catalog.systems, page)],
+        routes=[*served, *page_routes(parts.catalog.outputs, page)],
         middleware=[
             Middleware(Guard, origins=parts.origins, authenticated=parts.tokens is not None),
             Middleware(

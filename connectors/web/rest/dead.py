@@ -51,13 +51,17 @@ CONTENT: dict[str, Any] = {
 async def get_list(call: Call) -> Response:
     """Answer with the facts of the newest letters, oldest first; no key and no value."""
     admit(call, "dead:read")
-    found = await run(call.parts.dead.listed, call.given["system"])
-    if found is None:
-        raise Problem(404, "this system has no dead letters", "system")
+    system = call.given["system"]
+    found = await run(call.parts.dead.listed, system)
+    if found is None and all(system != output.system for output in call.parts.catalog.outputs):
+        raise Problem(404, "there is no such system", "system")
+    # A system of ours that has not run here yet has no topic of dead letters, and no letter.
+    letters = found.letters if found else []
     wanted = call.given.get("error")
-    chosen = [each for each in found.letters if wanted in (None, each["error"])]
+    chosen = [each for each in letters if wanted in (None, each["error"])]
     newest = chosen[-call.given.get("limit", 100) :]
-    told = {"total": len(chosen), "complete": found.complete, "records": newest}
+    complete = found is None or found.complete
+    told = {"total": len(chosen), "complete": complete, "records": newest}
     return answers.tagged(call.request, answers.to_body(told))
 
 

@@ -33,16 +33,17 @@ class Catalog:
         return cls(sources_of(outputs), tables_of(outputs))
 
     @property
-    def systems(self) -> tuple[str, ...]:
-        """The systems that declare outputs, in the order of their declarations."""
-        return tuple(dict.fromkeys(source.output.system for source in self.sources.values()))
+    def outputs(self) -> tuple[Output, ...]:
+        """The declared outputs, in their order."""
+        return tuple(source.output for source in self.sources.values())
 
     @property
     def path(self) -> tuple[Parameter, Parameter]:
         """Return the parameters that name an output in a path."""
-        names = sorted({source.output.name for source in self.sources.values()})
+        systems = dict.fromkeys(output.system for output in self.outputs)
+        names = sorted({output.name for output in self.outputs})
         return (
-            Parameter("system", _one_of(self.systems), "The system", "path"),
+            Parameter("system", _one_of(systems), "The system", "path"),
             Parameter("output", _one_of(names), "Its output", "path"),
         )
 

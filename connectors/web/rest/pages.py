@@ -1,10 +1,11 @@
-"""The page's files, the lists of systems and of tabs, and plotly's script from its package."""
+"""The page's files, what it is told of outputs and tabs, and plotly's script from its package."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -12,6 +13,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from connectors.web.rest.answers import REVALIDATED, tagged, to_body
+from state.outputs import Output
 
 PAGE = Path(__file__).parents[1] / "page"
 PLOTLY = Path(str(files("plotly") / "package_data" / "plotly.min.js"))
@@ -31,22 +33,33 @@ class _Files(StaticFiles):
         return response
 
 
-def routes(systems: Iterable[str], page: Path = PAGE) -> Iterable[BaseRoute]:
-    """Return the routes of /, of the lists of names, of plotly's script and of /static/*.
+def routes(outputs: Iterable[Output], page: Path = PAGE) -> Iterable[BaseRoute]:
+    """Return the routes of /, of two lists, of plotly's script and of /static/*.
 
-    ``systems.json`` lists the systems whose outputs are served, ``tabs.json`` those with a tab of
-    their own, which is ``<system>/tab.js`` in the page's folder, found by its path.
+    ``outputs.json`` describes the outputs that are served; ``tabs.json`` lists the systems with a
+    tab of their own, which is ``<system>/tab.js`` in the page's folder, found by its path.
     """
-    tabs = (path.parent.name for path in page.glob("*/tab.js"))
+    tabs = sorted(path.parent.name for path in page.glob("*/tab.js"))
     yield Route("/", _one(page / "index.html"), methods=["GET"])
-    yield Route("/static/systems.json", _listed(systems), methods=["GET"])
+    yield Route("/static/outputs.json", _listed(map(_described, outputs)), methods=["GET"])
     yield Route("/static/tabs.json", _listed(tabs), methods=["GET"])
     yield Route("/static/plotly.min.js", _one(PLOTLY), methods=["GET"])
     yield Mount("/static", _Files(directory=page, check_dir=False))
 
 
-def _listed(names: Iterable[str]) -> Callable[[Request], Awaitable[Response]]:
-    body = to_body(sorted(names))
+def _described(output: Output) -> dict[str, Any]:
+    return {
+        "system": output.system,
+        "name": output.topic,
+        "key": output.key,
+        "time": output.time,
+        "columns": {column.name: column.kind.name.lower() for column in output.columns},
+        "description": output.description,
+    }
+
+
+def _listed(items: Iterable[Any]) -> Callable[[Request], Awaitable[Response]]:
+    body = to_body(list(items))
 
     async def serve(request: Request) -> Response:
         return tagged(request, body)

@@ -12,6 +12,7 @@ from threading import Event
 import pytest
 from playwright.sync_api import Browser, expect
 
+from flows.engine.systems import declared_outputs
 from flows.market.demo_ticks import SYMBOLS
 from tests.connectors.web.browsing import (
     Site,
@@ -175,6 +176,19 @@ def test_health_tells_of_workers_and_dead_letters_are_sent_again(opened, picture
     picture(seen, "health-light")
 
 
+def test_the_records_of_any_output_are_shown_as_they_come(opened):
+    seen = opened()
+    seen.page.get_by_role("tab", name="Outputs").click()
+    choice = seen.page.get_by_label("Output", exact=True)
+    names = [output.topic for output in declared_outputs()]
+    assert choice.locator("option").all_inner_texts() == ["choose one", *names]
+    for output, key in (("market.bars", "SIM0000"), ("market.signals", "")):
+        choice.select_option(output)
+        rows = seen.page.get_by_role("region", name=f"Records of {output}.").locator("tbody tr")
+        expect(rows.filter(has_text=key).first).to_be_visible()
+        expect(rows.first).not_to_have_text(rows.first.text_content() or "")
+
+
 def test_all_is_reached_by_the_keyboard(opened):
     seen = opened()
     page = seen.page
@@ -184,6 +198,8 @@ def test_all_is_reached_by_the_keyboard(opened):
     page.keyboard.press("Tab")
     market, health = (page.get_by_role("tab", name=name) for name in ("Market", "Health"))
     expect(market).to_be_focused()
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("tab", name="Outputs")).to_be_focused()
     page.keyboard.press("ArrowRight")
     expect(health).to_be_focused()
     expect(health).to_have_attribute("aria-selected", "true")
@@ -205,11 +221,18 @@ def test_all_is_reached_by_the_keyboard(opened):
     expect(kill).to_be_focused()
 
 
-@pytest.mark.parametrize("tab", ["market", "health"])
+def _choose(seen: Visit, tab: str) -> None:
+    """Choose a tab, and wait until it has something to show."""
+    seen.page.get_by_role("tab", name=tab).click()
+    if tab == "Outputs":
+        seen.page.get_by_label("Output", exact=True).select_option("market.bars")
+    seen.until(FILLED if tab == "Outputs" else f"{CHARTED} && {FILLED}")
+
+
+@pytest.mark.parametrize("tab", ["market", "outputs", "health"])
 def test_a_phone_scrolls_down_only(opened, picture, tab):
     seen = opened(viewport={"width": 360, "height": 740}, device_scale_factor=2)
-    seen.page.get_by_role("tab", name=tab.capitalize()).click()
-    seen.until(f"{CHARTED} && {FILLED}")
+    _choose(seen, tab.capitalize())
     picture(seen, f"{tab}-phone")
     assert seen.page.evaluate("document.scrollingElement.scrollWidth") <= 360
     wide = """[...document.querySelectorAll('.panel:not([hidden]) *')].filter((each) =>
@@ -229,9 +252,8 @@ def test_text_stands_out_in_both_schemes(opened, picture, scheme):
     page = "getComputedStyle(document.body).backgroundColor"
     red = int(re.findall(r"\d+", seen.page.evaluate(page))[0])
     assert red < 40 if scheme == "dark" else red > 220
-    for tab in ("Market", "Health"):
-        seen.page.get_by_role("tab", name=tab).click()
-        seen.until(f"{CHARTED} && {FILLED}")
+    for tab in ("Market", "Outputs", "Health"):
+        _choose(seen, tab)
         eventually(lambda: seen.page.evaluate(CONTRAST)["texts"] > 50)
         measured = seen.page.evaluate(CONTRAST)
         assert measured["faint"] == []
@@ -249,8 +271,8 @@ def test_a_retraction_takes_its_row_away_in_the_order_of_the_records(opened):
         snapshot: (rows) => latest.replace(rows), delta: (rows) => latest.add(rows),
         retracted: (rows) => latest.retract(rows),
       };
-      const named = { handler, parts: [] };
-      feed.byName.set("c", named);
+      feed.subscribe("c", handler);
+      feed.take({ type: "subscribed", asked: "c", channel: "c" });
       const row = (bed, n) => ({ id: `${bed}/${n}`, ward: "W1", bed, n });
       const gone = (bed) => ({ id: `${bed}/x`, key: `W1|${bed}`, retracted: true });
       const seen = [];

@@ -12,7 +12,7 @@ from connectors.web.limits import Limits
 from connectors.web.rest.middleware import SECURITY
 from connectors.web.rest.operation import Operation
 from connectors.web.rest.pages import PAGE
-from flows.engine.systems import flows_with_outputs
+from flows.engine.systems import declared_outputs
 from tests.connectors.web.rest.rig import OPERATIONS, Issuer, problem, serving, settings
 from tests.waiting import PATIENCE_S
 
@@ -233,9 +233,11 @@ def test_the_tabs_of_systems_are_found_by_their_path(anyone):
     assert [path.parent.name for path in PAGE.glob("*/tab.js")] == ["market"]
 
 
-def test_the_page_is_told_of_every_system_with_outputs(anyone):
-    answer = anyone.get("/static/systems.json")
-    assert answer.json() == sorted(flows_with_outputs())
+def test_the_page_is_told_of_every_output(anyone):
+    told = {each["name"]: each for each in anyone.get("/static/outputs.json").json()}
+    assert list(told) == [output.topic for output in declared_outputs()]
+    assert told["adt.timeline"]["key"] == ["visit"]
+    assert told["adt.timeline"]["columns"]["stays"] == "document"
 
 
 def test_plotly_is_served_and_revalidated(anyone):

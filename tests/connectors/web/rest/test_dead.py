@@ -9,7 +9,6 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from confluent_kafka import Producer
 
 from connectors.kafka.client import Cluster
 from connectors.kafka.topics import offset_bounds
@@ -17,6 +16,7 @@ from connectors.web.rest.parts import Listed
 from flows.dead import parse
 from flows.engine.cluster import cluster_of
 from flows.feed.letters import Letters
+from tests import producing
 from tests.conftest import create_topic, delete_messages, delete_topic
 from tests.connectors.web.rest.rig import problem, serving, settings
 from tests.waiting import PATIENCE_S
@@ -33,7 +33,7 @@ class Dead:
         self.topic = f"{self.system}.dead"
         self.listed = f"/api/v1/dead/{self.system}"
         create_topic(kafka, self.topic, 1)
-        self.producer = Producer({"bootstrap.servers": kafka.bootstrap})
+        self.producer = producing.producer(kafka.bootstrap)
 
     def write(self, first: int, values: list[bytes | None], error="Malformed", reason="no JSON"):
         """Write letters of messages from the offset ``first`` on; None: a value left out."""
@@ -196,6 +196,12 @@ def test_a_topic_that_is_made_anew_has_its_own_letters(rig, kafka):
     create_topic(kafka, rig.topic, 1)
     rig.write(7, [b"{", b"{", b"{"])
     assert rig.names() == [rig.name(offset) for offset in (7, 8, 9)]
+
+
+def test_a_system_that_has_not_run_here_has_no_letters(own_kafka):
+    with serving(settings(bootstrap=own_kafka.bootstrap)) as client:
+        answer = client.get("/api/v1/dead/adt")
+        assert answer.json() == {"total": 0, "complete": True, "records": []}
 
 
 def test_a_topic_that_is_made_later_is_found(kafka, topic):
