@@ -258,10 +258,14 @@ class Rig:
 
     def produced(self, *topics: str) -> int:
         """Return how many messages the topics have got."""
-        ends = (high for topic in topics for _, high in offset_bounds(self.cluster, topic).values())
+        ends = (high for topic in topics for _, high in self._bounds(topic).values())
         return sum(ends)
 
     def _partitions(self, topic: str) -> int:
         if topic not in self._counts:
-            self._counts[topic] = len(offset_bounds(self.cluster, topic))
+            self._counts[topic] = len(self._bounds(topic))
         return self._counts[topic]
+
+    def _bounds(self, topic: str) -> dict[int, tuple[int, int]]:
+        # A topic that was just made may have no leaders for as long as the machine is busy.
+        return offset_bounds(self.cluster, topic, PATIENCE_S)

@@ -10,12 +10,12 @@ PATIENCE_S = 180.0
 """How long a fact may take: a busy machine stalls for tens of seconds, and starts take long."""
 
 
-def eventually(fact: Callable[[], Any], seconds: float = PATIENCE_S) -> Any:
+def eventually(fact: Callable[[], Any], seconds: float = PATIENCE_S, every_s: float = 0.02) -> Any:
     """Return what ``fact`` returns once it is true; fail after a while."""
     deadline = time.monotonic() + seconds
     while not (answer := fact()):
         assert time.monotonic() < deadline, f"not within {seconds:g} s: {fact}"
-        time.sleep(0.02)
+        time.sleep(every_s)
     return answer
 
 

@@ -1,6 +1,9 @@
 // Charts with Plotly, in the page's colours, with nothing that needs a mouse.
 
+import { paced } from "./frames.js";
+
 const CONFIG = { displayModeBar: false, responsive: true, scrollZoom: false, doubleClick: "reset" };
+const REDRAW_MS = 1000;
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const charts = new Set();
 
@@ -28,13 +31,14 @@ export class Chart {
     host.setAttribute("role", "img");
     host.setAttribute("aria-label", label);
     charts.add(this);
+    this.soon = paced(() => this.redraw(), REDRAW_MS); // Plotly lays out everything anew each time
   }
 
   /** Draw what `traces()` returns: Plotly traces; `layout()` what changes of the layout. */
   draw(traces, layout = () => ({})) {
     this.traces = traces;
     this.layout = layout;
-    this.redraw();
+    this.soon();
   }
 
   redraw() {

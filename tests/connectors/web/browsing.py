@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -15,7 +16,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, 
 
 from flows.market.demo_ticks import SYMBOLS, Feed
 from flows.market.demo_world import Child, World, simulated, world
-from tests.waiting import eventually
+from tests import waiting
 
 CHROMIUM = Path("/usr/bin/chromium")
 ARGUMENTS = [
@@ -30,6 +31,14 @@ ARGUMENTS = [
 PATIENCE_MS = 180_000
 TICKS_PER_SECOND = 500
 """A tenth of the demo's: a page shows as much, and the machine has other tests to run."""
+
+
+def eventually(fact: Callable[[], Any]) -> Any:
+    """Return what ``fact``, a look at the page, returns once it is true.
+
+    A look costs the browser and us some 10 ms each.
+    """
+    return waiting.eventually(fact, PATIENCE_MS / 1000, every_s=0.2)
 
 
 @dataclass
@@ -78,10 +87,10 @@ class Visit:
         """Return the figure under a name."""
         return self.page.locator("dt", has_text=name).first.locator("xpath=../dd").inner_text()
 
-    def until(self, script: str, seconds: float = PATIENCE_MS / 1000) -> None:
+    def until(self, script: str) -> None:
         """Wait until an expression of JavaScript is true."""
         # Not wait_for_function: the page's policy forbids what evaluates texts inside of it.
-        eventually(lambda: self.page.evaluate(script), seconds)
+        eventually(lambda: self.page.evaluate(script))
 
 
 def require_chromium() -> None:

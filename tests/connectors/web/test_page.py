@@ -18,12 +18,12 @@ from tests.connectors.web.browsing import (
     Site,
     Visit,
     chromium,
+    eventually,
     require_chromium,
     site,
     visit,
 )
 from tests.connectors.web.keys import ED, jwks, token
-from tests.waiting import eventually
 
 LIVE = "document.documentElement.dataset.feed === 'live'"
 CHARTS = "document.querySelectorAll('.panel:not([hidden]) .chart:has(.main-svg)')"
