@@ -23,6 +23,8 @@ from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-def
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
+from connectors.kafka.client import Cluster
+from connectors.kafka.topics import offset_bounds
 from flows.servers import KafkaBroker, Postgres, Valkey
 from flows.servers.registry import Registry, missing_for_registry, required
 from tests import servers
@@ -125,8 +127,10 @@ def create_topic(broker: KafkaBroker, name: str, partitions: int, **config: str)
     admin = AdminClient({"bootstrap.servers": broker.bootstrap})
     new = NewTopic(name, num_partitions=partitions, replication_factor=1, config=options)
     admin.create_topics([new])[name].result(PATIENCE_S)
-    # The answer is the controller's: a moment may pass before the broker knows the topic.
+    # The answer is the controller's: a moment may pass before the broker knows the topic, and
+    # another until its partitions have leaders, without which messages may be lost (topics.led).
     eventually(lambda: _partitions(admin, name) == partitions)
+    offset_bounds(Cluster(broker.bootstrap), name, PATIENCE_S)
 
 
 def _partitions(admin: AdminClient, name: str) -> int:

@@ -16,8 +16,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka.admin import AdminClient
 
 from connectors.kafka.client import Cluster
+from connectors.kafka.topics import led
 from state.errors import Broken, Undelivered
 from state.lifecycle import Lifecycle
 from state.metrics import SINK_QUEUE, SINK_WAITING
@@ -59,6 +61,10 @@ class Delivery:
         self._failure: Broken | None = None
         self._again: list[tuple[Outgoing, Smaller | None]] = []
         self._waiting = False
+        self._cluster = cluster
+        self._admin: AdminClient | None = None
+        self._led: set[str] = set()
+        """Topics whose leaders have answered (topics.led)."""
         self._producer: Producer = cluster.producer(self._refused, self._fatal)
 
     def send(
@@ -71,6 +77,8 @@ class Delivery:
         batches, so only then is it known to be this message that is too large.
         Raises Undelivered for this or an earlier message, Stopped when told to stop.
         """
+        if message.topic not in self._led:
+            self._await_leaders(message.topic)
         began = time.monotonic()
         options: dict[str, Any] = {}
         if smaller is not None:
@@ -113,6 +121,14 @@ class Delivery:
                 self._await()
         SINK_QUEUE.labels(SINK).set(0)
         self._recovered()
+
+    def _await_leaders(self, topic: str) -> None:
+        if self._admin is None:
+            self._admin = self._cluster.admin()
+        while not led(self._cluster, self._admin, topic, self._patience()):
+            self._raise_failure()
+            self._wait(f"the leaders of {topic} do not answer")
+        self._led.add(topic)
 
     def _await(self) -> None:
         while left := self._producer.flush(self._patience()):

@@ -117,7 +117,7 @@ def ensure_topics(
     """Create the topics (name -> partitions) that are missing; return their names.
 
     A topic that exists stays as it is, whatever its partition count. ``config`` holds
-    Kafka's topic settings. Returns once the new topics can be used.
+    Kafka's topic settings. Returns once all of them can be written to (`led`).
     """
     if not topics:
         return []
@@ -141,7 +141,24 @@ def ensure_topics(
             if time.monotonic() > deadline:
                 raise Misuse(f"topic {name} was created and did not appear in {timeout_s:g} s")
             time.sleep(_RETRY_S)
+    for name in topics:
+        look(cluster, admin, name, timeout_s)
     return created
+
+
+def led(cluster: Cluster, admin: AdminClient, topic: str, timeout_s: float = TIMEOUT_S) -> bool:
+    """Say whether the leaders of all partitions of a topic answer; True where it is missing.
+
+    A producer has to ask before its first message. A partition that has no leader yet refuses a
+    batch, and may have one when the next batch comes. A broker that knows nothing of a producer
+    takes its batches from any number on: it takes the second, and then holds the first, which is
+    sent again, for a repetition. The producer is told that it is delivered, and it is lost.
+    """
+    try:
+        look(cluster, admin, topic, timeout_s)
+    except Misuse:
+        return False
+    return True
 
 
 def _count(cluster: Cluster, admin: AdminClient, topic: str, timeout_s: float) -> int:

@@ -42,7 +42,11 @@ class Producing:
                 done.set_exception(Undelivered(topic, error.str()))
             else:
                 at = cast(int, message.partition()), cast(int, message.offset())
-                done.set_result(Coordinates(topic, *at))
+                # Without an offset the broker took it for a repetition, and may not have it.
+                if at[1] < 0:
+                    done.set_exception(Undelivered(topic, "the answer is uncertain"))
+                else:
+                    done.set_result(Coordinates(topic, *at))
 
         producer = self._made()
         try:

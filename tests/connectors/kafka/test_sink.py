@@ -165,9 +165,11 @@ def test_a_full_queue_waits_and_memory_stays_bounded(own):
     lifecycle = Lifecycle()
     cluster = Cluster(plain.bootstrap, options={"queue.buffering.max.messages": "50"})
     part = sink(cluster, name, lifecycle).build_part("out", NAMES[0], None)
+    part.write_batch([batch("bars", 1, 10)])
+    part.snapshot()
     broker.kill()
     with ThreadPoolExecutor(1) as pool:
-        written = pool.submit(part.write_batch, [batch("bars", 1, 120)])
+        written = pool.submit(part.write_batch, [batch("bars", 11, 110)])
         try:
             eventually(lambda: SINK in lifecycle.waiting)
             assert len(part._delivery._producer) == 50
@@ -186,11 +188,39 @@ def test_a_flow_told_to_stop_while_the_broker_is_away_says_so(own):
     lifecycle = Lifecycle()
     lifecycle.drain_s = 0.2
     part = sink(cluster, name, lifecycle).build_part("out", NAMES[0], None)
-    broker.kill()
     part.write_batch([batch("bars", 1, 10)])
+    part.snapshot()
+    broker.kill()
+    part.write_batch([batch("bars", 11, 10)])
     threading.Timer(0.5, lifecycle.stopping.set).start()
     with pytest.raises(Stopped):
         part.snapshot()
+    with pytest.raises(Stopped):
+        sink(cluster, name, lifecycle).build_part("out", NAMES[0], None).write_batch(
+            [batch("bars", 1, 1)]
+        )
+
+
+def test_nothing_is_sent_to_a_topic_before_its_leaders_answer(own):
+    """Else a broker may take a later batch first and drop the earlier one (topics.led)."""
+    broker, cluster, name = own
+    lifecycle = Lifecycle()
+    part = sink(cluster, name, lifecycle).build_part("out", NAMES[0], None)
+    broker.kill()
+    with ThreadPoolExecutor(1) as pool:
+        written = pool.submit(part.write_batch, [batch("bars", 1, 20)])
+        try:
+            eventually(lambda: "leaders" in lifecycle.waiting.get(SINK, ""))
+            assert not written.done(), "it has put messages into the queue"
+            broker.start()
+            written.result(PATIENCE_S)
+        except BaseException:
+            lifecycle.stopping.set()
+            raise
+    part.snapshot()
+    assert lifecycle.waiting == {}
+    values = [m["value"] for m in contents(cluster, name)]
+    assert sorted(values) == sorted(batch("bars", 1, 20).values)
 
 
 def test_a_message_that_the_broker_refuses_is_never_reported_as_done(cluster, topic):
