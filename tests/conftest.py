@@ -22,6 +22,7 @@ from confluent_kafka import KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # it is there
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
+from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]  # it ships no types
 
 from connectors.kafka.client import Cluster
 from connectors.kafka.topics import offset_bounds
@@ -33,14 +34,16 @@ from tests.waiting import PATIENCE_S, eventually
 
 MOST_WORKERS = 4
 """More than these would wait for one Kafka."""
-LONGEST_FIRST = (
-    "tests/benchmarks/test_crash.py",
-    "tests/connectors/web/test_page.py",
-    "tests/system",
+LIVE = (
     "tests/benchmarks",
-    "tests/connectors/web/rest",
-    "tests/flows",
+    "tests/connectors/web/test_page.py",
+    "tests/docs/test_blocks.py",
+    "tests/flows/test_demo.py",
+    "tests/system",
 )
+"""Tests that run whole flows on servers of their own, which take all cores there are: one worker
+does them, one after another, for two at once only wait for each other, and then for too long."""
+LONGEST_FIRST = (*LIVE, "tests/connectors/web/rest", "tests/flows")
 """What workers begin with, so that all end at about the same time."""
 PROFILES: dict[str, dict[str, Any]] = {
     "tests": {"derandomize": True},  # a failure is the fault of what has changed
@@ -224,6 +227,20 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         started = config.stash[SERVERS] = Servers(factory.mktemp("shared"))
         config.add_cleanup(started.stop)
         started.launch()
+
+
+class OneLiveWorker(LoadFileScheduling):  # type: ignore[misc]  # as above
+    """Deals whole files to the workers, and all live ones to one of them."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file: str = super()._split_scope(nodeid)
+        return "live" if file.startswith(LIVE) else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneLiveWorker:
+    """Deal the tests out."""
+    return OneLiveWorker(config, log)
 
 
 @pytest.hookimpl(optionalhook=True)
