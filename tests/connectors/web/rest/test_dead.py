@@ -130,7 +130,7 @@ def test_a_letter_is_sent_again_to_where_it_came_from(rig, kafka):
     assert offset_bounds(cluster, rig.origin) == {0: (0, 1)}
 
 
-def test_a_system_without_dead_letters_is_not_found(kafka):
+def test_an_unknown_system_is_not_found(kafka):
     with serving(settings(bootstrap=kafka.bootstrap)) as client:
         problem(client.get("/api/v1/dead/nobody"), 404, "system")
         problem(client.get("/api/v1/dead/nobody/t/0/0/0"), 404)
