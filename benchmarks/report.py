@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -126,6 +126,23 @@ def percentile_line(name: str, values_ns: NDArray[np.int64]) -> str:
         return f"{name:<34} nothing was measured"
     found = "  ".join(f"{key} {value:8.3f}" for key, value in percentiles(values_ns).items())
     return f"{name:<34} {found}  ms"
+
+
+def stage_lines(stages: Mapping[str, NDArray[np.int64]], total: NDArray[np.int64]) -> list[str]:
+    """Return a table of times (ns) by stage, and their means in the slowest hundredth of ``total``.
+
+    The p99 of stages do not add up to that of the whole; the means of its slowest hundredth do.
+    """
+    slow = total >= np.percentile(total, 99) if len(total) else np.zeros(0, np.bool_)
+    lines = [f"{'stage':<10} {'mean':>8} {'p50':>8} {'p99':>8} {'max':>8} {'slowest 1 %':>12}"]
+    for name, values in stages.items():
+        if len(values):
+            p50, p99 = np.percentile(values, (50, 99)) / 1e6
+            lines.append(
+                f"{name:<10} {values.mean() / 1e6:8.3f} {p50:8.3f} {p99:8.3f} "
+                f"{values.max() / 1e6:8.3f} {values[slow].mean() / 1e6:12.3f}"
+            )
+    return lines
 
 
 def histogram(values_ns: NDArray[np.int64]) -> list[str]:

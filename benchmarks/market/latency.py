@@ -14,10 +14,17 @@ from numpy.typing import NDArray
 
 from benchmarks.child import Child
 from benchmarks.market.rig import EPOCH, PARTITIONS, SHARDS, Run
-from benchmarks.market.sender import OPTIONS
+from benchmarks.market.sender import LINGER_MS
 from benchmarks.market.stored import Stored, load
 from benchmarks.market.topics import make_topic
-from benchmarks.report import Goal, histogram, number, percentile_line, percentiles
+from benchmarks.report import (
+    Goal,
+    histogram,
+    number,
+    percentile_line,
+    percentiles,
+    stage_lines,
+)
 from state.clock import NS
 
 RATE, SYMBOLS, SPIKES = 20_000, 128, 128
@@ -61,7 +68,7 @@ def run(run: Run) -> None:
         "e",
         "latency, open loop",
         f"{RATE:,} ticks/s (Poisson) of JSON over {PARTITIONS} partitions, {SYMBOLS} symbols, "
-        f"{seconds} s after {WARM_UP_S} s of warm-up; linger {OPTIONS['linger.ms']} ms, acks=all",
+        f"{seconds} s after {WARM_UP_S} s of warm-up; linger {LINGER_MS} ms, acks=all",
         f"engine: 1 worker, {SHARDS} shard, recovery with {EPOCH} epochs, "
         f"{snapshots['mean_bytes']:,.0f} bytes a shard's snapshot ({snapshots['count']:.0f} made)",
         f"{len(latency):,} breach signals, {len(latency) / seconds:.0f} a second; "
@@ -170,21 +177,13 @@ def p99_by_part(latency: Ints, when: Ints, begin_ns: int, seconds: int) -> list[
 def _stage_lines(found: Found) -> list[str]:
     """Return where the time of the signals went, stage by stage and in the slowest hundredth."""
     stages, total, epoch = stages_of(found)
-    slow = total >= np.percentile(total, 99) if len(total) else np.zeros(0, np.bool_)
     lines = [
         "where it goes (ms): client = scheduled to handed to the producer; broker = to consumed",
         "by the bare consumer; poll = to consumed by the engine (below 0: before the bare one);",
         "decode; exchange = to the shard's step; kernel = that step; to sink = to Redis's write;",
         "sink = to seen by the reader; epoch = within an epoch's end (part of the others)",
-        f"{'stage':<10} {'mean':>8} {'p50':>8} {'p99':>8} {'max':>8} {'slowest 1 %':>12}",
+        *stage_lines({**stages, "epoch": epoch}, total),
     ]
-    for name, values in {**stages, "epoch": epoch}.items():
-        if len(values):
-            p50, p99 = np.percentile(values, (50, 99)) / 1e6
-            lines.append(
-                f"{name:<10} {values.mean() / 1e6:8.3f} {p50:8.3f} {p99:8.3f} "
-                f"{values.max() / 1e6:8.3f} {values[slow].mean() / 1e6:12.3f}"
-            )
     ends = _ends(found.trace["snapshots"])
     took = ends[:, 1] - ends[:, 0]
     lines.append(percentile_line(f"the {number(len(took))} ends of epochs", took))

@@ -12,8 +12,8 @@ from confluent_kafka import Producer
 from benchmarks import child
 from benchmarks.everything import MOST, portfolios, sessions
 from benchmarks.machine import pin
+from benchmarks.market.load import load_producer
 from benchmarks.market.stored import store
-from connectors.kafka.client import Cluster
 from replay.message import Message
 from state.clock import NS
 from state.outputs import to_json
@@ -28,10 +28,7 @@ def main(job: dict[str, Any]) -> None:
     """Send orders at their times; store when each was due, by offset."""
     pin(job["core"])
     failed: list[str] = []
-    producer = Cluster(job["bootstrap"], options={"linger.ms": "0"}).producer(
-        lambda error, _: failed.append(str(error)) if error else None,
-        lambda error: failed.append(str(error)),
-    )
+    producer = load_producer(job["bootstrap"], 0, failed)
     count, rate = job["messages"], job["rate"]
     gaps = np.random.Generator(np.random.Philox(key=job["seed"])).exponential(NS / rate, count)
     due = time.time_ns() + int(BEFORE_S * NS) + np.cumsum(gaps).astype(np.int64)

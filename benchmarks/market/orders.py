@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 
 import numpy as np
+from confluent_kafka import TopicPartition
 from numpy.typing import NDArray
 from pydantic import SecretStr
 
@@ -21,17 +22,21 @@ from benchmarks.market.latency import OVERHEAD_MS, p99_by_part
 from benchmarks.market.rig import EPOCH, PARTITIONS, Run
 from benchmarks.market.stored import load
 from benchmarks.market.topics import make_topic
-from benchmarks.report import Goal, histogram, percentile_line, percentiles
+from benchmarks.report import Goal, histogram, percentile_line, percentiles, stage_lines
 from benchmarks.rig import ROOT, FlowRun, eventually
+from connectors.kafka.client import Cluster
+from connectors.kafka.sequencer import SOURCE_HEADER
 from connectors.redis.reader import RedisReader
 from flows.engine.systems import output_topic
-from state.clock import NS
+from flows.market.trading_settings import SEQUENCED
+from state.clock import MS, NS
 from state.market.outputs import MARKET
 
 RATE, TICK_RATE, SYMBOLS = 100, 2_000, 128
 WARM_UP_S = 15
 TICKS, ORDERS, RELAY = "bench.ticks", "market.orders", "bench.relay"
 FLOWS = ("market", "models", "trading")
+BATCH = 4096
 
 Ints = NDArray[np.int64]
 
@@ -53,7 +58,11 @@ def run(run: Run) -> None:
         "it appends each to another topic, of which there is another such consumer",
     )
     latencies = {name: (at - due)[counted] for name, at in found.items()}
-    named = {"decision": "decision in Redis", "one": "one bare hop", "two": "two bare hops"}
+    named = {
+        "decision": "decision in Redis",
+        "one": "one bare hop",
+        "two": "two bare hops",
+    }
     for name, label in named.items():
         report.note("f", percentile_line(f"scheduled -> {label}", latencies[name]))
     ours = percentiles(latencies["decision"])
@@ -65,8 +74,26 @@ def run(run: Run) -> None:
     for name, goal in (("one", Goal(OVERHEAD_MS, most=True)), ("two", None)):
         above = ours["p99"] - percentiles(latencies[name])["p99"]
         report.figure("f", f"p99 above that of {named[name]}", "ms", [above], goal)
+    report.note("f", *_stage_lines(latencies))
     report.note("f", "histogram of scheduled -> decision in Redis:")
     report.note("f", *histogram(latencies["decision"]))
+
+
+def _stage_lines(latencies: Mapping[str, Ints]) -> list[str]:
+    """Return where the time of the decisions went."""
+    appended, second = latencies["appended"], latencies["two"] - latencies["one"]
+    stages = {
+        "hop": latencies["one"],
+        "sequence": appended - latencies["one"],
+        "second hop": second,
+        "decide": latencies["decision"] - appended - second,
+    }
+    return [
+        "where it goes (ms): hop = scheduled to consumed by the bare consumer; sequence = to",
+        "appended by the flow, by Kafka's timestamp, in whole ms; second hop = as the bare one's",
+        "of this order; decide = the rest, to the decision seen by the reader",
+        *stage_lines(stages, latencies["decision"]),
+    ]
 
 
 def _measured(run: Run, seconds: int) -> tuple[Ints, dict[str, Ints]]:
@@ -110,7 +137,8 @@ def _measured(run: Run, seconds: int) -> tuple[Ints, dict[str, Ints]]:
     relayed, decided = load(_path(run, "relay")), load(_path(run, "decisions"))
     seen = np.zeros(count, np.int64)
     seen[decided["offset"]] = decided["seen"]
-    found = {"decision": seen, "one": relayed["one"], "two": relayed["two"]}
+    appended = _appended(rig.kafka.bootstrap, count)
+    found = {"decision": seen, "one": relayed["one"], "two": relayed["two"], "appended": appended}
     return load(_path(run, "orders"))["due"], found
 
 
@@ -153,6 +181,23 @@ def _wait_until_decided(run: Run, generation: int, count: int, flows: list[FlowR
         return reader.marks().get(("decisions", "0"), 0) >= count
 
     eventually(f"{count} decisions", decided)
+
+
+def _appended(bootstrap: str, count: int) -> Ints:
+    """Return when (ns, whole ms) the flow appended each order to its sequence.
+
+    Read afterwards: a consumer of all that is sequenced would take time from the flows.
+    """
+    at, source = np.zeros(count, np.int64), f"{ORDERS}/0/".encode()
+    consumer = Cluster(bootstrap).consumer("bench.appended")
+    consumer.assign([TopicPartition(SEQUENCED, 0, 0)])
+    while not at.all():
+        for message in consumer.consume(BATCH, 1.0):
+            value = dict(message.headers() or ()).get(SOURCE_HEADER)
+            if isinstance(value, bytes) and value.startswith(source):
+                at[int(value[len(source) :])] = message.timestamp()[1] * MS
+    consumer.close()
+    return at
 
 
 def _path(run: Run, name: str) -> str:

@@ -16,7 +16,7 @@ from benchmarks.market.rig import PARTITIONS, Options, Rig, Run
 from benchmarks.market.topics import make_topic
 from benchmarks.report import Figure, Goal, Report, histogram, percentiles
 from flows.__main__ import main
-from state.clock import NS
+from state.clock import MS, NS
 from state.errors import Broken
 from state.market.ticks import TRADE
 
@@ -114,6 +114,8 @@ def test_every_order_has_its_decision_and_both_hops(
     assert (found["one"] > due).all()
     assert (found["two"] > found["one"]).all()
     assert (found["decision"] > due).all()
+    assert (found["appended"] + MS > due).all()
+    assert "sequence" in " ".join(orders._stage_lines({n: at - due for n, at in found.items()}))
 
 
 def test_feed_has_no_gaps_and_repeats_ticks_in_place():
