@@ -93,10 +93,15 @@ class Campaign:
         _record_events(seed, self._recordings[1])
         self._count = len(Recording(self._recordings))
 
-    def reference(self) -> Result:
-        """Run in peace; what it leaves is what all other runs must leave."""
+    def reference(self, incidents: Sequence[Incident] = ()) -> Result:
+        """Run in peace, but for ``incidents``; what it leaves all other runs must leave.
+
+        The files that it exports are compared with those of a replay.
+        """
         with self._rig() as rig:
             with self._trial(rig) as trial:
+                for incident in incidents:
+                    incident.happen(trial)
                 trial.finish()
             self._expected = held(rig, rig.directory / "export")
             replayed = rig.directory / "replay"
