@@ -131,7 +131,8 @@ def create_topic(broker: KafkaBroker, name: str, partitions: int, **config: str)
     new = NewTopic(name, num_partitions=partitions, replication_factor=1, config=options)
     admin.create_topics([new])[name].result(PATIENCE_S)
     # The answer is the controller's: a moment may pass before the broker knows the topic, and
-    # another until its partitions have leaders, without which messages may be lost (topics.led).
+    # another until its partitions have leaders, without which messages may be lost
+    # (topics.why_leaderless).
     eventually(lambda: _partitions(admin, name) == partitions)
     offset_bounds(Cluster(broker.bootstrap), name, PATIENCE_S)
 

@@ -19,7 +19,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from confluent_kafka.admin import AdminClient
 
 from connectors.kafka.client import Cluster
-from connectors.kafka.topics import led
+from connectors.kafka.topics import why_leaderless
 from state.errors import Broken, Undelivered
 from state.lifecycle import Lifecycle
 from state.metrics import SINK_QUEUE, SINK_WAITING
@@ -64,7 +64,7 @@ class Delivery:
         self._cluster = cluster
         self._admin: AdminClient | None = None
         self._led: set[str] = set()
-        """Topics whose leaders have answered (topics.led)."""
+        """Topics whose leaders have answered (topics.why_leaderless)."""
         self._producer: Producer = cluster.producer(self._refused, self._fatal)
 
     def send(
@@ -125,9 +125,9 @@ class Delivery:
     def _await_leaders(self, topic: str) -> None:
         if self._admin is None:
             self._admin = self._cluster.admin()
-        while not led(self._cluster, self._admin, topic, self._patience()):
+        while reason := why_leaderless(self._cluster, self._admin, topic, self._patience()):
             self._raise_failure()
-            self._wait(f"the leaders of {topic} do not answer")
+            self._wait(reason)
         self._led.add(topic)
 
     def _await(self) -> None:

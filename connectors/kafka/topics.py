@@ -117,7 +117,7 @@ def ensure_topics(
     """Create the topics (name -> partitions) that are missing; return their names.
 
     A topic that exists stays as it is, whatever its partition count. ``config`` holds
-    Kafka's topic settings. Returns once all of them can be written to (`led`).
+    Kafka's topic settings. Returns once all of them can be written to (`why_leaderless`).
     """
     if not topics:
         return []
@@ -146,19 +146,22 @@ def ensure_topics(
     return created
 
 
-def led(cluster: Cluster, admin: AdminClient, topic: str, timeout_s: float = TIMEOUT_S) -> bool:
-    """Say whether the leaders of all partitions of a topic answer; True where it is missing.
+def why_leaderless(
+    cluster: Cluster, admin: AdminClient, topic: str, timeout_s: float = TIMEOUT_S
+) -> str:
+    """Return why a topic cannot be written to yet; '' where all its partitions' leaders answer.
 
     A producer has to ask before its first message. A partition that has no leader yet refuses a
     batch, and may have one when the next batch comes. A broker that knows nothing of a producer
     takes its batches from any number on: it takes the second, and then holds the first, which is
     sent again, for a repetition. The producer is told that it is delivered, and it is lost.
+    A topic that is missing has no leaders to wait for: producing to it says so.
     """
     try:
         look(cluster, admin, topic, timeout_s)
-    except Misuse:
-        return False
-    return True
+    except Misuse as error:
+        return str(error)
+    return ""
 
 
 def _count(cluster: Cluster, admin: AdminClient, topic: str, timeout_s: float) -> int:

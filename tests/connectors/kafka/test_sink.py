@@ -202,7 +202,7 @@ def test_a_flow_told_to_stop_while_the_broker_is_away_says_so(own):
 
 
 def test_nothing_is_sent_to_a_topic_before_its_leaders_answer(own):
-    """Else a broker may take a later batch first and drop the earlier one (topics.led)."""
+    """Else a broker may take a later batch first and drop the earlier (topics.why_leaderless)."""
     broker, cluster, name = own
     lifecycle = Lifecycle()
     part = sink(cluster, name, lifecycle).build_part("out", NAMES[0], None)
@@ -210,7 +210,7 @@ def test_nothing_is_sent_to_a_topic_before_its_leaders_answer(own):
     with ThreadPoolExecutor(1) as pool:
         written = pool.submit(part.write_batch, [batch("bars", 1, 20)])
         try:
-            eventually(lambda: "leaders" in lifecycle.waiting.get(SINK, ""))
+            eventually(lambda: "cannot be reached" in lifecycle.waiting.get(SINK, ""))
             assert not written.done(), "it has put messages into the queue"
             broker.start()
             written.result(PATIENCE_S)
