@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from benchmarks.child import Child
 from benchmarks.market.rig import EPOCH, PARTITIONS, SHARDS, Run
-from benchmarks.market.sender import LINGER_MS
+from benchmarks.market.sender import OPTIONS
 from benchmarks.market.stored import Stored, load
 from benchmarks.market.topics import make_topic
 from benchmarks.report import (
@@ -68,7 +68,7 @@ def run(run: Run) -> None:
         "e",
         "latency, open loop",
         f"{RATE:,} ticks/s (Poisson) of JSON over {PARTITIONS} partitions, {SYMBOLS} symbols, "
-        f"{seconds} s after {WARM_UP_S} s of warm-up; linger {LINGER_MS} ms, acks=all",
+        f"{seconds} s after {WARM_UP_S} s of warm-up; linger {OPTIONS['linger.ms']} ms, acks=all",
         f"engine: 1 worker, {SHARDS} shard, recovery with {EPOCH} epochs, "
         f"{snapshots['mean_bytes']:,.0f} bytes a shard's snapshot ({snapshots['count']:.0f} made)",
         f"{len(latency):,} breach signals, {len(latency) / seconds:.0f} a second; "

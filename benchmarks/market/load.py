@@ -1,4 +1,4 @@
-"""The producer of the load and of the bare hops: one that never takes a core for itself."""
+"""The producer of the orders and of the bare hops: one that never takes a core for itself."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ def load_producer(bootstrap: str, linger_ms: float, failed: list[str]) -> Produc
     Not idempotent: librdkafka 2.16 then sends nothing more to a partition of which 5 messages are
     under way, and its thread spins for as long as others wait longer than the linger (perf: poll
     without a wait; PR 4989 there). The load shares its core with the broker, which that starved:
-    every stall grew to seconds. Nothing is sent twice here, so the order holds without it.
+    every stall grew to seconds. Nothing is sent twice here, so the order holds without it. For a
+    hundred messages a second; twenty thousand ticks need the batches that the limit makes.
     """
 
     def delivered(error: KafkaError | None, _: Any) -> None:

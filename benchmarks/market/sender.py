@@ -14,15 +14,15 @@ import numpy as np
 from benchmarks import child
 from benchmarks.machine import pin
 from benchmarks.market.feed import Feed
-from benchmarks.market.load import load_producer
 from benchmarks.market.stored import store
 from benchmarks.market.topics import keys, payloads
+from connectors.kafka.client import Cluster
 from state.clock import NS
 
 TICK_S = 0.0002
 """The shortest sleep: the load shares its core with the servers, so it must not spin."""
 
-LINGER_MS = 0.5
+OPTIONS = {"linger.ms": "0.5"}
 PREPARING_S = 3.0
 PREPARED_PER_S = 100_000
 
@@ -41,7 +41,9 @@ def main(job: dict[str, Any]) -> None:
     symbols = ticks.symbol.tolist()
     values, due = payloads(ticks), ticks.ts_ns.tolist()
     failed: list[str] = []
-    producer = load_producer(job["bootstrap"], LINGER_MS, failed)
+    producer = Cluster(job["bootstrap"], options=OPTIONS).producer(
+        lambda error, _: failed.append(str(error)), lambda error: failed.append(str(error))
+    )
     producer.list_topics(job["topic"], timeout=10)
     assert time.time_ns() < start_ns, "the ticks were not prepared in time"
     sent = [0] * count
