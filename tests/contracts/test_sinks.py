@@ -31,6 +31,7 @@ from state.shards import shard_name, shard_names
 from tests.conftest import create_topic
 from tests.contracts.sinks import CANARY, PLAIN, SEAL, Place, Step, batches, canaries, check, cuts
 from tests.contracts.sinks import steps as sequences
+from tests.files import bytes_of, files_below
 
 NAMES = shard_names(1)
 SERVERS = settings(
@@ -151,8 +152,8 @@ def test_an_export_holds_what_a_dict_would(seed, kafka, topic, valkey, tmp_path)
 
 def resting(root: Path, words: list[bytes]) -> set[bytes]:
     """Return which of some texts any file below a directory holds."""
-    contents = [path.read_bytes() for path in root.rglob("*") if path.is_file()]
-    return {word for word in words if any(word in content for content in contents)}
+    contents = [bytes_of(path) for path in files_below(root)]
+    return {word for word in words if any(word in found for found in contents)}
 
 
 def test_a_text_in_a_sealed_output_rests_nowhere_in_clear(own_valkey, own_kafka, tmp_path):

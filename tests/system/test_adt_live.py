@@ -43,6 +43,7 @@ from tests import producing
 from tests.conftest import create_topic, empty_database
 from tests.connectors.web.browsing import Visit, chromium, require_chromium, visit
 from tests.connectors.web.keys import ED, jwks, token
+from tests.files import bytes_of, files_below
 from tests.flows.runs import Run, headrace, settings
 from tests.replay.recordings import write
 from tests.system.adt import CANARY, START_NS, expected, hl7, messages
@@ -446,23 +447,16 @@ def _files(world: World) -> Iterator[Path]:
     ours = world.directory
     kafka = Path(psutil.Process(world.kafka.pid).cwd())
     for place in (kafka, world.valkey.home, world.postgres.home, ours):
-        for path in place.rglob("*"):
+        for path in files_below(place):
             told = path.relative_to(place).parts
             raw = any(part.startswith("adt.raw-") for part in told)
             given = path.suffix == ".parquet" or (place == ours and told[0] == "plain")
-            if path.is_file() and not raw and not given:
+            if not raw and not given:
                 yield path
 
 
 def _clear(paths: Iterable[Path]) -> list[Path]:
-    found = []
-    for path in paths:
-        try:
-            if NOT_IN_CLEAR in path.read_bytes():
-                found.append(path)
-        except FileNotFoundError:  # a server's own, taken away meanwhile
-            continue
-    return found
+    return [path for path in paths if NOT_IN_CLEAR in bytes_of(path)]
 
 
 def _topics(world: World) -> list[str]:
