@@ -24,7 +24,7 @@ from tests.waiting import PATIENCE_S, eventually
 
 
 def messages(bootstrap: str, topic: str, partitions: int) -> list[tuple]:
-    """Return (partition, key, value, headers) of all that a topic holds."""
+    """Return (partition, key, value, headers) of all that a topic holds, by partition."""
     consumer = Consumer(
         {"bootstrap.servers": bootstrap, "group.id": "test", "auto.offset.reset": "earliest"}
     )
@@ -37,6 +37,7 @@ def messages(bootstrap: str, topic: str, partitions: int) -> list[tuple]:
     while len(found) < sum(ends.values()):
         found += consumer.consume(100, 1)
     consumer.close()
+    found.sort(key=lambda m: m.partition())  # they come in any order between partitions
     return [(m.partition(), m.key(), m.value(), dict(m.headers() or [])) for m in found]
 
 
