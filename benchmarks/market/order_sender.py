@@ -12,7 +12,7 @@ from confluent_kafka import Producer
 from benchmarks import child
 from benchmarks.everything import MOST, portfolios, sessions
 from benchmarks.machine import pin
-from benchmarks.market.load import load_producer
+from benchmarks.market.plain_producer import plain_producer
 from benchmarks.market.stored import store
 from replay.message import Message
 from state.clock import NS
@@ -28,7 +28,7 @@ def main(job: dict[str, Any]) -> None:
     """Send orders at their times; store when each was due, by offset."""
     pin(job["core"])
     failed: list[str] = []
-    producer = load_producer(job["bootstrap"], 0, failed)
+    producer = plain_producer(job["bootstrap"], 0, failed)
     count, rate = job["messages"], job["rate"]
     gaps = np.random.Generator(np.random.Philox(key=job["seed"])).exponential(NS / rate, count)
     due = time.time_ns() + int(BEFORE_S * NS) + np.cumsum(gaps).astype(np.int64)

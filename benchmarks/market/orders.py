@@ -58,11 +58,7 @@ def run(run: Run) -> None:
         "it appends each to another topic, of which there is another such consumer",
     )
     latencies = {name: (at - due)[counted] for name, at in found.items()}
-    named = {
-        "decision": "decision in Redis",
-        "one": "one bare hop",
-        "two": "two bare hops",
-    }
+    named = {"decision": "decision in Redis", "one": "one bare hop", "two": "two bare hops"}
     for name, label in named.items():
         report.note("f", percentile_line(f"scheduled -> {label}", latencies[name]))
     ours = percentiles(latencies["decision"])
@@ -191,11 +187,15 @@ def _appended(bootstrap: str, count: int) -> Ints:
     at, source = np.zeros(count, np.int64), f"{ORDERS}/0/".encode()
     consumer = Cluster(bootstrap).consumer("bench.appended")
     consumer.assign([TopicPartition(SEQUENCED, 0, 0)])
-    while not at.all():
+
+    def all_read() -> bool:
         for message in consumer.consume(BATCH, 1.0):
             value = dict(message.headers() or ()).get(SOURCE_HEADER)
             if isinstance(value, bytes) and value.startswith(source):
                 at[int(value[len(source) :])] = message.timestamp()[1] * MS
+        return bool(at.all())
+
+    eventually(f"{count} orders in {SEQUENCED}", all_read)
     consumer.close()
     return at
 

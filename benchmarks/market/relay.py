@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from benchmarks import child
 from benchmarks.machine import pin
-from benchmarks.market.load import load_producer
+from benchmarks.market.plain_producer import plain_producer
 from benchmarks.market.stored import store
 from connectors.kafka.client import Cluster
 
@@ -34,7 +34,7 @@ class Hop(threading.Thread):
         self._into = into
         self._consumer: Consumer = Cluster(bootstrap).consumer("bench.relay")
         self._consumer.assign([TopicPartition(topic, 0, 0)])
-        self._producer = load_producer(bootstrap, 0, self.failed)
+        self._producer = plain_producer(bootstrap, 0, self.failed)
 
     def run(self) -> None:
         """Consume until all messages have come."""

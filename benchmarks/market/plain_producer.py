@@ -7,7 +7,7 @@ from typing import Any
 from confluent_kafka import KafkaError, Producer
 
 
-def load_producer(bootstrap: str, linger_ms: float, failed: list[str]) -> Producer:
+def plain_producer(bootstrap: str, linger_ms: float, failed: list[str]) -> Producer:
     """Return a producer that adds to ``failed`` what went wrong with a message.
 
     Not idempotent: librdkafka 2.16 then sends nothing more to a partition of which 5 messages are
