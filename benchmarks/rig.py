@@ -218,7 +218,8 @@ class Rig:
 
         From a thread that lives as long as the flow should: Linux ends it with that.
         """
-        environment = {"HEADRACE_RUN__HTTP_PORT": str(free_port()), **self.environment}
+        port = free_port(in_a_row=4)  # one for each worker
+        environment = {"HEADRACE_RUN__HTTP_PORT": str(port), **self.environment}
         run = FlowRun(environment, words, self.directory / f"{words[0]}.log")
         self._runs.append(run)
         return run

@@ -282,7 +282,17 @@ def pytest_runtest_makereport(
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say which Kafka the tests ran on; `.ci/run` reads it."""
+    """Say which Kafka the tests ran on, which `.ci/run` reads, and where tests failed.
+
+    CI shows the last lines alone; what hung there is told by the lines that it stood in.
+    """
+    for report in terminalreporter.getreports("failed") + terminalreporter.getreports("error"):
+        terminalreporter.write_line(f"Failed: {report.nodeid}")
+        for trace, crash, _ in getattr(report.longrepr, "chain", ()):
+            places = [entry.reprfileloc for entry in trace.reprentries if entry.reprfileloc]
+            lines = " > ".join(f"{place.path}:{place.lineno}" for place in places)
+            message = crash.message.partition("\n")[0] if crash else ""
+            terminalreporter.write_line(f"  {lines}: {message}")
     passed = terminalreporter.getreports("passed")
     kinds = Counter(dict(report.user_properties).get(KAFKA_KIND) for report in passed)
     for kind, tests in kinds.items():

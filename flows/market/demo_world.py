@@ -22,7 +22,7 @@ import psycopg
 
 from connectors.kafka.client import Cluster
 from connectors.kafka.topics import ensure_topics
-from flows.engine.ports import free_port
+from flows.engine.ports import free_port, is_free
 from flows.engine.systems import output_topic
 from flows.market import demo_past
 from flows.servers import KafkaBroker, Postgres, Valkey, launch
@@ -205,7 +205,7 @@ class World:
 
     def child(self, *words: str) -> Child:
         """Return a command that is to run on these servers; the context manager starts it."""
-        port = free_port()
+        port = free_port(in_a_row=4)  # one for each worker
         log = self.directory / f"{'-'.join(Path(word).stem for word in words[:2])}.log"
         name = " ".join(words[:2])
         return Child(name, list(words), self._environment(port), log, port)
@@ -215,7 +215,7 @@ class World:
 
         ``more`` are variables of the environment, such as keys for tokens.
         """
-        port = free_port(PAGE_PORT)
+        port = PAGE_PORT if is_free(PAGE_PORT) else free_port()
         workers = [f"http://127.0.0.1:{flow.http_port}" for flow in flows]
         settings = {
             "HEADRACE_FEED__PORT": str(port),

@@ -44,7 +44,7 @@ def settings(bootstrap: str, redis_url: str, directory: Path, **more: str) -> di
         "HEADRACE_RUN__STATE_DIR": str(directory / "state"),
         "HEADRACE_RUN__EPOCH": "100ms",
         "HEADRACE_RUN__DRAIN": f"{PATIENCE_S:g}s",
-        "HEADRACE_RUN__HTTP_PORT": str(free_port()),
+        "HEADRACE_RUN__HTTP_PORT": str(free_port(in_a_row=4)),  # one for each worker
         **more,
     }
 
@@ -93,8 +93,10 @@ class Run:
         return self
 
     def __exit__(self, kind: object = None, *_: object) -> None:
+        workers = self.workers()
         self.process.kill()
         self.process.wait()
+        psutil.wait_procs(workers, PATIENCE_S)  # they hold their ports until they are gone
         if kind is not None:  # the log's directory may be gone when someone looks
             print(self.log.read_text())
 

@@ -178,7 +178,7 @@ def rotated(world: World, killed: Any) -> Path:
     """The export after a rotation and the rest of the messages; PostgreSQL has it all too."""
     assert main(["keys", "rotate", str(world.keys)]) == 0
     log = world.directory / "rotated.log"
-    history = world.env | {"HEADRACE_RUN__HTTP_PORT": str(free_port())}
+    history = world.env | {"HEADRACE_RUN__HTTP_PORT": str(free_port(in_a_row=2))}
     with (
         Run(history, ("history", "--from", "earliest"), world.directory / "history.log") as keeping,
         Run(world.env, ("adt", "--workers", "1"), log) as run,

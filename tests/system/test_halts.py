@@ -260,7 +260,7 @@ def test_live_through_kills_the_pause_the_kill_switch_and_every_byte_survive(
         "HEADRACE_REDIS__URL": own_valkey.url,
         "HEADRACE_RUN__STATE_DIR": str(tmp_path / "state"),
     }
-    apart = live | {"HEADRACE_RUN__HTTP_PORT": str(free_port())}
+    apart = live | {"HEADRACE_RUN__HTTP_PORT": str(free_port(in_a_row=2))}
     parts = pieces(morning, tmp_path, HALTS[0].at_ns, HALTS[1].limit_ns + WAIT + MINUTE)
     done(live, "publish", parts[0])
     with Run(live, ("market", "--from", "earliest"), tmp_path / "market") as market:

@@ -98,7 +98,7 @@ def test_nobody_waits_for_a_turn_longer_than_for_kafka(follow, monkeypatch):
     with taken.follower.caught_up():
         monkeypatch.setattr("connectors.kafka.follower.TIMEOUT_S", 0.2)
         with ThreadPoolExecutor(1) as pool, pytest.raises(Broken, match="read for others"):
-            pool.submit(taken.ask).result(20)
+            pool.submit(taken.ask).result(PATIENCE_S)
     monkeypatch.undo()
     assert taken.ask() is not None, "the turn was given back"
 

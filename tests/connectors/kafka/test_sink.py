@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 import uuid
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -52,7 +55,9 @@ def contents(cluster: Cluster, topic: str) -> list[dict[str, Any]]:
     consumer = Consumer({"bootstrap.servers": cluster.bootstrap, "group.id": "check"})
     consumer.assign([TopicPartition(topic, p, low) for p, (low, _) in marks.items()])
     messages: list[dict[str, Any]] = []
+    deadline = time.monotonic() + PATIENCE_S
     while len(messages) < sum(high - low for low, high in marks.values()):
+        assert time.monotonic() < deadline, f"{len(messages)} messages of {marks}"
         for message in consumer.consume(1000, 1):
             assert message.error() is None
             messages.append(
@@ -79,6 +84,17 @@ def own(own_kafka) -> tuple[KafkaBroker, Cluster, str]:
     name = f"t.{uuid.uuid4().hex[:12]}"
     ensure_topics(cluster, {name: 2}, timeout_s=PATIENCE_S)
     return own_kafka, cluster, name
+
+
+@contextmanager
+def meanwhile(lifecycle: Lifecycle) -> Iterator[ThreadPoolExecutor]:
+    """A thread for a sink that waits; where the test fails, the sink is told to stop."""
+    with ThreadPoolExecutor(1) as pool:  # it ends when the sink waits no more
+        try:
+            yield pool
+        except BaseException:
+            lifecycle.stopping.set()
+            raise
 
 
 def sink(cluster: Cluster, topic: str, lifecycle: Lifecycle | None = None, **options) -> KafkaSink:
@@ -146,7 +162,7 @@ def test_nothing_is_lost_while_the_broker_is_away(own):
     part.snapshot()
     broker.kill()
     part.write_batch([batch("bars", 101, 100)])
-    with ThreadPoolExecutor(1) as pool:
+    with meanwhile(lifecycle) as pool:
         flushed = pool.submit(part.snapshot)
         eventually(lambda: SINK in lifecycle.waiting)
         assert SINK_WAITING.labels(SINK)._value.get() == 1
@@ -168,16 +184,12 @@ def test_a_full_queue_waits_and_memory_stays_bounded(own):
     part.write_batch([batch("bars", 1, 10)])
     part.snapshot()
     broker.kill()
-    with ThreadPoolExecutor(1) as pool:
+    with meanwhile(lifecycle) as pool:
         written = pool.submit(part.write_batch, [batch("bars", 11, 110)])
-        try:
-            eventually(lambda: SINK in lifecycle.waiting)
-            assert len(part._delivery._producer) == 50
-            broker.start()
-            written.result(PATIENCE_S)
-        except BaseException:
-            lifecycle.stopping.set()  # else the pool would wait for the writer for ever
-            raise
+        eventually(lambda: SINK in lifecycle.waiting)
+        assert len(part._delivery._producer) == 50
+        broker.start()
+        written.result(PATIENCE_S)
     part.snapshot()
     values = sorted(m["value"] for m in contents(cluster, name))
     assert values == sorted(batch("bars", 1, 120).values)
@@ -207,16 +219,12 @@ def test_nothing_is_sent_to_a_topic_before_its_leaders_answer(own):
     lifecycle = Lifecycle()
     part = sink(cluster, name, lifecycle).build_part("out", NAMES[0], None)
     broker.kill()
-    with ThreadPoolExecutor(1) as pool:
+    with meanwhile(lifecycle) as pool:
         written = pool.submit(part.write_batch, [batch("bars", 1, 20)])
-        try:
-            eventually(lambda: "cannot be reached" in lifecycle.waiting.get(SINK, ""))
-            assert not written.done(), "it has put messages into the queue"
-            broker.start()
-            written.result(PATIENCE_S)
-        except BaseException:
-            lifecycle.stopping.set()
-            raise
+        eventually(lambda: "cannot be reached" in lifecycle.waiting.get(SINK, ""))
+        assert not written.done(), "it has put messages into the queue"
+        broker.start()
+        written.result(PATIENCE_S)
     part.snapshot()
     assert lifecycle.waiting == {}
     values = [m["value"] for m in contents(cluster, name)]
