@@ -21,6 +21,7 @@ from benchmarks.held import EXPORTED, Arrival, Held, arrival, differences, files
 from benchmarks.incidents import (
     Act,
     drain,
+    kill_at_work,
     kill_broker,
     kill_flow,
     kill_supervisor,
@@ -235,6 +236,11 @@ def one_of_two() -> list[Incident]:
         Incident(f"worker {index} of two killed", kill_worker(index), 0.3 + 0.3 * index)
         for index in range(2)
     ]
+
+
+def at_work() -> Incident:
+    """Return deaths of workers, as many as it takes until one has work to do again."""
+    return Incident("market killed at work", kill_at_work(), 0.5)
 
 
 def drains() -> list[Incident]:

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 import psutil  # type: ignore[import-untyped]  # it ships no types
 
+from benchmarks.held import repeats
 from benchmarks.trial import Trial
 from connectors.redis.reader import RedisReader
+from flows.engine.systems import output_topic
 from flows.servers import KafkaBroker, Postgres, Valkey
 from state.errors import Broken
 
 Act = Callable[[Trial], None]
 
+AT_WORK_MESSAGES = 300
+"""How many messages come before a worker is killed."""
 OUTAGE_MESSAGES = 3_000
 """How many messages come while a server is down."""
 
@@ -41,6 +46,28 @@ def kill_worker(index: int) -> Act:
         trial.until("the group starts again", begun_anew)
 
     return act
+
+
+def kill_at_work(tries: int = 20) -> Act:
+    """Kill workers of market until one dies with records behind no snapshot, which come again."""
+
+    def act(trial: Trial) -> None:
+        topic = output_topic("market", "bars")
+        for index in range(tries):
+            trial.caught_up()
+            if any(repeats(trial.rig).values()):
+                return
+            before = trial.rig.produced(topic)
+            trial.feed.gate.allow_more(AT_WORK_MESSAGES)
+            trial.until("market writes", partial(_exceeds, trial, topic, before))
+            kill_worker(index)(trial)
+        raise Broken(f"none of {tries} kills hit market at work")
+
+    return act
+
+
+def _exceeds(trial: Trial, topic: str, messages: int) -> bool:
+    return trial.rig.produced(topic) > messages
 
 
 def kill_flow(name: str, down_s: float = 0.0) -> Act:

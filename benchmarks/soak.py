@@ -85,11 +85,14 @@ class Outcome:
 
 def soak(
     directory: Path,
-    seconds: float,
-    warm_up_s: float,
+    warm: Callable[[Sample], bool],
+    done: Callable[[Sample], bool],
     tell: Callable[[Sample], None] = lambda sample: None,
 ) -> Outcome:
-    """Run for so long; ``tell`` gets each sample. Raises Broken where the flow ends."""
+    """Run until a sample is ``done``; growth counts from the first that is ``warm``.
+
+    ``tell`` gets each sample, one a second. Raises Broken where the flow ends.
+    """
     with Rig(directory, SETTINGS) as rig:
         rig.make_topics(PARTITIONS, **TOPICS)
         market = rig.start("market")
@@ -99,10 +102,11 @@ def soak(
         eventually("the first snapshot", lambda: rig.consumed("market", TOPIC) > 0)
         samples: list[Sample] = []
         began = time.monotonic()
-        while (now := time.monotonic() - began) < seconds:
+        while not samples or not done(samples[-1]):
             market.check()
             feed.note_consumed(rig.consumed("market", TOPIC))
-            if now >= len(samples):
+            now = time.monotonic() - began
+            if not samples or now >= samples[-1].seconds + 1:
                 samples.append(_sample(market, feed, now))
                 tell(samples[-1])
             time.sleep(LOOK_S)
@@ -110,25 +114,23 @@ def soak(
         stored = sum(file.stat().st_size for file in directory.glob("kafka/data/market.*/*.log"))
         if code := market.drain():
             raise Broken(f"market drained with code {code}: {market.said()}")
-    return Outcome(
-        samples, growth(samples, warm_up_s), _rate(samples, warm_up_s), feed.symbols, stored
-    )
+    counted = [sample for sample in samples if warm(sample)]
+    return Outcome(samples, growth(counted), _rate(counted), feed.symbols, stored)
 
 
-def growth(samples: list[Sample], warm_up_s: float) -> float:
-    """Return how much the RSS grew after the warm-up, as a share.
+def growth(samples: list[Sample]) -> float:
+    """Return how much the RSS grew, as a share.
 
-    From the median of the first tenth of what follows the warm-up to that of the last
-    tenth: one sample says little, since buffers come and go.
+    From the median of the first tenth of the samples to that of the last tenth: one sample says
+    little, since buffers come and go.
     """
-    rss = [sample.rss for sample in samples if sample.seconds >= warm_up_s]
+    rss = [sample.rss for sample in samples]
     tenth = max(1, len(rss) // 10)
     return statistics.median(rss[-tenth:]) / statistics.median(rss[:tenth]) - 1
 
 
-def _rate(samples: list[Sample], warm_up_s: float) -> float:
-    first = next(sample for sample in samples if sample.seconds >= warm_up_s)
-    last = samples[-1]
+def _rate(samples: list[Sample]) -> float:
+    first, last = samples[0], samples[-1]
     return (last.consumed - first.consumed) / max(1e-9, last.seconds - first.seconds)
 
 

@@ -26,7 +26,12 @@ def run(args: argparse.Namespace) -> int:
     seconds = args.minutes * 60
     warm_up_s = min(WARM_UP_S, seconds / 2)
     with tempfile.TemporaryDirectory(prefix="headrace-soak-") as directory:
-        outcome = soak(Path(directory), seconds, warm_up_s, _tell)
+        outcome = soak(
+            Path(directory),
+            warm=lambda sample: sample.seconds >= warm_up_s,
+            done=lambda sample: sample.seconds >= seconds,
+            tell=_tell,
+        )
     _print(outcome, warm_up_s)
     return 1 if outcome.growth >= GOAL else 0
 

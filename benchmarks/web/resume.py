@@ -25,8 +25,8 @@ from state.errors import Broken
 
 PART = "resume"
 CHANNEL = "market.bars"
-LONG_AWAY_S = 1.5
-"""How long the client stays away at one kill in ten; at 20,000/s memory reaches back 0.5 to 1 s."""
+LONG_AWAY = 30_000
+"""For how many updates the client stays away at one kill in ten: more than the feed remembers."""
 LONG_INDEX = 4
 """Which of ten kills that is: not the last, behind which nothing more may be written."""
 _GREETINGS = ("hello", "heartbeat")
@@ -48,13 +48,13 @@ class Plan:
         """How many updates there are."""
         return self.seconds * self.rate
 
-    def points(self) -> list[tuple[int, float]]:
-        """Return the number behind which the client is killed, and for how long it is away."""
+    def points(self) -> list[tuple[int, int]]:
+        """Return the number behind which the client is killed, and up to which it stays away."""
         rng = random.Random(self.seed)
         margin = min(1_000, self.total // 20)
         numbers = sorted(rng.sample(range(margin, self.total - margin), self.kills))
         return [
-            (number, LONG_AWAY_S if index % 10 == LONG_INDEX else 0.0)
+            (number, min(number + LONG_AWAY, self.total - 1) if index % 10 == LONG_INDEX else 0)
             for index, number in enumerate(numbers)
         ]
 
@@ -106,31 +106,36 @@ async def watch(url: str, write: Callable[[int, int], object], plan: Plan) -> Ou
     Raises Broken where a client gets nothing for PATIENCE_S.
     """
     ready = asyncio.Barrier(3)
-    reader = asyncio.create_task(_uninterrupted(url, plan.total - 1, ready))
-    victim = asyncio.create_task(_killed(url, plan, ready))
+    straight: list[int] = []
+    reader = asyncio.create_task(_uninterrupted(url, plan.total - 1, ready, straight))
+    victim = asyncio.create_task(_killed(url, plan, ready, straight))
     await ready.wait()
     writer = asyncio.create_task(asyncio.to_thread(pace, write, plan.rate, plan.seconds))
-    straight, (broken, resumed, resets), took = await asyncio.gather(reader, victim, writer)
+    _, (broken, resumed, resets), took = await asyncio.gather(reader, victim, writer)
     return Outcome(straight, broken, resumed, resets, took)
 
 
-async def _uninterrupted(url: str, last: int, ready: asyncio.Barrier) -> list[int]:
-    found: list[int] = []
+async def _uninterrupted(url: str, last: int, ready: asyncio.Barrier, found: list[int]) -> None:
+    """Add the numbers of the bars to ``found`` as they come."""
     async with _subscribed(url, None) as connection:
         while not found or found[-1] < last:
             message = await _next(connection)
             if message["type"] == "snapshot":
                 await ready.wait()
             found += _numbers(message)
-    return found
 
 
-async def _killed(url: str, plan: Plan, ready: asyncio.Barrier) -> tuple[list[int], int, list[str]]:
-    """Return the numbers of the bars, how often it was resumed, and why it was not."""
+async def _killed(
+    url: str, plan: Plan, ready: asyncio.Barrier, others: list[int]
+) -> tuple[list[int], int, list[str]]:
+    """Return the numbers of the bars, how often it was resumed, and why it was not.
+
+    ``others`` are the numbers that the other client has seen.
+    """
     found: list[int] = []
     position, resumed = None, 0
     resets: list[str] = []
-    for point, away_s in [*plan.points(), (plan.total - 1, 0.0)]:
+    for point, back_at in [*plan.points(), (plan.total - 1, 0)]:
         async with _subscribed(url, position) as connection:
             resumed += (await _next(connection, "subscribed"))["resumed"]
             while not found or found[-1] < point:
@@ -142,7 +147,8 @@ async def _killed(url: str, plan: Plan, ready: asyncio.Barrier) -> tuple[list[in
                 found += _numbers(message)
                 position = message.get("position", position)
             connection.transport.abort()
-        await asyncio.sleep(away_s)
+        while others and others[-1] < back_at:
+            await asyncio.sleep(0.01)
     return found, resumed, resets
 
 

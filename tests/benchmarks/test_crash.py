@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.crash import Campaign, drains, one_of_two, outages, plans
+from benchmarks.crash import Campaign, at_work, drains, one_of_two, outages, plans
 from benchmarks.held import differences
 from flows.servers.kafka import missing_for_kafka
 
@@ -29,13 +29,12 @@ def campaign(tmp_path_factory):
 @needs_kafka
 def test_kills_at_any_point_of_either_worker_and_outages_change_nothing(campaign):
     (plan,) = plans(SEED, points=4, long_downs=0)
-    incidents = [*plan.points, *one_of_two(), *outages(3.0)]
+    incidents = [*plan.points, *one_of_two(), *outages(3.0), at_work()]
     told: list[str] = []
     result = campaign.run(sorted(incidents, key=lambda each: each.at), told.append, workers=2)
     assert result.faults == [], told
-    assert len(told) == 9
-    # Else no kill hit a flow at work, and nothing was shown.
-    assert sum(result.repeats.values()) > 0, told
+    assert len(told) == 10
+    assert sum(result.repeats.values()) > 0, "at_work() sees to it"
 
 
 @needs_kafka
