@@ -28,24 +28,37 @@ def check_closes(calendar: str, closes_ns: NDArray[np.int64], interval_ns: int) 
         )
 
 
+def session_borders(opens_ns: NDArray[np.int64], closes_ns: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the middles (ns) between each session's close and the next one's open."""
+    return closes_ns[:-1] + (opens_ns[1:] - closes_ns[:-1]) // 2
+
+
 @lru_cache(maxsize=4)
 def sessions_of(calendar: str) -> Sessions:
     """Return the sessions of an exchange by its ISO 10383 code, such as XNYS; '' has none.
 
-    Raises SettingsError where there is no such calendar.
+    They are those from 1990 to 2035 that its calendar knows: Tokyo's begins in 1997. A break at
+    noon is a part of its session. Raises SettingsError where there is no such calendar.
     """
     if not calendar:
         return NO_SESSIONS
     # Imported here: it brings pandas, which a flow without a calendar does not need.
     import exchange_calendars  # type: ignore[import-untyped]  # noqa: PLC0415
-
-    errors = exchange_calendars.errors
+    import pandas as pd  # type: ignore[import-untyped]  # noqa: PLC0415
 
     try:
-        found = exchange_calendars.get_calendar(calendar, start=FIRST, end=LAST)
-    except errors.InvalidCalendarName:
+        known = exchange_calendars.get_calendar(calendar)
+        first = max(pd.Timestamp(FIRST), known.bound_min() or pd.Timestamp(FIRST))
+        last = min(pd.Timestamp(LAST), known.bound_max() or pd.Timestamp(LAST))
+        found = exchange_calendars.get_calendar(calendar, start=first, end=last)
+    except exchange_calendars.errors.InvalidCalendarName:
         raise SettingsError(
             f"market.calendar: there is no {calendar!r}; XNYS is that of New York"
+        ) from None
+    except (NotImplementedError, ValueError):
+        # Some calendars of the package do not work with the pandas of today.
+        raise SettingsError(
+            f"market.calendar: the package exchange_calendars cannot make {calendar!r}"
         ) from None
     opens, closes = (
         times.dt.tz_localize(None).to_numpy("datetime64[ns]").astype(np.int64)

@@ -25,7 +25,7 @@ from flows.engine.context import Logics
 from flows.engine.inputs import Source, add_inputs
 from flows.engine.standalone import standalone
 from flows.engine.streams import dead_letters, under_one_key
-from flows.market.calendar import check_closes, sessions_of
+from flows.market.calendar import check_closes, session_borders, sessions_of
 from flows.market.daily import add_daily, daily_sources, make_daily, make_merge
 from flows.market.settings import MODELS, Market
 from flows.market.signals import pairs_of, signals_of
@@ -58,7 +58,9 @@ def chain(market: Market) -> list[Operator]:
     risk = market.risk
     open_ns, close_ns = sessions_of(market.calendar)
     operators: list[Operator] = [
-        Sequence(),
+        Sequence(
+            market.sequences, market.sequence_restart_after, session_borders(open_ns, close_ns)
+        ),
         Conditions(market.excluded_conditions, market.excluded_bits),
         Nbbo(min(market.intervals), market.lateness, market.quote_ttl),
         Bars(market.intervals, market.lateness),

@@ -246,6 +246,11 @@ class Market(Timed):
     symbol_ttl: Duration = duration_ns("7d")  # type: ignore[assignment]  # as above
     quote_ttl: Duration = 0
     """How old a venue's quote may be, by event time, to count in the NBBO; 0 is any age."""
+    sequences: Literal["daily", "session", "continuous"] = "daily"
+    """When a venue's sequence numbers begin again: with a UTC day or after an hour without ticks;
+    between sessions of the calendar; never."""
+    sequence_restart_after: int = Field(default=0, ge=0)
+    """How many lower numbers in a row mean that they have begun again at any time; 0: none do."""
     excluded_conditions: tuple[str, ...] = ("suspicious",)
     """A trade does not count where one of its condition's words (split at ':') is here."""
     excluded_bits: int = 0
@@ -303,6 +308,8 @@ class Market(Timed):
                 raise ValueError(f"signals.pairs.{name} has one symbol twice")
         if self.symbol_ttl <= self.lateness + max(self.intervals):
             raise ValueError("symbol_ttl must exceed lateness + the longest interval")
+        if self.sequences == "session" and not self.calendar:
+            raise ValueError("sequences by session need calendar, which has the sessions")
         if self.closes == "ticks" and not (self.calendar and self.daily):
             raise ValueError("closes from ticks need calendar, which has the sessions, and daily")
         if self.closes == "ticks" and self.symbol_ttl < 2 * 86400 * NS:

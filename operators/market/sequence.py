@@ -16,39 +16,57 @@ from operators.outputs import Outbox
 from state.metrics import DUPLICATES
 from state.snapshots import pack_array, unpack_array
 
+NO_BORDERS: NDArray[np.int64] = np.empty(0, np.int64)
+NUMBERINGS = {
+    "daily": kernel.DAILY,
+    "session": kernel.BY_SESSION,
+    "continuous": kernel.CONTINUOUS,
+}
+
 
 class Sequence:
     """Sets aside duplicates, marks numbers too old to judge, and emits ``gaps``.
 
-    Ticks without a sequence number pass. See the kernel for the window and the daily
-    restart.
+    Ticks without a sequence number pass. The others count within a numbering, which remembers its
+    largest number, the head, and which of the last 256 it has seen. A new one begins where a number
+    is not above the head and its tick is later than all before it:
+
+    - ``daily``: by a UTC day, or by an hour;
+    - ``session``: by one of ``borders_ns``, times between an exchange's sessions, ascending;
+    - ``continuous``: never.
+
+    Whatever the rule, ``restart_after`` lower numbers in a row begin one, each larger than the one
+    before and newer than all others (0: they do not); those before the last are too old to judge.
+    Ticks of before a numbering began are judged by the former one.
     """
 
     name = "sequence"
 
-    def __init__(self) -> None:
-        self._streams = Lookup()
-        self._head: NDArray[np.int64] = np.empty(0, np.int64)
-        self._day: NDArray[np.int64] = np.empty(0, np.int64)
-        self._seen: NDArray[np.int64] = np.empty((0, 4), np.int64)
+    def __init__(
+        self,
+        numbering: str = "daily",
+        restart_after: int = 0,
+        borders_ns: NDArray[np.int64] = NO_BORDERS,
+    ) -> None:
+        self._rules = NUMBERINGS[numbering], borders_ns, restart_after
+        self._lookup = Lookup()
+        self._streams: NDArray[np.int64] = np.empty((0, kernel.COLUMNS), np.int64)
 
     def process(self, work: Work, outbox: Outbox) -> None:
         """Judge each numbered row; emit a gap where numbers are missing before it."""
         block = work.block
         rows = len(block)
-        self._streams.reserve(rows)
-        room = len(self._streams.entry_key)
-        if room > len(self._head):
-            self._head, self._day = grown(self._head, room), grown(self._day, room)
-            self._seen = grown(self._seen, room)
+        found = self._lookup
+        found.reserve(rows)
+        self._streams = grown(self._streams, len(found.entry_key))
         verdict = np.empty(rows, np.uint8)
         before = np.empty(rows, np.int64)
-        found = self._streams
         found.count = kernel.judge(
             (work.slot, work.venue, block.kind, block.seq, block.ts_ns),
             (found.keys, found.values, found.entry_key),
             found.count,
-            (self._head, self._day, self._seen),
+            self._streams,
+            self._rules,
             verdict,
             before,
         )
@@ -66,36 +84,41 @@ class Sequence:
 
     def release(self, slots: NDArray[np.int32]) -> None:
         """Forget the streams of these slots."""
-        kept = self._streams.release(slots)
-        self._head, self._day, self._seen = self._head[kept], self._day[kept], self._seen[kept]
+        self._streams = self._streams[self._lookup.release(slots)]
 
     def describe(self, slot: int) -> dict[str, Any]:
         """Return the largest sequence number of each stream, by venue number and type."""
-        used = self._streams.entry_key[: self._streams.count]
+        used = self._lookup.entry_key[: self._lookup.count]
         mine = np.flatnonzero(used >> 24 == slot)
         return {
             "heads": {
-                f"{TYPES[used[i] & 3]} of venue {(used[i] >> 2) & 0x3FFFFF}": int(self._head[i])
+                f"{TYPES[used[i] & 3]} of venue {(used[i] >> 2) & 0x3FFFFF}": int(
+                    self._streams[i, kernel.HEAD]
+                )
                 for i in mine.tolist()
             }
         }
 
     def snapshot(self) -> dict[str, Any]:
         """Return a copy of the state."""
-        used = self._streams.count
         return {
-            "streams": self._streams.snapshot(),
-            "head": pack_array(self._head[:used]),
-            "day": pack_array(self._day[:used]),
-            "seen": pack_array(self._seen[:used]),
+            "streams": self._lookup.snapshot(),
+            "numbers": pack_array(self._streams[: self._lookup.count]),
         }
 
     def restore(self, parts: dict[str, Any]) -> None:
         """Take over a snapshot's state."""
-        self._streams.restore(parts["streams"])
-        self._head = unpack_array(parts["head"])
-        self._day = unpack_array(parts["day"])
-        self._seen = unpack_array(parts["seen"])
+        self._lookup.restore(parts["streams"])
+        if "numbers" in parts:
+            self._streams = unpack_array(parts["numbers"])
+        else:  # until 0.1.0 a stream had one numbering, and the day of its head
+            self._streams = np.zeros((self._lookup.count, kernel.COLUMNS), np.int64)
+            self._streams[:, kernel.HEAD] = unpack_array(parts["head"])
+            self._streams[:, kernel.SEEN : kernel.SEEN + 4] = unpack_array(parts["seen"])
+            self._streams[:, kernel.NEWEST_NS] = (
+                unpack_array(parts["day"]) + 1
+            ) * kernel.DAY_NS - 1
+            self._streams[:, kernel.BEGUN_NS] = kernel.NEVER
 
 
 def _emit_gap(work: Work, row: int, head: int, outbox: Outbox) -> None:

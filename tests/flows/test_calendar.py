@@ -31,6 +31,19 @@ def test_an_unknown_exchange_is_named():
         sessions_of("MOON")
 
 
+def test_a_calendar_that_begins_or_ends_within_our_years_has_the_sessions_that_it_knows():
+    opens, closes = sessions_of("XTKS")
+    assert opens[0] == ns("1997-01-06T00:00")
+    by_open = dict(zip(opens.tolist(), closes.tolist(), strict=True))
+    assert by_open[ns("2024-03-04T00:00")] == ns("2024-03-04T06:00")
+    assert sessions_of("XBOM")[0][-1] < ns("2027-01-01T00:00")
+
+
+def test_a_calendar_that_cannot_be_made_is_one_sentence():
+    with pytest.raises(SettingsError, match=r"market\.calendar: .* cannot make 'ASEX'$"):
+        sessions_of("ASEX")
+
+
 def test_no_return_is_taken_over_night():
     times = [
         *(ns("2013-10-08T19:57") + i * 60 * NS for i in range(3)),

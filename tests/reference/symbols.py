@@ -38,6 +38,7 @@ def bar_of(symbol: str, interval_ns: int, start_ns: int, trades: list[Tick]) -> 
         volume += trade.size
         notional += trade.price * trade.size
     name = interval_name(interval_ns)
+    by_price = sorted(trade.price for trade in trades)
     return {
         "id": f"{symbol}|{name}|{start_ns}",
         "symbol": symbol,
@@ -48,7 +49,8 @@ def bar_of(symbol: str, interval_ns: int, start_ns: int, trades: list[Tick]) -> 
         "low": min(trade.price for trade in trades),
         "close": by_time[-1].price,
         "volume": volume,
-        "vwap": notional / volume,
+        # A mean lies between the least and the most, which rounding does not know.
+        "vwap": sorted((by_price[0], notional / volume, by_price[-1]))[1],
         "trades": len(trades),
     }
 
@@ -126,7 +128,9 @@ class SymbolState:
         self.symbol = first.symbol
         self.settings = settings
         self.newest_ns = first.ts_ns
-        self.streams: dict[tuple[str, str], SequenceStream] = defaultdict(SequenceStream)
+        self.streams: dict[tuple[str, str], SequenceStream] = defaultdict(
+            lambda: SequenceStream(settings)
+        )
         self.trades: dict[tuple[int, int], list[Tick]] = {}
         self.quotes: dict[int, list[tuple[int, Record]]] = {}
         self.book = Book(settings.quote_ttl_ns)

@@ -57,6 +57,9 @@ class ReferenceSettings:
     intervals_ns: tuple[int, ...] = (1_000_000_000, 60_000_000_000)
     risk_interval_ns: int = 60_000_000_000
     quote_ttl_ns: int = 0
+    sequences: Literal["daily", "session", "continuous"] = "daily"
+    session_borders_ns: tuple[int, ...] = ()
+    sequence_restart_after: int = 0
     excluded_conditions: frozenset[str] = frozenset()
     excluded_bits: int = 0
     ewma_lambda: float = 0.94

@@ -26,6 +26,8 @@ def market_settings(ours: ReferenceSettings) -> Market:
         lateness=ours.lateness_ns,
         symbol_ttl=ours.symbol_ttl_ns,
         quote_ttl=ours.quote_ttl_ns,
+        sequences=ours.sequences,
+        sequence_restart_after=ours.sequence_restart_after,
         excluded_conditions=tuple(ours.excluded_conditions),
         excluded_bits=ours.excluded_bits,
         risk=Risk(
@@ -75,6 +77,8 @@ def vary(seed: int) -> ReferenceSettings:
         min_observations=rng.choice([2, 5]),
         breach_confidence=rng.choice([0.6, 0.9, 0.99]),
         quote_ttl_ns=rng.choice([0, 1, NS, 3 * NS]),
+        sequences=rng.choice(["daily", "continuous"]),
+        sequence_restart_after=rng.choice([0, 1, 3]),
     )
 
 
