@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from state.clock import MAX_TIME_NS
+from state.clock import MAX_HEARTBEAT_NS
 from state.errors import FromTheFuture, Malformed, NoKey, OutOfRange
 from state.records import HEARTBEAT_HEADER, Messages
 
@@ -20,8 +20,8 @@ def heartbeat_ns(messages: Messages, row: int, latest_ns: int) -> int:
     if len(value) != 8:
         raise Malformed(f"{HEARTBEAT_HEADER} has {len(value)} bytes, not 8")
     ts_ns = int.from_bytes(value, "big", signed=True)
-    if not 0 < ts_ns <= MAX_TIME_NS:
-        raise OutOfRange(f"{HEARTBEAT_HEADER} is below 1 or above {MAX_TIME_NS}")
+    if not 0 < ts_ns <= MAX_HEARTBEAT_NS:
+        raise OutOfRange(f"{HEARTBEAT_HEADER} is below 1 or above {MAX_HEARTBEAT_NS}")
     if ts_ns > latest_ns:
         raise FromTheFuture(f"{HEARTBEAT_HEADER} is too far ahead of the Kafka timestamp")
     return ts_ns

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
+from pathlib import Path
 
 from replay import arguments
 from replay.printing import print_recorded
@@ -30,6 +32,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--timestamp-unit", choices=list(UNITS_NS), default="ns", help="the unit of that field (ns)"
     )
+    parser.add_argument(
+        "--rejects",
+        type=Path,
+        metavar="FILE",
+        help="where lines go that cannot be used; without it the first of them ends the import",
+    )
     arguments.add_json(parser, "the count")
 
 
@@ -41,6 +49,10 @@ def run(args: argparse.Namespace) -> int:
         raise Misuse(f"--topic {args.topic!r}: Kafka allows letters, digits, '.', '_' and '-'")
     fields = Fields(args.key, args.timestamp, UNITS_NS[args.timestamp_unit])
     with progress("import", None) as advance:
-        count = import_jsonl(args.files, args.out, args.topic, fields, args.partitions, advance)
+        count, rejected = import_jsonl(
+            args.files, args.out, args.topic, fields, args.partitions, args.rejects, advance
+        )
     print_recorded(args.out, count, as_json=args.json)
+    if rejected:
+        print(f"{args.rejects}: {rejected:,} lines could not be used", file=sys.stderr)
     return 0

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import gzip
 import math
+import sys
+import zlib
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import orjson
 
+from connectors.json import parse_decimals, parse_json
 from replay.heartbeats import end_partitions
 from replay.message import Message
 from replay.partitioner import partition_of
 from replay.writer import GROUP_ROWS, RecordingWriter, rows_content
-from state.errors import Misuse
-
-_MAX_NS = (1 << 63) - 1
+from state.clock import MAX_TIME_NS
+from state.errors import Malformed, Misuse
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,21 +39,32 @@ def import_jsonl(
     topic: str,
     fields: Fields,
     partitions: int,
+    rejects: Path | None = None,
     advance: Callable[[int], None] = lambda count: None,
-) -> int:
-    """Write every line that is not blank to ``out`` and return how many there were.
+) -> tuple[int, int]:
+    """Write every line that is not blank to ``out``; return how many, and how many were rejected.
 
     Messages keep the order of the lines. The key is the field's text, or its JSON where
     it is no text. Each partition ends with a heartbeat. ``advance`` is told the lines.
-    Raises Misuse with the file and line of what cannot be used.
+    A line that cannot be used goes to ``rejects``, behind what is wrong with it and a tab; without
+    that file it raises Misuse, which names file and line.
     """
     offsets = [0] * partitions
-    last_ns = 0
+    last_ns, rejected = 0, 0
     waiting: list[list[Message]] = [[] for _ in range(partitions)]
-    with RecordingWriter(out, {topic: partitions}) as writer:
+    with ExitStack() as stack:
+        writer = stack.enter_context(RecordingWriter(out, {topic: partitions}))
+        refused = stack.enter_context(rejects.open("wb")) if rejects else None
         for path in paths:
             for line, where in _lines(path):
-                key, timestamp_ns = _read(line, fields, where)
+                try:
+                    key, timestamp_ns = _read(line, fields, where)
+                except Misuse as error:
+                    if refused is None:
+                        raise
+                    refused.write(f"{error}\t".encode() + line + b"\n")
+                    rejected += 1
+                    continue
                 partition = partition_of(key, partitions)
                 messages = waiting[partition]
                 messages.append(
@@ -63,29 +79,38 @@ def import_jsonl(
         for partition, messages in enumerate(waiting):
             writer.write(topic, partition, rows_content(messages))
         end_partitions(writer, topic, offsets, last_ns)
-    return sum(offsets)
+    return sum(offsets), rejected
 
 
 def _lines(path: Path) -> Iterable[tuple[bytes, str]]:
+    opener: Callable[..., Any] = gzip.open if path.suffix == ".gz" else open
     try:
-        with path.open("rb") as file:
+        with opener(path, "rb") as file:
             for number, line in enumerate(file, start=1):
                 if stripped := line.strip():
                     yield stripped, f"{path}:{number}"
     except OSError as error:
-        raise Misuse(f"cannot read {path}: {error.strerror}") from error
+        raise Misuse(f"cannot read {path}: {error.strerror or error}") from error
+    except (EOFError, zlib.error) as error:
+        raise Misuse(f"{path} is no gzip file: {error}") from error
 
 
 def _read(line: bytes, fields: Fields, where: str) -> tuple[bytes, int]:
     try:
-        record = orjson.loads(line)
-    except orjson.JSONDecodeError as error:
-        raise Misuse(f"{where} is no JSON: {error}") from error
-    if not isinstance(record, dict):
-        raise Misuse(f"{where} is no JSON object")
+        record = parse_json(line, sys.maxsize)
+    except Malformed as error:
+        raise Misuse(f"{where}: {error}") from None
     key = _field(record, fields.key, where)
     text = key.encode() if isinstance(key, str) else orjson.dumps(key)
-    return text, _time_ns(_field(record, fields.timestamp, where), fields, where)
+    value = _field(record, fields.timestamp, where)
+    if isinstance(value, float) and math.isfinite(value) and value:
+        value = _exact(line, fields.timestamp)
+    return text, _time_ns(value, fields, where)
+
+
+def _exact(line: bytes, field: str) -> Fraction:
+    """Return a field as its digits say it: 1381239000.35 s as a double is 46 ns early."""
+    return Fraction(parse_decimals(line)[field])
 
 
 def _field(record: dict[str, Any], name: str, where: str) -> Any:
@@ -95,9 +120,12 @@ def _field(record: dict[str, Any], name: str, where: str) -> Any:
 
 
 def _time_ns(value: Any, fields: Fields, where: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float | Fraction):
         raise Misuse(f"{where}: {fields.timestamp} must be a number, found {str(value)[:40]!r}")
-    time_ns = round(value * fields.unit_ns)
-    if not 0 <= time_ns <= _MAX_NS:
-        raise Misuse(f"{where}: {fields.timestamp} is no time in this unit; see --timestamp-unit")
+    time_ns = round(value * fields.unit_ns) if math.isfinite(value) else -1
+    if not 0 <= time_ns <= MAX_TIME_NS:
+        raise Misuse(
+            f"{where}: {fields.timestamp} is before 1970 or after 2115 in this unit; "
+            "see --timestamp-unit"
+        )
     return time_ns

@@ -16,6 +16,8 @@ DAY_NS = 86_400 * NS
 """Nanoseconds in a day of UTC."""
 MAX_TIME_NS = 2**62
 """Event times end here (the year 2116), so that no sum with a duration overflows."""
+MAX_HEARTBEAT_NS = MAX_TIME_NS + 30 * DAY_NS
+"""Heartbeats end later: one behind the last event time still closes that event's windows."""
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

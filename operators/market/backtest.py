@@ -19,8 +19,17 @@ WINDOW = 250
 """Sessions of the traffic light."""
 GREEN, YELLOW = 0.95, 0.9999
 """The largest cumulative probabilities of the green and the yellow zone."""
+ROUNDING = 1e-12
 MIN_ES = 1e-12
 """An ES below this is that of an empty portfolio: no loss can be measured by it."""
+
+
+def is_exception(realised_return: float, var: float) -> bool:
+    """Say whether a loss exceeds the VaR that was forecast for it, by more than rounding may.
+
+    The same move of two pairs of prices gives returns that differ by some 1e-16.
+    """
+    return -realised_return > var + ROUNDING
 
 
 def kupiec_lr(exceptions: int, observations: int, confidence: float) -> float:
@@ -104,11 +113,11 @@ class Backtest:
     def update(self, realised_return: float, var: float, es: float) -> None:
         """Count one session: its simple return, and the VaR and ES forecast for it before.
 
-        It is an exception where the loss exceeds ``var``. Raises ValueError for NaN or infinity.
+        Raises ValueError for NaN or infinity.
         """
         if not math.isfinite(realised_return + var + es):
             raise ValueError(f"cannot backtest {realised_return} against VaR {var} and ES {es}")
-        exception = int(-realised_return > var)
+        exception = int(is_exception(realised_return, var))
         if self._recent:
             self._pairs[2 * self._recent[-1] + exception] += 1
         self._recent.append(exception)

@@ -17,7 +17,8 @@ class Bars:
     """Builds bars from the trades that count; emits ``bars`` and sets ``work.bars``.
 
     Open and close are the prices of the first and the last trade by (event time, offset);
-    VWAP is the sum of price times size over the sum of sizes, both in offset order.
+    VWAP is the sum of price times size over the sum of sizes, both in offset order, and not outside
+    of low to high.
     """
 
     name = "bars"
@@ -60,18 +61,19 @@ class Bars:
         symbol, interval = names[bars.slot[i]], self._names[bars.interval[i]]
         start_ns = int(bars.start_ns[i])
         identity = f"{symbol}|{interval}|{start_ns}"
-        volume = float(bars.volume[i])
+        volume, high, low = float(bars.volume[i]), float(bars.high[i]), float(bars.low[i])
         record = {
             "id": identity,
             "symbol": symbol,
             "interval": interval,
             "start_ns": start_ns,
             "open": float(bars.open[i]),
-            "high": float(bars.high[i]),
-            "low": float(bars.low[i]),
+            "high": high,
+            "low": low,
             "close": float(bars.close[i]),
             "volume": volume,
-            "vwap": float(bars.notional[i]) / volume,
+            # Rounded sums may leave the range by a last digit, which a mean never does.
+            "vwap": min(max(float(bars.notional[i]) / volume, low), high),
             "trades": int(bars.trades[i]),
         }
         key = f"{symbol}|{interval}"

@@ -13,10 +13,11 @@ from replay.market.holding import EQUAL, read_holding
 from replay.market.price_table import PriceTable
 from replay.printing import print_recorded
 from replay.progress import progress
+from state.errors import Misuse
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare FILE, --out, --weights, --portfolio, --close and --json."""
+    """Declare FILE, --out, --weights, --portfolio, --close, --column, --symbol and --json."""
     parser.add_argument("file", type=Path, metavar="FILE")
     arguments.add_out_file(parser)
     parser.add_argument(
@@ -29,6 +30,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="'HH:MM ZONE'",
         help=f"when sessions end ({DEFAULT_CLOSE})",
     )
+    parser.add_argument(
+        "--column",
+        default="",
+        metavar="NAME",
+        help="the prices, where a file holds one asset's bars",
+    )
+    parser.add_argument(
+        "--symbol", default="", metavar="NAME", help="that asset (the file's name without its end)"
+    )
     arguments.add_json(parser, "the counts")
 
 
@@ -37,7 +47,10 @@ def run(args: argparse.Namespace) -> int:
     from replay.market.daily_prices import import_daily_prices
 
     close = Close.of(args.close)
-    table = PriceTable(args.file)
+    if args.symbol and not args.column:
+        raise Misuse("--symbol names the asset of --column: give both")
+    symbol = args.symbol or args.file.name.partition(".")[0]
+    table = PriceTable(args.file, args.column, symbol)
     holding = read_holding(args.weights, args.portfolio, table.symbols)
     with progress("import", None) as advance:
         count = import_daily_prices(table, args.out, close, holding, advance)

@@ -3,7 +3,7 @@
 Trade rows: milliseconds since midnight New York, price × 10⁴, size, exchange, condition
 (hexadecimal), suspicious. Quote rows: milliseconds, bid × 10⁴, bid size, ask × 10⁴, ask
 size, exchange, condition, suspicious; each is of one exchange and usually one-sided.
-Source: Lean's ``Data/equity`` readme.
+Milliseconds and sizes may have decimals. Source: Lean's ``Data/equity`` readme.
 
 Messages are in the order (time, kind, symbol, row), trades before quotes: a trade met a
 quote that stood before. A suspicious trade's condition becomes ``suspicious:<hex>``. What
@@ -42,7 +42,7 @@ TOPIC = "market.ticks"
 _UNIT = 10_000
 """Lean's prices are in ten-thousandths."""
 _NEW_YORK = ZoneInfo("America/New_York")
-_MS, _HOUR_MS, _DAY_MS = 1_000_000, 3_600_000, 86_400_000
+_MS, _HOUR_NS, _DAY_MS = 1_000_000, 3600 * NS, 86_400_000
 _MEMBER = re.compile(r"(?i)(?P<date>\d{8})_(?P<symbol>[\w.\-]+?)_(?P<kind>trade|quote)_tick\.csv")
 _ARCHIVE = re.compile(r"(?i)(?P<symbol>[\w.\-]+?)_(?P<date>\d{8})_(?P<kind>trade|quote)\.zip")
 
@@ -50,19 +50,19 @@ Kind = Literal["trade", "quote"]
 _TEXT, _INT, _FLOAT = pa.string(), pa.int64(), pa.float64()
 _COLUMNS: dict[Kind, dict[str, pa.DataType]] = {
     "trade": {
-        "ms": _INT,
+        "ms": _FLOAT,
         "price": _FLOAT,
-        "size": _INT,
+        "size": _FLOAT,
         "venue": _TEXT,
         "condition": _TEXT,
         "suspicious": _INT,
     },
     "quote": {
-        "ms": _INT,
+        "ms": _FLOAT,
         "bid": _FLOAT,
-        "bid_size": _INT,
+        "bid_size": _FLOAT,
         "ask": _FLOAT,
-        "ask_size": _INT,
+        "ask_size": _FLOAT,
         "venue": _TEXT,
         "condition": _TEXT,
         "suspicious": _INT,
@@ -230,15 +230,15 @@ def _read(file: LeanFile) -> pa.Table:
         raise Misuse(f"{file.path} holds no Lean {file.kind} ticks: {message}") from error
 
 
-def utc_ns(day: date, ms: NDArray[np.int64], path: Path) -> NDArray[np.int64]:
+def utc_ns(day: date, ms: NDArray[np.float64], path: Path) -> NDArray[np.int64]:
     """Return ns since 1970 UTC of milliseconds on New York's clock since midnight.
 
     In the hour that is passed twice in autumn, the first pass is meant. Raises Misuse
     where a row lies outside its day.
     """
-    if len(ms) and (ms.min() < 0 or ms.max() >= _DAY_MS):
+    if not ((ms >= 0) & (ms < _DAY_MS)).all():  # not a number is no time either
         raise Misuse(
-            f"{path} has a row outside its day: milliseconds must be in 0 to {_DAY_MS - 1}"
+            f"{path} has a row outside its day: milliseconds must be from 0 to below {_DAY_MS}"
         )
     midnight = datetime.combine(day, time())
     hours = []
@@ -246,4 +246,8 @@ def utc_ns(day: date, ms: NDArray[np.int64], path: Path) -> NDArray[np.int64]:
         # An hour that spring leaves out still gets a time: the one past the gap.
         local = (midnight + timedelta(hours=hour)).replace(tzinfo=_NEW_YORK)
         hours.append(int(local.astimezone(UTC).timestamp()) * NS)
-    return np.array(hours, np.int64)[ms // _HOUR_MS] + ms % _HOUR_MS * _MS
+    # A day's milliseconds as doubles are exact to 15 picoseconds.
+    ns = np.rint(ms * _MS).astype(np.int64)
+    of = np.minimum(ns // _HOUR_NS, 23)  # what rounds to midnight is of the last hour
+    times: NDArray[np.int64] = np.array(hours, np.int64)[of] + (ns - of * _HOUR_NS)
+    return times

@@ -1,8 +1,8 @@
 """Tables of daily closing prices: CSV files, plain or gzipped.
 
-One row a day: a date (the column ``date`` or ``Date``, else the first) and one price for each
-asset. A cell that is empty or ``nan`` is a gap: it carries the asset's last price, or leaves the
-asset out before its first one.
+One row a day: a date (the column ``date`` or ``Date``, else the first), with or without a time,
+and one price for each asset. A cell that is empty or ``nan`` is a gap: it carries the asset's last
+price, or leaves the asset out before its first one.
 """
 
 from __future__ import annotations
@@ -12,13 +12,16 @@ import gzip
 import math
 import zlib
 from collections.abc import Callable, Iterator
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from state.errors import Misuse
 
 _GAPS = ("", "nan")
+_OF_ONE_ASSET = {"open", "high", "low", "close", "adj close", "volume"}
+"""Headers of a table that holds the bars of one asset."""
+_FIRST_YEAR = 1970
 
 
 class Day(NamedTuple):
@@ -32,15 +35,28 @@ class Day(NamedTuple):
 class PriceTable:
     """A file of daily prices, read once from its begin to its end."""
 
-    def __init__(self, path: Path) -> None:
-        """Open the file and read its header; raises Misuse."""
+    def __init__(self, path: Path, column: str = "", symbol: str = "") -> None:
+        """Open the file and read its header; raises Misuse.
+
+        With ``column`` that one is read alone, as the prices of ``symbol``.
+        """
         self._path = path
         self._rows = csv_rows(path)
         where, header = next(self._rows, (str(path), []))
         names = [name.strip() for name in header]
         self._date = next((i for i, name in enumerate(names) if name in ("date", "Date")), 0)
         self._width = len(names)
-        self.symbols = names[: self._date] + names[self._date + 1 :]
+        self._columns = [i for i in range(len(names)) if i != self._date]
+        if column:
+            self._columns = [i for i in self._columns if names[i] == column]
+            if not self._columns:
+                raise Misuse(f"{where} has no column {column!r}: it has {', '.join(names)}")
+        elif len(bars := [n for n in names if n.lower() in _OF_ONE_ASSET]) > 1:
+            raise Misuse(
+                f"{where}: {', '.join(bars)} look like the bars of one asset: choose the prices by "
+                "--column Close --symbol NAME"
+            )
+        self.symbols = [symbol] if column else [names[i] for i in self._columns]
         """The assets, in the order of their columns."""
         self.gaps = 0
         """How many gaps have carried the last price so far."""
@@ -59,7 +75,7 @@ class PriceTable:
         for where, cells in self._rows:
             if len(cells) != self._width:
                 raise Misuse(f"{where} has {len(cells)} cells, the header has {self._width}")
-            day = _date(cells.pop(self._date), where)
+            day = _date(cells[self._date], where)
             if before is not None and day <= before:
                 raise Misuse(f"{where}: {day} does not come after {before}")
             before = day
@@ -70,7 +86,8 @@ class PriceTable:
             raise Misuse(f"{self._path} holds no price")
 
     def _take(self, prices: dict[str, float], cells: list[str], where: str) -> None:
-        for symbol, cell in zip(self.symbols, cells, strict=True):
+        for symbol, column in zip(self.symbols, self._columns, strict=True):
+            cell = cells[column]
             if cell.strip().lower() in _GAPS:
                 self.gaps += symbol in prices
                 continue
@@ -107,6 +124,9 @@ def number(cell: str, where: str) -> float:
 
 def _date(cell: str, where: str) -> date:
     try:
-        return date.fromisoformat(cell.strip())
+        day = datetime.fromisoformat(cell.strip()).date()
     except ValueError as error:
         raise Misuse(f"{where}: {cell[:40]!r} is no date: write it as 1990-01-02") from error
+    if day.year < _FIRST_YEAR:
+        raise Misuse(f"{where}: {day} is before {_FIRST_YEAR}, where event times begin")
+    return day

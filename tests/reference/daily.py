@@ -276,7 +276,7 @@ def counted(portfolio: Portfolio, result: float) -> dict[str, bool]:
     """Count a return against the forecasts made for it; return what they were exceeded by."""
     exceeded = {}
     for (method, confidence), (var, es) in portfolio.forecasts.items():
-        hit = result < -var
+        hit = -result > var + 1e-12  # beyond what rounding can do
         portfolio.counted.setdefault((method, confidence), []).append((result, hit, es))
         exceeded[f"{method}|{confidence!r}"] = hit
     return exceeded

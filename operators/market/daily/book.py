@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from operators.market.backtest import Backtest
+from operators.market.backtest import Backtest, is_exception
 from operators.market.daily.assets import Action, Assets
 from operators.market.daily.forecasts import Forecast, Forecasts
 from operators.market.daily.holdings import Holdings
@@ -49,7 +49,7 @@ class Book:
         exceptions = {}
         for (method, confidence), forecast in self._outstanding.items():
             if forecast.counts:
-                exceptions[f"{method}|{confidence!r}"] = -ret > forecast.var
+                exceptions[f"{method}|{confidence!r}"] = is_exception(ret, forecast.var)
                 yield self._tested(ts_ns, method, confidence, ret, forecast)
         # What was never valued, or gets other weights now, is valued as a whole afterwards.
         if holdings.kind == "daily" and not holdings.changed:

@@ -12,6 +12,7 @@ import pytest
 from connectors.market.decode import TickDecoder
 from connectors.market.frames import encode_frame
 from connectors.market.json_ticks import ticks_json
+from state.clock import MAX_HEARTBEAT_NS
 from state.market.ticks import HEARTBEAT, TickBlock
 from state.records import HEARTBEAT_HEADER, RETRY_HEADER, SEQUENCE_HEADER, Header, Messages
 from tests.connectors.market.batches import AHEAD_NS, NOW_NS, messages, rows, some_ticks
@@ -163,7 +164,7 @@ def test_a_heartbeat_is_a_row_and_needs_no_key():
         ([(HEARTBEAT_HEADER, b"1")], "Malformed"),
         (beat(0), "OutOfRange"),
         (beat(-5), "OutOfRange"),
-        (beat(2**62 + 1), "OutOfRange"),
+        (beat(MAX_HEARTBEAT_NS + 1), "OutOfRange"),
         (beat(NOW_NS + AHEAD_NS + 1), "FromTheFuture"),
     ],
 )

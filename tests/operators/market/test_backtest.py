@@ -148,7 +148,7 @@ def test_online_is_from_scratch(rows, confidence):
     """Everything recomputed from the whole series with numpy and scipy."""
     found = record(run(rows, confidence))
     r, var, es = np.array(rows, np.float64).reshape(-1, 3).T
-    hits = -r > var
+    hits = -r > var + 1e-12
     n, x = len(hits), int(hits.sum())
     pairs = [int(((hits[:-1] == a) & (hits[1:] == b)).sum()) for a in (0, 1) for b in (0, 1)]
     kupiec, independence = kupiec_lr(x, n, confidence), christoffersen_lr(*pairs)
@@ -192,7 +192,8 @@ def test_the_last_digits_do_not_decide_on_a_zone():
 
 def test_a_loss_of_just_the_var_is_no_exception():
     assert record(run([(-0.02, 0.02, 0.03)]))["exceptions"] == 0
-    assert record(run([(math.nextafter(-0.02, -1), 0.02, 0.03)]))["exceptions"] == 1
+    assert record(run([(math.nextafter(-0.02, -1), 0.02, 0.03)]))["exceptions"] == 0
+    assert record(run([(-0.02 - 1e-11, 0.02, 0.03)]))["exceptions"] == 1
 
 
 def test_nothing_is_rejected_before_the_first_session():
@@ -244,3 +245,15 @@ def test_the_sp20_rejects_ewma_and_historical_has_120_exceptions():
     assert ewma["exceptions"] == 164
     assert ewma["kupiec_p"] < 1e-6
     assert ewma["acerbi_szekely"] < -0.7
+
+
+def test_a_loss_as_large_as_its_var_but_for_rounding_is_no_exception():
+    prices = [100 * 0.99**n for n in range(200)]
+    returns = [after / before - 1 for before, after in itertools.pairwise(prices)]
+    assert len(set(returns)) > 1, "rounding makes them differ"
+    backtest = Backtest(0.99)
+    for realised in returns:
+        backtest.update(realised, -max(returns), 0.01)
+    assert backtest.record("a", "m", 0)["exceptions"] == 0
+    backtest.update(returns[0] - 1e-9, -returns[0], 0.01)
+    assert backtest.record("a", "m", 0)["exceptions"] == 1

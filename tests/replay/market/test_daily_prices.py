@@ -207,7 +207,7 @@ def test_weights_that_cannot_be_are_misuse(prices, capsys, name, text, fault):
         ("Date,A,B\n2024-03-08,1,x\n", "csv:2, B: 'x' is no number"),
         ("Date,A,B\n2024-03-08,1\n", "csv:2 has 2 cells, the header has 3"),
         ("Date,A,B\n2024-03-08,1,1e16\n", "csv:2: prices: "),
-        ("Date,A\n1960-03-08,1\n", "portfolio 'equal': ts_ns: "),
+        ("Date,A\n1960-03-08,1\n", "csv:2: 1960-03-08 is before 1970"),
         ("Date,A,A\n2024-03-08,1,2\n", "csv:1 has two columns 'A'"),
         ("Date,A,\n2024-03-08,1,2\n", "csv:1 has a column without a name"),
         ("Date\n2024-03-08\n", "csv:1 names no asset"),
@@ -253,3 +253,28 @@ def test_the_sp20_imports_whole(tmp_path):
     local = [datetime.fromtimestamp(b["ts_ns"] // S, UTC).date().isoformat() for b in found]
     assert local == [row[0] for row in rows]
     assert PriceTable(SP20).symbols == header[1:]
+
+
+BARS = """Date,Open,High,Low,Close,Adj Close,Volume
+2023-02-07 00:00:00-05:00,548,551,541,547,527,16195947
+2023-02-08 00:00:00-05:00,549,551,541,548,528,17195947
+"""
+
+
+def test_the_bars_of_one_asset_are_not_taken_for_six_assets(tmp_path, capsys):
+    path = table(tmp_path, BARS, "GME.csv")
+    assert "--column Close --symbol NAME" in refused(capsys, path)
+    assert "has no column 'close'" in refused(capsys, path, "--column", "close")
+    assert "give both" in refused(capsys, path, "--symbol", "GME")
+    for words, symbol in ((), "GME"), (("--symbol", "X"), "X"):
+        events, _ = imported(path, "--column", "Close", *words)
+        closes = bodies(events, "market.closes")
+        assert [close["prices"] for close in closes] == [{symbol: 547}, {symbol: 548}]
+
+
+def test_a_date_may_have_a_time_but_not_come_before_1970(tmp_path, capsys):
+    events, _ = imported(table(tmp_path, "Date,A\n2024-03-08T16:00:00,10\n"))
+    assert [m.timestamp_ns for m in events["market.closes"]] == [FRIDAY]
+    (tmp_path / "out.parquet").unlink()
+    old = refused(capsys, table(tmp_path, "Date,A\n1969-12-31,10\n1970-01-02,10\n"))
+    assert "prices.csv:2: 1969-12-31 is before 1970" in old

@@ -129,7 +129,7 @@ def test_days_follow_each_other(tmp_path):
 )
 def test_new_yorks_clock_is_four_or_five_hours_behind_utc(day, hours):
     midnight = int(datetime(day.year, day.month, day.day, tzinfo=ZoneInfo("UTC")).timestamp())
-    assert utc_ns(day, np.array([5]), Path("x")).tolist() == [
+    assert utc_ns(day, np.array([5.0]), Path("x")).tolist() == [
         (midnight + hours * 3600) * S + 5_000_000
     ]
 
@@ -137,12 +137,26 @@ def test_new_yorks_clock_is_four_or_five_hours_behind_utc(day, hours):
 @pytest.mark.parametrize("day", [date(2013, 3, 10), date(2013, 11, 3), date(2013, 10, 7)])
 def test_every_hour_of_a_day_is_as_zoneinfo_says(day):
     zone = ZoneInfo("America/New_York")
-    hours = np.arange(24)
+    hours = np.arange(24.0)
     expected = [
-        int(datetime(day.year, day.month, day.day, hour, 59, tzinfo=zone).timestamp()) * S
+        int(datetime(day.year, day.month, day.day, int(hour), 59, tzinfo=zone).timestamp()) * S
         for hour in hours.tolist()
     ]
     assert utc_ns(day, (hours * 60 + 59) * 60_000, Path("x")).tolist() == expected
+
+
+def test_milliseconds_and_sizes_may_have_decimals(tmp_path):
+    rows = ["34200000.1234,491800,0.5,P,0,0", "34200000.123456,491800,300,P,0,0"]
+    import_lean([archive(tmp_path, "aig_20131007_trade.zip", rows)], tmp_path / "out", 1)
+    first, second, _ = read(tmp_path / "out")
+    assert (first.timestamp_ns % S, second.timestamp_ns % S) == (123_400, 123_456)
+    assert [orjson.loads(m.value or b"")["size"] for m in (first, second)] == [0.5, 300]
+
+
+def test_the_last_of_a_day_is_never_of_the_next_hour(tmp_path):
+    day = date(2013, 10, 7)
+    last, before = utc_ns(day, np.array([86_399_999.9999999, 86_399_999.999]), Path("x")).tolist()
+    assert last - before == 1_000
 
 
 def test_the_name_of_the_archive_counts_where_the_members_says_nothing(tmp_path):
@@ -155,6 +169,8 @@ def test_the_name_of_the_archive_counts_where_the_members_says_nothing(tmp_path)
     ("rows", "fault"),
     [
         (["86400000,491800,300,P,0,0"], "outside its day"),
+        (["-0.5,491800,300,P,0,0"], "outside its day"),
+        (["nan,491800,300,P,0,0"], "outside its day"),
         (["x,491800,300,P,0,0"], "no Lean trade ticks"),
         (["1,2,3"], "no Lean trade ticks"),
     ],

@@ -1,0 +1,77 @@
+"""Cases from the field (../shared/data/market/cases), through the commands that a user types."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from flows.__main__ import main
+
+CASES = Path(__file__).resolve().parents[3] / "shared" / "data" / "market" / "cases"
+needs_cases = pytest.mark.skipif(not CASES.exists(), reason=f"{CASES} is not there")
+
+
+class Replayed:
+    """What a replay of JSON lines wrote."""
+
+    def __init__(self, directory: Path, lines: Path, config: Path | None = None) -> None:
+        recording = directory / "r.parquet"
+        fields = ("--key", "symbol", "--timestamp", "ts_ns")
+        words = ("import", "jsonl", lines, "--topic", "market.ticks", *fields, "--out", recording)
+        assert main([str(word) for word in words]) == 0
+        options = ("--config", config) if config else ()
+        words = ("replay", "market", recording, "--out", directory / "out", *options)
+        self.code = main([str(word) for word in words])
+        self._out = directory / "out"
+
+    def __getitem__(self, output: str) -> list[dict[str, Any]]:
+        lines = (self._out / f"{output}.jsonl").read_bytes().splitlines()
+        return [orjson.loads(line) for line in lines]
+
+    def trades(self) -> int:
+        return sum(bar["trades"] for bar in self["bars"] if bar["interval"] == "1m")
+
+
+@needs_cases
+def test_1_numbers_that_begin_again_each_day_lose_no_trade(tmp_path):
+    found = Replayed(tmp_path, CASES / "sequence_restarts_each_day.jsonl")
+    assert (found.trades(), found["late"], found["gaps"]) == (9, [], [])
+
+
+@needs_cases
+def test_4_a_calendar_that_begins_later_than_ours_has_its_sessions(tmp_path):
+    found = Replayed(tmp_path, CASES / "tokyo.jsonl", CASES / "tokyo.toml")
+    assert found.code == 0
+
+
+@needs_cases
+@pytest.mark.parametrize(("file", "trades"), [("sydney_session", 2000), ("midnight", 6)])
+def test_8_sessions_that_span_midnight_lose_nothing_and_have_no_gap(tmp_path, file, trades):
+    found = Replayed(tmp_path, CASES / f"{file}.jsonl")
+    assert (found.trades(), found["late"], found["gaps"]) == (trades, [], [])
+
+
+@needs_cases
+def test_14_the_largest_time_has_its_bars(tmp_path):
+    found = Replayed(tmp_path, CASES / "largest_time.jsonl")
+    assert len(found["bars"]) == 2
+    assert found["dead"] == []
+
+
+@needs_cases
+def test_15_a_mean_price_lies_between_low_and_high(tmp_path):
+    bars = Replayed(tmp_path, CASES / "vwap_above_high.jsonl")["bars"]
+    assert bars
+    assert all(bar["low"] <= bar["vwap"] <= bar["high"] for bar in bars)
+
+
+def test_16_fields_that_nobody_reads_do_not_matter(tmp_path):
+    tick = b'{"type":"trade","symbol":"A","ts_ns":1709564400000000000,"size":1,'
+    lines = tmp_path / "odd.jsonl"
+    odd = (b"9" * 5000, b"[" * 2000 + b"]" * 2000)
+    lines.write_bytes(b"".join(tick + b'"price":1,"x":%b}\n' % value for value in odd))
+    found = Replayed(tmp_path, lines)
+    assert (found.trades(), found["dead"]) == (2, [])
