@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import threading
 import time
 import uuid
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -162,6 +164,33 @@ def test_programs_that_start_together_migrate_once(database: str) -> None:
         assert count(connection, "headrace_migrations") == len(migrations(FOLDER, TIMESCALE))
         assert len(jobs(connection, "compression")) == len(TABLES)
         assert count(connection) == 10
+
+
+def test_compressed_rows_of_before_retractions_are_migrated_and_written_again_once(
+    database: str, tmp_path: Path
+) -> None:
+    before = tmp_path / "migrations"
+    before.mkdir()
+    for path in FOLDER.glob("*.sql"):
+        if path.name < "0014":
+            shutil.copy(path, before)
+    with Database(SecretStr(database)).connect() as connection:
+        migrate(connection, [], before)
+        for record in map(bar, range(10)):
+            names = sql.SQL(", ").join(map(sql.Identifier, record))
+            values = sql.SQL(", ").join(map(sql.Placeholder, record))
+            insert = sql.SQL(
+                "INSERT INTO market_bars (generation, time, {}) "
+                "VALUES (1, to_timestamp(%(start_ns)s::bigint / 1e9), {})"
+            ).format(names, values)
+            connection.execute(insert, record)
+        compress(connection)
+        assert migrate(connection, OUTPUTS)[0] == "0014_retractions"
+        made = partition(database, keeping=MANUAL)
+        made.write_batch([bars(5, 10)])  # five of them again
+        made.close()
+        assert count(connection) == 15
+        assert list(records(connection, BARS, 1)) == [bar(number) for number in range(15)]
 
 
 def test_records_come_back_byte_for_byte_and_once(
