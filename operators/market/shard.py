@@ -17,8 +17,8 @@ from operators.market.work import Work
 from operators.outputs import Outbox
 from operators.watermark import UNKNOWN_NS, Watermarks
 from state.clock import NS
-from state.market.ticks import HEARTBEAT, TickBlock
-from state.metrics import RECORDS, WATERMARK_DELAY
+from state.market.ticks import HEARTBEAT, TRADE, TickBlock
+from state.metrics import HEARTBEATS, KEPT, RECORDS, WATERMARK_DELAY
 from state.snapshots import pack_array, unpack_array
 
 
@@ -64,6 +64,7 @@ class TickShard(Logic):
         work = self._begin(block)
         for operator in self.operators:
             operator.process(work, outbox)
+        _count(work)
         handover = self._handover(work) if self._hands_over else None
         return () if handover is None else (handover,)
 
@@ -149,3 +150,17 @@ class TickShard(Logic):
             for name, end_ns, ret, has_return, price in zip(names, *columns, strict=True)
             if name in self._universe
         ]
+
+
+def _count(work: Work) -> None:
+    """Count the heartbeats of a block, and the ticks that the state has taken in.
+
+    These are the ones that found a window and the trades that do not count by their condition.
+    With what is late and what is a duplicate they are all (`replay.accounts`).
+    """
+    kind, topic = work.block.kind, work.block.topic
+    beats = int(np.count_nonzero(kind == HEARTBEAT))
+    if beats:
+        HEARTBEATS.labels(topic).inc(beats)
+    kept = work.placed | (work.keep & (kind == TRADE) & ~work.counts)
+    KEPT.labels(topic).inc(int(np.count_nonzero(kept)))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 from flows.config import add_config_argument, load_settings
 from flows.engine.flows import find_flow
 from flows.engine.systems import flow_modules, flows_with_outputs
 from replay import arguments
+from replay.accounts import Account, accounts, since
 from replay.files import OutputFiles
 from replay.printing import print_written
 from replay.progress import progress
@@ -51,7 +53,16 @@ def run(args: argparse.Namespace) -> int:
     recording = Recording(args.recordings)
     files = OutputFiles(args.out, tuple(flow.outputs), settings.run.max_dead_bytes)
     manner = Manner(args.workers, args.batch or settings.kafka.batch, args.speed, args.plaintext)
+    before = accounts()
     with progress("replay", len(recording)) as advance:
         replay(flow, recording, settings, files, manner, advance)
     print_written(files.write(), as_json=args.json)
+    for account in since(before):
+        print(_line(account), file=sys.stderr)
     return 0
+
+
+def _line(account: Account) -> str:
+    records = account.records - account.heartbeats
+    fates = f"{account.kept:,} kept, {account.duplicates:,} duplicates, {account.late:,} late"
+    return f"{account.topic}: {records:,} records: {fates}"
