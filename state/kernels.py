@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 
@@ -16,5 +17,6 @@ def drop_stale_kernels(package: Path, *constants: ModuleType) -> None:
     sources = [*package.glob("*.py"), *(Path(str(module.__file__)) for module in constants)]
     newest = max(path.stat().st_mtime_ns for path in sources)
     for index in (package / "__pycache__").glob("*.nbi"):
-        if index.stat().st_mtime_ns < newest:
-            index.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):  # another process that starts has dropped it
+            if index.stat().st_mtime_ns < newest:
+                index.unlink()

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from state.kernels import drop_stale_kernels
+
 CALLED = """
 from numba import njit
 
@@ -101,3 +103,11 @@ def test_numba_alone_does_not_see_it(write, run):
     assert run("keep") == [1, 0]
     write(2)
     assert run("keep") == [1, 1]
+
+
+def test_an_index_that_another_process_drops_meanwhile_is_no_error(tmp_path):
+    (tmp_path / "kernels.py").touch()
+    cache = tmp_path / "__pycache__"
+    cache.mkdir()
+    (cache / "gone.nbi").symlink_to("nowhere")  # listed, and not there when it is looked at
+    drop_stale_kernels(tmp_path)
