@@ -34,6 +34,7 @@ def _json(value: object) -> str:
 
 EVERYTHING = {
     "HEADRACE_MARKET__DAILY": "true",
+    "HEADRACE_MARKET__LIST_DUPLICATES": "true",
     "HEADRACE_MARKET__EVENTS": _json([CLOSES, PORTFOLIOS]),
     "HEADRACE_MARKET__RISK__WINDOW": "40",
     "HEADRACE_MARKET__RISK__SCENARIOS": _json({"crash": {"other": -0.2}}),

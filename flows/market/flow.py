@@ -59,7 +59,10 @@ def chain(market: Market) -> list[Operator]:
     open_ns, close_ns = sessions_of(market.calendar)
     operators: list[Operator] = [
         Sequence(
-            market.sequences, market.sequence_restart_after, session_borders(open_ns, close_ns)
+            market.sequences,
+            market.sequence_restart_after,
+            session_borders(open_ns, close_ns),
+            list_duplicates=market.list_duplicates,
         ),
         Conditions(market.excluded_conditions, market.excluded_bits),
         Nbbo(min(market.intervals), market.lateness, market.quote_ttl),

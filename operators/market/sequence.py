@@ -47,7 +47,11 @@ class Sequence:
         numbering: str = "daily",
         restart_after: int = 0,
         borders_ns: NDArray[np.int64] = NO_BORDERS,
+        *,
+        list_duplicates: bool = False,
     ) -> None:
+        """Emit ``duplicates`` too where ``list_duplicates``."""
+        self._list_duplicates = list_duplicates
         self._rules = NUMBERINGS[numbering], borders_ns, restart_after
         self._lookup = Lookup()
         self._streams: NDArray[np.int64] = np.empty((0, kernel.COLUMNS), np.int64)
@@ -79,6 +83,9 @@ class Sequence:
         duplicates = int(np.count_nonzero(work.duplicate))
         if duplicates:
             DUPLICATES.labels(block.topic).inc(duplicates)
+            if self._list_duplicates:
+                for row in np.flatnonzero(work.duplicate).tolist():
+                    _emit_duplicate(work, row, outbox)
         for row in np.flatnonzero(verdict == kernel.GAP).tolist():
             _emit_gap(work, row, int(before[row]), outbox)
 
@@ -111,7 +118,7 @@ class Sequence:
         self._lookup.restore(parts["streams"])
         if "numbers" in parts:
             self._streams = unpack_array(parts["numbers"])
-        else:  # until 0.1.0 a stream had one numbering, and the day of its head
+        else:  # at first a stream had one numbering, and the day of its head
             self._streams = np.zeros((self._lookup.count, kernel.COLUMNS), np.int64)
             self._streams[:, kernel.HEAD] = unpack_array(parts["head"])
             self._streams[:, kernel.SEEN : kernel.SEEN + 4] = unpack_array(parts["seen"])
@@ -136,3 +143,21 @@ def _emit_gap(work: Work, row: int, head: int, outbox: Outbox) -> None:
         "count": seq - 1 - head,
     }
     outbox.emit("gaps", int(block.partition[row]), ts_ns, identity, "", record)
+
+
+def _emit_duplicate(work: Work, row: int, outbox: Outbox) -> None:
+    block = work.block
+    where, ts_ns = block.coordinates(row), int(block.ts_ns[row])
+    record = {
+        "id": str(where),
+        "ts_ns": ts_ns,
+        "topic": where.topic,
+        "partition": where.partition,
+        "offset": where.offset,
+        "sequence": where.sequence,
+        "symbol": work.names[work.slot[row]],
+        "venue": block.venues[block.venue[row]],
+        "type": TYPES[block.kind[row]],
+        "seq": int(block.seq[row]),
+    }
+    outbox.emit("duplicates", where.partition, ts_ns, str(where), "", record)

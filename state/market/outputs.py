@@ -514,6 +514,27 @@ MARKET = (
         by_coordinates=True,
         description="Ticks that came too late to be taken in.",
     ),
+    Output(
+        "market",
+        "duplicates",
+        "ts_ns",
+        (
+            Column("id", KEY, "topic/partition/offset/sequence", COORDINATES),
+            Column("ts_ns", INT, "Event time, ns since 1970 UTC.", TIME),
+            Column("topic", TEXT, "The input topic.", SOME),
+            Column("partition", INT, "", NOT_NEGATIVE),
+            Column("offset", INT, "", NOT_NEGATIVE),
+            Column("sequence", INT, "Which record of the message, from 0.", NOT_NEGATIVE),
+            Column("symbol", KEY, "", SYMBOL),
+            Column("venue", TEXT, "Empty where the ticks name none.", {"maxLength": 16}),
+            Column("type", TEXT, "", TICK),
+            Column("seq", INT, "The sequence number that was seen before.", NOT_NEGATIVE),
+        ),
+        message_key="symbol",
+        filters=("symbol", "venue", "type"),
+        by_coordinates=True,
+        description="Ticks whose sequence number was seen before, where market.list_duplicates.",
+    ),
 )
 OUTPUTS = (*MARKET, *TRADING)
 """Every output of the system."""

@@ -33,6 +33,7 @@ EVERYTHING = """
 [market]
 daily = true
 events = ["market.closes", "market.portfolios"]
+list_duplicates = true
 [market.risk]
 window = 40
 [market.risk.scenarios.crash]

@@ -41,6 +41,21 @@ def test_1_numbers_that_begin_again_each_day_lose_no_trade(tmp_path):
     assert (found.trades(), found["late"], found["gaps"]) == (9, [], [])
 
 
+def test_1_duplicates_are_listed_where_one_asks_for_them(tmp_path, capsys):
+    tick = '{"type":"trade","symbol":"A","ts_ns":17095644%d00000000,"price":1,"size":1,"seq":%d}\n'
+    lines, config = tmp_path / "twice.jsonl", tmp_path / "list.toml"
+    lines.write_text("".join(tick % (n, n - n % 2) for n in range(10, 18)))
+    assert Replayed(tmp_path, lines)["duplicates"] == []
+    (tmp_path / "r.parquet").unlink()
+    config.write_text("[market]\nlist_duplicates = true\n")
+    found = Replayed(tmp_path, lines, config)
+    assert [(d["offset"], d["seq"]) for d in found["duplicates"]] == [
+        (1, 10), (3, 12), (5, 14), (7, 16)
+    ]  # fmt: skip
+    assert found.trades() == 4
+    assert "8 records: 4 kept, 4 duplicates, 0 late" in capsys.readouterr().err
+
+
 @needs_cases
 def test_4_a_calendar_that_begins_later_than_ours_has_its_sessions(tmp_path):
     found = Replayed(tmp_path, CASES / "tokyo.jsonl", CASES / "tokyo.toml")

@@ -37,6 +37,9 @@ def bar(number: int, start_ns: int | None = None, interval: str = "1s") -> dict[
     }
 
 
+MADE = ("market_duplicates",)
+"""Tables of ours that no migration makes: those of outputs that came later."""
+
 ONE_OF_EACH: dict[str, dict[str, Any]] = {
     "market.bars": bar(1),
     "market.nbbo": {
@@ -91,6 +94,18 @@ ONE_OF_EACH: dict[str, dict[str, Any]] = {
         "type": "quote",
         "watermark_ns": -(2**63),
         "reason": 'behind\tthe "watermark"\\N\n',
+    },
+    "market.duplicates": {
+        "id": "market.ticks/1/20/0",
+        "ts_ns": T0,
+        "topic": "market.ticks",
+        "partition": 1,
+        "offset": 20,
+        "sequence": 0,
+        "symbol": "IBM",
+        "venue": "N",
+        "type": "trade",
+        "seq": 2**62,
     },
     "market.features": {
         "id": "IBM|hawkes|1",

@@ -16,7 +16,7 @@ from connectors.postgres.layouts import APACHE, NATIVE, TIMESCALE
 from connectors.postgres.migrate import FOLDER, layout, migrate, pending
 from state.errors import Misuse
 from state.market.outputs import OUTPUTS
-from tests.connectors.postgres.rows import TABLES
+from tests.connectors.postgres.rows import MADE, TABLES
 
 
 @pytest.fixture
@@ -29,14 +29,19 @@ def numbers(connection: Connection) -> list[int]:
     return [number for (number,) in rows]
 
 
+def everything() -> list[str]:
+    """Return what an empty database lacks: the migrations, and the tables that none makes."""
+    return [*map(str, module.migrations(FOLDER, NATIVE)), *(f"table {name}" for name in MADE)]
+
+
 def test_migrations_are_applied_once(connection: Connection) -> None:
-    wanted = [str(m) for m in module.migrations(FOLDER, NATIVE)]
+    wanted = everything()
     assert layout(connection) == "not migrated"
     assert len(pending(connection, OUTPUTS)) == len(wanted)
     assert migrate(connection, OUTPUTS) == wanted
     assert migrate(connection, OUTPUTS) == []
     assert pending(connection, OUTPUTS) == []
-    assert [f"{number:04}" for number in numbers(connection)] == [name[:4] for name in wanted]
+    assert numbers(connection) == [m.number for m in module.migrations(FOLDER, NATIVE)]
 
 
 def test_the_layout_is_shown(connection: Connection) -> None:
@@ -84,7 +89,7 @@ def test_programs_that_start_together_migrate_once(database: str) -> None:
     with ThreadPoolExecutor(4) as pool:
         done = sorted(pool.map(start, range(4)), key=len)
     assert [len(applied) for applied in done[:3]] == [0, 0, 0]
-    assert done[3] == [str(m) for m in module.migrations(FOLDER, NATIVE)]
+    assert done[3] == everything()
 
 
 def test_the_tables_have_the_columns_that_the_sink_writes(connection: Connection) -> None:
