@@ -416,7 +416,9 @@ MARKET = (
                 BOOL,
                 "Whether these are the last good weights, since the optimiser failed.",
             ),
-            Column("reason", TEXT, "Why it failed; empty where it did not."),
+            Column(
+                "reason", TEXT, "Why it failed, or that sessions were missing; empty otherwise."
+            ),
             Column("solver", TEXT, "What found them; empty where nothing did."),
             Column("model", TEXT, "id of the answer, which is that of its request", SOME),
         ),

@@ -14,7 +14,8 @@ Where the plan leaves a choice, this file decides:
   since then count in the return to its next price. Before and at its first price it has 0.
 - The first session has no return, so no pnl; actions there say nothing.
 - A portfolio event restarts the series even where it repeats the weights. ``value`` is kept
-  unless it is given; a new portfolio has 1. Drift past 1 + return <= 0 is an error.
+  unless it is given; a new portfolio has 1. Where the value is gone, drifting
+  weights are shares of what is held, long and short, and constant ones of nothing.
 - Positions: the base of a return is the net value at the last close of what is held before this
   one. Where it is not positive, the return is 0 and counts nowhere (the money does), and where
   the value at a close is not positive there is no forecast. A flat portfolio stays.
@@ -126,6 +127,7 @@ class Portfolio:
     """What a portfolio holds, and the forecasts and counted sessions behind it."""
 
     value: float = 1.0
+    base: float | None = None  # what the weights are shares of; None: the value
     weights: dict[str, float] | None = None
     drifts: bool = False
     since_row: int = -1  # the last session known when the weights came
@@ -151,6 +153,7 @@ def apply(portfolios: dict[str, Portfolio], event: Record, last_row: int) -> Non
     portfolio.weights = dict(event["weights"])
     portfolio.drifts = event.get("rebalance", "daily") == "never"
     portfolio.value = event.get("value", portfolio.value)
+    portfolio.base = max(portfolio.value, 0.0)
     portfolio.since_row = last_row
 
 
@@ -175,14 +178,16 @@ def settle(portfolio: Portfolio, market: Market, row: int) -> tuple[float, float
     if portfolio.weights is not None:
         moves = {s: of_symbol(market.returns, market, row, s) for s in portfolio.weights}
         result = sum(w * moves[s] for s, w in sorted(portfolio.weights.items()))
-        money = portfolio.value * result
+        base = portfolio.value if portfolio.base is None else portfolio.base
+        worth = {s: w * base * (1 + moves[s]) for s, w in portfolio.weights.items()}
+        money = base * result
         portfolio.value += money
-        if portfolio.drifts:
-            if 1 + result <= 0:
-                raise ValueError("weights cannot drift past the loss of everything")
-            portfolio.weights = {
-                s: w * (1 + moves[s]) / (1 + result) for s, w in portfolio.weights.items()
-            }
+        if not portfolio.drifts:
+            portfolio.base = max(portfolio.value, 0.0)
+            return result, money, True
+        owed = sum(abs(worth[s]) for s in sorted(worth))
+        portfolio.base = base = portfolio.value if portfolio.value > 0 else owed
+        portfolio.weights = {s: x / base if base else 0.0 for s, x in worth.items()}
         return result, money, True
     before_ns, ts_ns = market.sessions[row - 1], market.sessions[row]
     base = money = portfolio.value = 0.0
@@ -226,7 +231,7 @@ def series(
 def figure(
     method: str, past: risk.Series, confidence: float, settings: DailySettings
 ) -> tuple[float, float, bool]:
-    """Return VaR, ES and whether the method vouches for them."""
+    """Return VaR, ES and whether the method vouches for them, given enough returns."""
     window, decay = settings.window, settings.decay
     valid = True
     if method == "historical":
@@ -242,7 +247,7 @@ def figure(
         valid = risk.cornish_fisher_is_valid(past, window)
     else:
         raise ValueError(f"the reference has no method {method}")
-    return var, es, valid and len(past) >= window
+    return var, es, valid
 
 
 def shares(
@@ -304,6 +309,21 @@ def backtest_record(key: Key, sessions: list[tuple[float, bool, float]]) -> Reco
     }
 
 
+def sessions_of_all(weights: dict[str, float], market: Market, row: int) -> int:
+    """Return how many sessions up to this one have returns of all assets that are held."""
+    firsts = []
+    for symbol in weights:
+        priced = (
+            np.flatnonzero(market.prices[: row + 1, market.symbols.index(symbol)])
+            if symbol in market.symbols
+            else np.empty(0)
+        )
+        if not len(priced):
+            return 0
+        firsts.append(int(priced[0]))
+    return row - max(firsts, default=0)
+
+
 def forecast(
     portfolio: Portfolio, market: Market, row: int, settings: DailySettings
 ) -> list[Record]:
@@ -317,10 +337,11 @@ def forecast(
     past = np.zeros(len(returns))
     for place, symbol in enumerate(sorted(weights)):
         past += weights[symbol] * returns[:, place]
+    full = min(len(past), sessions_of_all(weights, market, row)) >= settings.window
     for method in settings.methods:
         for confidence in settings.confidences:
             var, es, valid = figure(method, past, confidence, settings)
-            if len(past) >= settings.window:
+            if full:
                 portfolio.forecasts[method, confidence] = var, es
             parts = shares(method, returns, weights, confidence, settings)
             for horizon in settings.horizons:
@@ -337,7 +358,7 @@ def forecast(
                             name: part and {s: x * scale for s, x in part.items()}
                             for name, part in parts.items()
                         },
-                        "valid": valid,
+                        "valid": valid and full,
                     }
                 )
     return records

@@ -12,6 +12,8 @@ from operators.arrays import grown
 from operators.market.kernels import portfolio as kernel
 from state.snapshots import pack_array, unpack_array
 
+UNSEEN = -1
+
 
 class Action(NamedTuple):
     """A split (``ratio`` new shares for an old one) or a dividend (cash for each share)."""
@@ -27,7 +29,7 @@ class Assets:
 
     The order is no part of any result: whoever sums over assets does so by their names.
     The returns of the last ``retained`` sessions are kept in a ring of rows; an asset that
-    did not trade yet has returns of 0.
+    did not trade yet has returns of 0, which `observations` does not count.
     """
 
     def __init__(self, retained: int) -> None:
@@ -35,6 +37,8 @@ class Assets:
         self._names: list[str] = []
         self.column: dict[str, int] = {}
         self._price: NDArray[np.float64] = np.empty(0)
+        self._since: NDArray[np.int64] = np.empty(0, np.int64)
+        """How many sessions had returns when the asset first had a price; UNSEEN before."""
         self._ring: NDArray[np.float64] = np.zeros((retained, 16))
         self._actions: list[Action] = []
         self.sessions = 0
@@ -56,6 +60,17 @@ class Assets:
         for symbol in symbols:
             self._column_of(symbol)
         return np.array([self.column[s] for s in symbols], np.int64)
+
+    def observations(self, columns: NDArray[np.int64]) -> int:
+        """Return how many sessions, up to the last one, have returns of all these assets."""
+        since = self._since[columns]
+        if (since == UNSEEN).any():
+            return 0
+        return self.sessions - int(since.max(initial=0))
+
+    def priced_before(self) -> list[str]:
+        """Return the assets that had a price at the session before the last one."""
+        return [s for s, i in self.column.items() if UNSEEN < self._since[i] < self.sessions]
 
     def price_of(self, symbol: str) -> float:
         """Return the last price of a symbol, 0 where it has none."""
@@ -92,6 +107,7 @@ class Assets:
         if not is_first:
             self._ring[self.sessions % self._retained] = row
             self.sessions += 1
+        self._since[(self._since == UNSEEN) & (self._price > 0.0)] = self.sessions
         return happened
 
     def last(self) -> NDArray[np.float64]:
@@ -130,6 +146,7 @@ class Assets:
         return {
             "names": list(self._names),
             "price": pack_array(self._price[:width]),
+            "since": pack_array(self._since[:width]),
             "ring": pack_array(np.ascontiguousarray(kept[:, :width])),
             "actions": [tuple(action) for action in self._actions],
             "sessions": self.sessions,
@@ -141,6 +158,10 @@ class Assets:
         self._names = list(parts["names"])
         self.column = {name: i for i, name in enumerate(self._names)}
         self._price = unpack_array(parts["price"])
+        since = parts.get("since")  # at first nobody asked since when an asset had a price
+        self._since = (
+            np.where(self._price > 0.0, 0, UNSEEN) if since is None else unpack_array(since)
+        )
         kept = unpack_array(parts["ring"])
         self._ring = np.zeros((self._retained, max(16, kept.shape[1])))
         self._ring[: len(kept), : kept.shape[1]] = kept
@@ -154,6 +175,7 @@ class Assets:
             column = self.column[symbol] = len(self._names)
             self._names.append(symbol)
             self._price = grown(self._price, column + 1)
+            self._since = grown(self._since, column + 1, UNSEEN)
             if column >= self._ring.shape[1]:
                 wider = np.zeros((self._retained, 2 * self._ring.shape[1]))
                 wider[:, : self._ring.shape[1]] = self._ring

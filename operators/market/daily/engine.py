@@ -141,11 +141,11 @@ class Daily:
     def _judge(self, time_ns: int, prices: dict[str, float]) -> Iterator[Emission]:
         """Yield what a session brought."""
         happened = self._assets.close(time_ns, prices)
+        self._stress.observe(time_ns, self._assets)
         if not self._assets.sessions:  # the first close: there is nothing to compare it with
             for book in self._books.values():
                 book.holdings.follow(happened, self._assets)
             return
-        self._stress.observe(time_ns, self._assets)
         for name in sorted(self._books):
             yield from self._books[name].judge(time_ns, happened, self._assets)
 
@@ -240,6 +240,7 @@ class Daily:
             good, reason = False, "the portfolio holds other assets by now"
         if good:
             self._planner.targets[book.name] = answer["output"]["weights"]
+            reason = self._planner.note(request)
         weights = self._planner.targets.get(book.name, request["input"]["current"])
         return {
             "id": f"{request['scope']}|{time_ns}",

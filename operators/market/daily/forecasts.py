@@ -37,7 +37,7 @@ class Forecast(NamedTuple):
     var: float
     es: float
     valid: bool
-    """Whether the window is full and the method vouches for the figure."""
+    """Whether the window is full of returns of all assets and the method vouches for the figure."""
     counts: bool
     """Whether the window is full, so that a backtest counts the figure."""
     shares: Share | None
@@ -87,7 +87,8 @@ class Forecasts:
 
     def all(self, holdings: Holdings, assets: Assets, key: str) -> Iterator[Forecast]:
         """Yield the forecast of each method at each confidence; ``key`` names what is forecast."""
-        enough = self.observations >= self._settings.window
+        seen = min(self.observations, assets.observations(holdings.columns))
+        enough = seen >= self._settings.window
         returns = assets.returns(holdings.columns, min(self.observations, self._settings.window))
         for name, method in self._methods.items():
             for confidence in self._settings.confidences:

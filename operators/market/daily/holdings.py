@@ -18,7 +18,9 @@ class Holdings:
     """A portfolio's weights by symbol, in the order of the names, and its value.
 
     Weights are shares of the value (of the gross value, sum |q p|, for quantities, which
-    therefore may be long and short at once). ``changed`` says that weights are other than those
+    therefore may be long and short at once, and for weights that drift once the value is gone: what
+    was sold short is then still owed). Weights that are restored at each close are of nothing once
+    the value is gone. ``changed`` says that weights are other than those
     under which the portfolio was last valued.
     """
 
@@ -38,6 +40,8 @@ class Holdings:
         self.symbols = sorted(weights)
         self.columns = assets.columns_of(self.symbols)
         self.weights = np.array([weights[s] for s in self.symbols])
+        if self.kind != "positions":
+            self.gross = max(self.value, 0.0)
         self.changed = True
 
     def set_quantity(self, symbol: str, quantity: float, assets: Assets) -> None:
@@ -73,13 +77,27 @@ class Holdings:
             profit = ret * self.gross
             self.follow(happened, assets)
             return profit
-        profit = ret * self.value
+        before, profit = self.value, ret * self.gross
         self.value += profit
-        self.gross = self.value
-        if self.kind == "never" and ret > -1.0:
-            self.weights = self.weights * (1.0 + assets.last()[self.columns]) / (1.0 + ret)
-            self.changed = True
+        if self.kind == "never":
+            self._drift(ret, assets.last()[self.columns], was_whole=self.gross == before)
+        else:
+            self.gross = max(self.value, 0.0)
         return profit
+
+    def _drift(self, ret: float, moves: NDArray[np.float64], *, was_whole: bool) -> None:
+        """Let the weights go with their assets' returns ``moves``, which made ``ret``.
+
+        ``was_whole``: the weights were shares of the value.
+        """
+        self.changed = True
+        if was_whole and ret > -1.0:
+            self.weights = self.weights * (1.0 + moves) / (1.0 + ret)
+            self.gross = self.value
+            return
+        worth = self.weights * self.gross * (1.0 + moves)
+        self.gross = self.value if self.value > 0.0 else float(np.abs(worth).sum())
+        self.weights = worth / self.gross if self.gross else np.zeros(len(worth))
 
     def snapshot(self) -> dict[str, Any]:
         """Return a copy of the state."""

@@ -40,15 +40,21 @@ class Planner:
         settings, holdings = self._settings, book.holdings
         if not holdings.symbols or assets.sessions < settings.window:
             return
+        # An asset that came later has no returns before: those of all assets alone are asked about.
+        common = assets.observations(holdings.columns)
+        if common < settings.min_observations:
+            return
         counts_from_ns = ts_ns + settings.models_delay_ns
         if self._garch and (assets.sessions - settings.window) % settings.models_every == 0:
             series = assets.portfolio_returns(holdings.columns, holdings.weights)
-            yield garch_request(book.scope, ts_ns, counts_from_ns, series[-settings.window :])
+            yield garch_request(
+                book.scope, ts_ns, counts_from_ns, series[-min(settings.window, common) :]
+            )
         target = settings.targets.get(book.name)
         if target is None or not self._weights_due(book, assets):
             return
         self._asked[book.name] = assets.sessions
-        sessions = min(settings.window, MAX_RETURNS // len(holdings.symbols))
+        sessions = min(settings.window, common, MAX_RETURNS // len(holdings.symbols))
         returns = assets.returns(holdings.columns, sessions)
         yield weights_request(
             book.scope,
@@ -61,6 +67,16 @@ class Planner:
             target.constraints,
             {"shrinkage": target.shrinkage, **_prior(target, holdings)},
         )
+
+    def note(self, request: dict[str, Any]) -> str:
+        """Return what is to be known of good weights: that they are of fewer sessions than wanted.
+
+        Empty where they are not.
+        """
+        asked = request["input"]
+        wanted = min(self._settings.window, MAX_RETURNS // len(asked["symbols"]))
+        sessions = len(asked["returns"])
+        return f"of the {sessions} sessions that all assets have" if sessions < wanted else ""
 
     def snapshot(self) -> dict[str, Any]:
         """Return a copy of the state."""

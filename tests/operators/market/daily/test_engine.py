@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pickle
 from dataclasses import replace
-from itertools import groupby
+from datetime import UTC, datetime
+from itertools import groupby, pairwise
 from operator import itemgetter
 from typing import Any
 
@@ -204,8 +205,6 @@ def test_stress_is_the_sum_of_shocks_with_the_second_order():
 
 
 def test_a_historical_scenario_repeats_its_sessions_once_they_have_been_seen():
-    from datetime import UTC, datetime
-
     days = [datetime.fromtimestamp(close_ns(i) // 10**9, UTC).date() for i in range(9)]
     made = DailySettings(
         methods=("historical",),
@@ -226,6 +225,75 @@ def test_a_historical_scenario_whose_sessions_were_never_seen_says_nothing():
         SMALL, scenarios={"then": Shock(since=date(2008, 9, 15), until=date(2008, 11, 20))}
     )
     assert "stress" not in run([portfolio("P", {"A": 1.0}), *closes(1, 4)], made)
+
+
+@pytest.mark.parametrize(("first", "listed", "told"), [(0, 0, True), (4, 0, False), (0, 4, False)])
+def test_a_period_that_was_seen_in_part_says_nothing(first, listed, told):
+    """The recording begins within it, or an asset does."""
+    days = [datetime.fromtimestamp(close_ns(i) // 10**9, UTC).date() for i in range(9)]
+    made = replace(SMALL, scenarios={"then": Shock(since=days[3], until=days[5])})
+    known = [
+        event | {"prices": {s: p for s, p in event["prices"].items() if s == "A" or i >= listed}}
+        for i, event in enumerate(closes(1, 9))
+        if i >= first
+    ]
+    found = run([portfolio("P", {"A": 0.5, "B": 0.5}, first), *known], made)
+    assert ("stress" in found) == told
+    assert "stress" in run([portfolio("P", {"A": 1.0}, first), *known], made) or first
+
+
+def test_what_was_sold_short_is_owed_when_the_value_is_gone():
+    quotes = [147.98, 347.51, 193.60, 325.00]
+    events = [
+        portfolio("P", {"GME": -1.0}, rebalance="never", value=1000.0),
+        *(prices(session, GME=price) for session, price in enumerate(quotes)),
+    ]
+    shares = -1000.0 / quotes[0]
+    expected = [shares * (after - before) for before, after in pairwise(quotes)]
+    assert expected == pytest.approx([-1348.36, 1040.07, -887.96], abs=0.005)
+    found = run(events)["pnl"]
+    assert [record["pnl"] for record in found] == pytest.approx(expected)
+    assert found[-1]["value"] == pytest.approx(1000.0 + sum(expected))
+    assert [record["return"] > 0 for record in found] == [False, True, False]
+
+
+def test_weights_that_are_restored_are_of_nothing_when_the_value_is_gone():
+    events = [
+        portfolio("P", {"A": 2.0}, value=100.0),
+        *(prices(session, A=price) for session, price in enumerate([10.0, 4.0, 8.0, 4.0])),
+    ]
+    assert [record["pnl"] for record in run(events)["pnl"]] == pytest.approx([-120.0, 0.0, 0.0])
+
+
+def late_asset(late: int, sessions: int) -> list[dict]:
+    """Return closes in which C has its first price at session ``late``."""
+    return [
+        event | {"prices": {s: p for s, p in event["prices"].items() if s != "C" or i >= late}}
+        for i, event in enumerate(closes(3, sessions))
+    ]
+
+
+def test_what_is_missing_is_not_zero_in_figures():
+    events = [portfolio("P", {"A": 0.4, "B": 0.3, "C": 0.3}), *late_asset(30, 60)]
+    found = run(events)
+    valid = [record["ts_ns"] for record in found["risk"] if record["valid"]]
+    assert min(valid) == close_ns(50), "20 returns of C, after its first price at 30"
+    assert min(record["ts_ns"] for record in found["backtest"]) == close_ns(51)
+    whole = run([portfolio("P", {"A": 0.4, "B": 0.3, "C": 0.3}), *closes(3, 60)])
+    assert min(r["ts_ns"] for r in whole["risk"] if r["valid"]) == close_ns(20)
+
+
+def test_weights_are_of_the_sessions_that_all_assets_have_and_say_so():
+    asked = replace(TARGETS, methods=("historical",))
+    events = [portfolio("P", {"A": 0.5, "B": 0.3, "C": 0.2}), *late_asset(40, 90)]
+    found = run(events, asked, compute=answer)
+    sessions = [len(request["input"]["returns"]) for request in found["requests"]]
+    assert sessions[0] == asked.min_observations == 20
+    assert sessions[-1] == 30
+    reasons = [record["reason"] for record in found["weights"]]
+    assert reasons[0] == "of the 20 sessions that all assets have"
+    assert reasons[-1] == ""
+    assert not any(record["stale"] for record in found["weights"])
 
 
 TARGETS = DailySettings(
