@@ -48,7 +48,7 @@ def kill_worker(index: int) -> Act:
     return act
 
 
-def kill_at_work(tries: int = 20) -> Act:
+def kill_at_work(tries: int = 8) -> Act:
     """Kill workers of market until one dies with records behind no snapshot, which come again."""
 
     def act(trial: Trial) -> None:

@@ -42,6 +42,7 @@ QUOTES = 0.7
 """The share of quotes among the ticks."""
 START_NS = 1_700_000_000 * NS
 MB = 1 << 20
+STALL_S = 300.0
 SETTINGS = {
     "HEADRACE_MARKET__INTERVALS": '["5s"]',
     "HEADRACE_MARKET__RISK__INTERVAL": "5s",
@@ -101,11 +102,15 @@ def soak(
         feed.start()
         eventually("the first snapshot", lambda: rig.consumed("market", TOPIC) > 0)
         samples: list[Sample] = []
-        began = time.monotonic()
+        began, moved = time.monotonic(), (0, 0.0)
         while not samples or not done(samples[-1]):
             market.check()
             feed.note_consumed(rig.consumed("market", TOPIC))
             now = time.monotonic() - began
+            if feed.consumed > moved[0]:
+                moved = feed.consumed, now
+            elif now > moved[1] + STALL_S:
+                raise Broken(f"market worked off nothing for {STALL_S:g} s")
             if not samples or now >= samples[-1].seconds + 1:
                 samples.append(_sample(market, feed, now))
                 tell(samples[-1])

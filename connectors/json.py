@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -13,6 +12,8 @@ from state.errors import Malformed
 
 MAX_JSON = 65_536
 """The most bytes of a JSON message."""
+MAX_DEPTH = 100
+"""How deep arrays and objects lie in one another at most."""
 
 _TOKEN = re.compile(
     rb"[ \t\n\r]*(?:"
@@ -34,13 +35,16 @@ def parse_json(value: bytes, most: int = MAX_JSON) -> dict[str, Any]:
     """Return the fields of a JSON message of at most ``most`` bytes.
 
     Raises Malformed where the bytes are no JSON object or too many. RFC 8259; of fields
-    with the same name the last one counts. A number beyond the doubles is an infinity, and nesting
-    has no limit: a field that nobody reads must not decide about its message.
+    with the same name the last one counts. A field that nobody reads must not decide about its
+    message: a number beyond the doubles is an infinity, and what lies deeper than `MAX_DEPTH` is
+    None, for what comes of it has to be pickled and written again.
     """
     if len(value) > most:
         raise Malformed(f"a message of {len(value)} bytes; JSON has at most {most}")
     try:
         fields = orjson.loads(value)
+        if value.count(b"[") + value.count(b"{") > MAX_DEPTH:
+            fields = _read(_tokens(value))
     except orjson.JSONDecodeError as error:
         try:
             fields = _read(_tokens(value))
@@ -51,13 +55,13 @@ def parse_json(value: bytes, most: int = MAX_JSON) -> dict[str, Any]:
     return fields
 
 
-def parse_decimals(value: bytes) -> dict[str, Any]:
-    """Return the fields of some JSON, its numbers with a point or a power as Decimals.
+def parse_texts(value: bytes) -> dict[str, Any]:
+    """Return the fields of some JSON, its numbers with a point or a power as their text.
 
     Raises Malformed.
     """
     try:
-        fields = _read(_tokens(value, Decimal))
+        fields = _read(_tokens(value, str))
     except ValueError:
         raise Malformed("no JSON") from None
     if type(fields) is not dict:
@@ -80,7 +84,7 @@ def _read(tokens: Iterator[Token]) -> Any:
             if token[0] != _closing(outer[-1]):
                 token = _entry(token, outer[-1], names, tokens)
                 continue
-            value = outer.pop()
+            value = _closed(outer)
         else:
             value = _value(token)
         while outer:
@@ -93,7 +97,7 @@ def _read(tokens: Iterator[Token]) -> Any:
                 token = _entry(next(tokens), outer[-1], names, tokens)
                 break
             _check(token, _closing(outer[-1]))
-            value = outer.pop()
+            value = _closed(outer)
         else:
             _check(next(tokens), "end")
             return value
@@ -111,6 +115,13 @@ def _entry(
     names.append(name)
     _check(next(tokens), ":")
     return next(tokens)
+
+
+def _closed(outer: list[Any]) -> Any:
+    """Return the container that has ended, None where it lies too deep."""
+    is_deep = len(outer) > MAX_DEPTH
+    value = outer.pop()
+    return None if is_deep else value
 
 
 def _closing(container: dict[str, Any] | list[Any]) -> str:

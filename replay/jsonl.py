@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-from connectors.json import parse_decimals, parse_json
+from connectors.json import parse_json, parse_texts
 from replay.heartbeats import end_partitions
 from replay.message import Message
 from replay.partitioner import partition_of
@@ -49,6 +49,9 @@ def import_jsonl(
     A line that cannot be used goes to ``rejects``, behind what is wrong with it and a tab; without
     that file it raises Misuse, which names file and line.
     """
+    paths = list(paths)
+    if rejects and any(rejects.resolve() == path.resolve() for path in paths):
+        raise Misuse(f"{rejects} is read from: give another file for what cannot be used")
     offsets = [0] * partitions
     last_ns, rejected = 0, 0
     waiting: list[list[Message]] = [[] for _ in range(partitions)]
@@ -101,6 +104,8 @@ def _read(line: bytes, fields: Fields, where: str) -> tuple[bytes, int]:
     except Malformed as error:
         raise Misuse(f"{where}: {error}") from None
     key = _field(record, fields.key, where)
+    if isinstance(key, dict | list) or (isinstance(key, float) and not math.isfinite(key)):
+        raise Misuse(f"{where}: {fields.key} must be text or a number")
     text = key.encode() if isinstance(key, str) else orjson.dumps(key)
     value = _field(record, fields.timestamp, where)
     if isinstance(value, float) and math.isfinite(value) and value:
@@ -110,7 +115,7 @@ def _read(line: bytes, fields: Fields, where: str) -> tuple[bytes, int]:
 
 def _exact(line: bytes, field: str) -> Fraction:
     """Return a field as its digits say it: 1381239000.35 s as a double is 46 ns early."""
-    return Fraction(parse_decimals(line)[field])
+    return Fraction(parse_texts(line)[field])
 
 
 def _field(record: dict[str, Any], name: str, where: str) -> Any:
@@ -125,7 +130,7 @@ def _time_ns(value: Any, fields: Fields, where: str) -> int:
     time_ns = round(value * fields.unit_ns) if math.isfinite(value) else -1
     if not 0 <= time_ns <= MAX_TIME_NS:
         raise Misuse(
-            f"{where}: {fields.timestamp} is before 1970 or after 2115 in this unit; "
+            f"{where}: {fields.timestamp} is no time from 1970 to 2116 in this unit; "
             "see --timestamp-unit"
         )
     return time_ns

@@ -289,8 +289,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for report in terminalreporter.getreports("failed") + terminalreporter.getreports("error"):
         terminalreporter.write_line(f"Failed: {report.nodeid}")
         for trace, crash, _ in getattr(report.longrepr, "chain", ()):
-            places = [entry.reprfileloc for entry in trace.reprentries if entry.reprfileloc]
-            lines = " > ".join(f"{place.path}:{place.lineno}" for place in places)
+            # Entries of groups of exceptions, and causes without a traceback, have no place.
+            places = [getattr(entry, "reprfileloc", None) for entry in trace.reprentries]
+            lines = " > ".join(f"{place.path}:{place.lineno}" for place in places if place)
             message = crash.message.partition("\n")[0] if crash else ""
             terminalreporter.write_line(f"  {lines}: {message}")
     passed = terminalreporter.getreports("passed")

@@ -26,10 +26,13 @@ _MOST_BLOCKS = 20
 its workers for ever takes no more."""
 
 
+_NONE = f"other processes hold the ports {PORTS[0]} to {PORTS[-1]}"
+
+
 def free_port(in_a_row: int = 1) -> int:
     """Return the first of ``in_a_row`` free ports, one after another, for the caller alone.
 
-    Raises Broken where other processes hold all blocks of ports.
+    Raises Broken where other processes hold all ports.
     """
     return _OURS.take(in_a_row)
 
@@ -51,14 +54,15 @@ class _Ports:
     def take(self, count: int) -> int:
         """Return the first of ``count`` free ports, one after another."""
         with self._lock:
-            while True:
+            for _ in range(_MOST_BLOCKS * _BLOCK):
                 while len(self._left) < count:
                     self._left = next(self._blocks, range(0))
                     if not self._left:
-                        raise Broken(f"other processes hold the ports {PORTS[0]} to {PORTS[-1]}")
+                        raise Broken(_NONE)
                 ports, self._left = self._left[:count], self._left[count:]
                 if all(is_free(port) for port in ports):
                     return ports[0]
+            raise Broken(_NONE)
 
 
 def _blocks() -> Iterator[range]:

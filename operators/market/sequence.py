@@ -36,7 +36,9 @@ class Sequence:
     - ``continuous``: never.
 
     Whatever the rule, ``restart_after`` lower numbers in a row begin one, each larger than the one
-    before and newer than all others (0: they do not); those before the last are too old to judge.
+    before and newer than all others (0: they do not). Those before the last are too old to judge;
+    a tick that is sent again, being no newer, neither counts nor ends the row.
+
     Ticks of before a numbering began are judged by the former one.
     """
 

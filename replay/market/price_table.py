@@ -51,7 +51,8 @@ class PriceTable:
             self._columns = [i for i in self._columns if names[i] == column]
             if not self._columns:
                 raise Misuse(f"{where} has no column {column!r}: it has {', '.join(names)}")
-        elif len(bars := [n for n in names if n.lower() in _OF_ONE_ASSET]) > 1:
+        elif {"open", "close"} <= {name.lower() for name in names}:
+            bars = [name for name in names if name.lower() in _OF_ONE_ASSET]
             raise Misuse(
                 f"{where}: {', '.join(bars)} look like the bars of one asset: choose the prices by "
                 "--column Close --symbol NAME"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+import pickle
 import random
 from typing import Any
 
 import orjson
 import pytest
 
-from connectors.json import _read, _tokens, parse_json
+from connectors.json import MAX_DEPTH, _read, _tokens, parse_json
 from state.errors import Malformed
 
 DEEP = "[" * 2000 + "]" * 2000
@@ -27,6 +28,18 @@ ODD = {
 def test_a_field_that_nobody_reads_decides_nothing(value):
     fields = parse_json(f'{{"ignored": {value}, "symbol": "A\\u00e9", "price": 1.5}}'.encode())
     assert (fields["symbol"], fields["price"]) == ("Aé", 1.5)
+
+
+@pytest.mark.parametrize("depth", [99, 100, 101, 500, 1000, 3000])
+def test_what_is_read_can_be_pickled_and_written(depth):
+    """A snapshot that cannot be pickled stops a flow for good."""
+    value = '{"x": ' + '{"a":[' * (depth // 2) + "1" + "]}" * (depth // 2) + ', "y": 2}'
+    fields = parse_json(value.encode())
+    assert pickle.loads(pickle.dumps(fields)) == fields
+    assert orjson.loads(orjson.dumps(fields)) == fields
+    assert fields["y"] == 2
+    if depth < MAX_DEPTH:
+        assert fields == json.loads(value)
 
 
 def test_a_number_beyond_the_doubles_is_an_infinity():

@@ -312,7 +312,7 @@ def backtest_record(key: Key, sessions: list[tuple[float, bool, float]]) -> Reco
 def sessions_of_all(weights: dict[str, float], market: Market, row: int) -> int:
     """Return how many sessions up to this one have returns of all assets that are held."""
     firsts = []
-    for symbol in weights:
+    for symbol in (symbol for symbol, weight in weights.items() if weight):
         priced = (
             np.flatnonzero(market.prices[: row + 1, market.symbols.index(symbol)])
             if symbol in market.symbols

@@ -41,7 +41,7 @@ class SequenceStream:
         self.settings = settings
         self.numberings: list[Numbering] = []
         self.newest_ns = 0
-        self.run: list[int] = []
+        self.run: list[tuple[int, int]] = []
 
     def judge(self, seq: int, ts_ns: int) -> tuple[Verdict, Gap | None]:
         """Return what a tick is, and the (first, last) missing number that it reveals."""
@@ -55,24 +55,19 @@ class SequenceStream:
             if border_ns is not None:
                 return self._begin(seq, ts_ns, border_ns)
         verdict, gap = present.judge(seq)
-        if self._looks_new(verdict, ts_ns):
-            self.run = [*self.run, seq] if self.run and seq > self.run[-1] else [seq]
-            if len(self.run) == self.settings.sequence_restart_after:
-                return self._begin(seq, ts_ns, self.newest_ns)
+        after = self.settings.sequence_restart_after
+        if after and verdict != "new" and ts_ns > self.newest_ns:
+            if not self.run or ts_ns > self.run[-1][1]:  # else it is sent again
+                grows = self.run and seq > self.run[-1][0]
+                self.run = [*(self.run if grows else ()), (seq, ts_ns)]
+            if len(self.run) == after:
+                return self._begin(seq, ts_ns, self.run[0][1])
             return "too old", None
         if verdict == "new":
             self.newest_ns = max(self.newest_ns, ts_ns)
             if present.head == seq:
                 self.run = []
         return verdict, gap
-
-    def _looks_new(self, verdict: Verdict, ts_ns: int) -> bool:
-        """Say whether a tick that its number condemns is too young to be one sent again."""
-        if not self.settings.sequence_restart_after:
-            return False
-        if verdict == "duplicate":
-            return ts_ns > self.newest_ns
-        return verdict == "too old" and ts_ns >= self.newest_ns
 
     def _border(self, ts_ns: int) -> int | None:
         """Return when the numbering began that a lower number at ``ts_ns`` may belong to."""

@@ -56,9 +56,11 @@ def test_keys_go_to_kafkas_partitions_and_each_ends_with_a_heartbeat(path, tmp_p
         (b'{"id": "a", "at": true}', "must be a number"),
         (b'{"id": "a", "at": -1}', "timestamp-unit"),
         (b'{"id": "a", "at": 1e18}', "timestamp-unit"),
-        (b'{"id": "a", "at": 9223372036.854775807}', "after 2115"),
-        (b'{"id": "a", "at": 9223372036854775807}', "after 2115"),
-        (b'{"id": "a", "at": 1e400}', "after 2115"),
+        (b'{"id": "a", "at": 9223372036.854775807}', "from 1970 to 2116"),
+        (b'{"id": "a", "at": 9223372036854775807}', "from 1970 to 2116"),
+        (b'{"id": [], "at": 1}', "must be text or a number"),
+        (b'{"id": 1e400, "at": 1}', "must be text or a number"),
+        (b'{"id": "a", "at": 1e400}', "from 1970 to 2116"),
     ],
 )
 def test_a_line_that_cannot_be_used_is_misuse_with_its_place(tmp_path, line, fault):
@@ -83,7 +85,9 @@ def test_times_are_what_their_digits_say(tmp_path):
     path = tmp_path / "in.jsonl"
     texts = ["1381239000.35", "1381239000.001", "1.3812390000000000015e9", "1e-9", "0.0", "7"]
     # Fields that nobody reads must not stop who reads the line for its digits.
-    odd = f'"x": [0.1, 1e999999999, {"9" * 5000}, {"[" * 2000 + "]" * 2000}]'
+    odd = (
+        f'"x": [0.1, 1e999999999, 1e-99999999999999999999, {"9" * 5000}, {"[" * 2000 + "]" * 2000}]'
+    )
     path.write_text("".join(f'{{"id": "a", "at": {text}, {odd}}}\n' for text in texts[:-1]))
     with path.open("a") as file:
         file.write(f'{{"id": "a", "at": {texts[-1]}}}\n')
@@ -116,9 +120,13 @@ def test_lines_that_cannot_be_used_go_where_the_command_says(path, tmp_path, cap
     first, second = rejects.read_text().splitlines()
     assert first.startswith(f"{path}:1: no JSON")
     assert first.endswith("\t{")
-    assert second.startswith(f"{path}:6: at is before 1970")
+    assert second.startswith(f"{path}:6: at is no time from 1970")
     assert second.endswith('\t{"id": "a", "at": -1}')
     assert "2 lines could not be used" in capsys.readouterr().err
+    command[command.index(str(rejects))] = str(path)
+    assert main([*command, *options]) == 2
+    assert "is read from" in capsys.readouterr().err
+    assert path.read_bytes().startswith(b"{\n")
 
 
 def test_a_file_that_is_not_there_is_misuse(tmp_path):

@@ -87,7 +87,7 @@ class Forecasts:
 
     def all(self, holdings: Holdings, assets: Assets, key: str) -> Iterator[Forecast]:
         """Yield the forecast of each method at each confidence; ``key`` names what is forecast."""
-        seen = min(self.observations, assets.observations(holdings.columns))
+        seen = min(self.observations, assets.observations(holdings.held))
         enough = seen >= self._settings.window
         returns = assets.returns(holdings.columns, min(self.observations, self._settings.window))
         for name, method in self._methods.items():

@@ -44,6 +44,12 @@ class Holdings:
             self.gross = max(self.value, 0.0)
         self.changed = True
 
+    @property
+    def held(self) -> NDArray[np.int64]:
+        """Return the columns of the assets whose weight is not 0."""
+        held: NDArray[np.int64] = self.columns[self.weights != 0.0]
+        return held
+
     def set_quantity(self, symbol: str, quantity: float, assets: Assets) -> None:
         """Hold so many shares of a symbol from now on."""
         self.quantities.pop(symbol, None)

@@ -41,17 +41,20 @@ class Planner:
         if not holdings.symbols or assets.sessions < settings.window:
             return
         # An asset that came later has no returns before: those of all assets alone are asked about.
-        common = assets.observations(holdings.columns)
-        if common < settings.min_observations:
-            return
+        held = assets.observations(holdings.held)
         counts_from_ns = ts_ns + settings.models_delay_ns
-        if self._garch and (assets.sessions - settings.window) % settings.models_every == 0:
+        due = (assets.sessions - settings.window) % settings.models_every == 0
+        if self._garch and due and held >= settings.min_observations:
             series = assets.portfolio_returns(holdings.columns, holdings.weights)
             yield garch_request(
-                book.scope, ts_ns, counts_from_ns, series[-min(settings.window, common) :]
+                book.scope, ts_ns, counts_from_ns, series[-min(settings.window, held) :]
             )
+        # Weights are asked of all assets, also of those that are not held yet.
+        common = assets.observations(holdings.columns)
         target = settings.targets.get(book.name)
-        if target is None or not self._weights_due(book, assets):
+        if target is None or common < settings.min_observations:
+            return
+        if not self._weights_due(book, assets):
             return
         self._asked[book.name] = assets.sessions
         sessions = min(settings.window, common, MAX_RETURNS // len(holdings.symbols))

@@ -11,13 +11,15 @@ WINDOW = 256
 NEW, DUPLICATE, TOO_OLD, GAP = 0, 1, 2, 3
 """The verdict on a row. GAP is new and reveals missing numbers before it; no number is NEW."""
 
-HEAD, SEEN, FORMER_HEAD, FORMER_SEEN, NEWEST_NS, BEGUN_NS, RUN, LOWEST = 0, 1, 5, 6, 10, 11, 12, 13
+HEAD, SEEN, FORMER_HEAD, FORMER_SEEN, NEWEST_NS, BEGUN_NS = 0, 1, 5, 6, 10, 11
+RUN, RUN_SEQ, RUN_NS, RUN_BEGUN_NS = 12, 13, 14, 15
 """Columns of a stream. A numbering is its largest number and, from the next column on, a bit for
 each of the last 256 (int64[4]). ``NEWEST_NS`` is the largest event time of the present numbering;
 rows of before ``BEGUN_NS`` belong to the former one. ``RUN`` lower numbers have come one after
-another, each larger than the last of them, ``LOWEST``."""
+another, of which the last is ``RUN_SEQ`` with the event time ``RUN_NS``; the first came at
+``RUN_BEGUN_NS``."""
 
-COLUMNS = 14
+COLUMNS = 16
 
 NEVER = -9_223_372_036_854_775_808
 """``BEGUN_NS`` where there is no former numbering."""
@@ -104,11 +106,18 @@ def _border(stream, ts_ns, numbering, borders):
     return NEVER
 
 
-@kernel("i8(i8[::1], i8)")
-def _count_run(stream, seq):
+@kernel("i8(i8[::1], i8, i8)")
+def _count_run(stream, seq, ts_ns):
     """Count a lower number that is newer than all others; return how many have come in a row."""
-    stream[RUN] = stream[RUN] + 1 if stream[RUN] > 0 and seq > stream[LOWEST] else 1
-    stream[LOWEST] = seq
+    if stream[RUN] > 0 and ts_ns <= stream[RUN_NS]:
+        return stream[RUN]  # sent again: as old as it was
+    if stream[RUN] > 0 and seq > stream[RUN_SEQ]:
+        stream[RUN] += 1
+    else:
+        stream[RUN] = 1
+        stream[RUN_BEGUN_NS] = ts_ns
+    stream[RUN_SEQ] = seq
+    stream[RUN_NS] = ts_ns
     return stream[RUN]
 
 
@@ -129,11 +138,10 @@ def _judge_one(stream, seq, ts_ns, rules):
             return NEW
     found = _judge_in(stream, HEAD, seq)
     # A tick that is sent again is as old as it was the first time.
-    sent_again = ts_ns < newest_ns or (found == DUPLICATE and ts_ns == newest_ns)
-    if run > 0 and found in (DUPLICATE, TOO_OLD) and not sent_again:
-        if _count_run(stream, seq) < run:
+    if run > 0 and found in (DUPLICATE, TOO_OLD) and ts_ns > newest_ns:
+        if _count_run(stream, seq, ts_ns) < run:
             return TOO_OLD
-        _begin(stream, seq, ts_ns, newest_ns)
+        _begin(stream, seq, ts_ns, stream[RUN_BEGUN_NS])
         return NEW
     if found in (NEW, GAP):
         stream[NEWEST_NS] = max(newest_ns, ts_ns)

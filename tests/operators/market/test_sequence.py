@@ -161,6 +161,32 @@ def test_one_wrong_number_costs_as_many_ticks_as_the_setting_says() -> None:
     assert kept(late, ReferenceSettings(sequence_restart_after=3)) == 999 - 2
 
 
+def test_lines_that_send_each_tick_twice_begin_again_too() -> None:
+    head = [(MIDNIGHT_NS, 100_000)]
+    anew = [(MIDNIGHT_NS + n * NS, n) for n in range(1, 100)]
+    twice = [row for row in anew for _ in range(2)]
+    for after in (2, 3, 4):
+        ours = ReferenceSettings(sequence_restart_after=after)
+        assert kept(head + twice, ours) == 1 + 99 - (after - 1)
+        again = [*anew[:2], *anew[:2], *anew[2:]]
+        taken_in_late = after == 2  # what was set aside before it was known, and comes once more
+        assert kept(head + again, ours) == 1 + 99 - (after - 1) + taken_in_late
+
+
+def test_ticks_of_one_time_that_are_sent_again_are_no_restart() -> None:
+    rows = [(MIDNIGHT_NS, n) for n in range(1, 601)]
+    assert kept(rows + rows, ReferenceSettings(sequence_restart_after=3)) == 600
+
+
+def test_a_straggler_behind_a_restart_is_one_of_before() -> None:
+    at = [MIDNIGHT_NS + n * NS for n in (0, 10, 11, 12, 1, 13, 14)]
+    rows = list(zip(at, (1000, 1, 2, 3, 1001, 4, 5), strict=True))
+    verdicts = judged(rows, ReferenceSettings(sequence_restart_after=3))
+    assert verdicts == defined(rows, ReferenceSettings(sequence_restart_after=3))
+    assert [verdict for verdict, _ in verdicts] == [NEW, TOO_OLD, TOO_OLD, NEW, NEW, NEW, NEW]
+    assert not any(gap for _, gap in verdicts)
+
+
 def test_a_feed_that_connects_anew_loses_no_more_than_the_setting_says() -> None:
     rows = [(MIDNIGHT_NS + n * NS, (n - 1) % 100 + 1) for n in range(1, 1000)]
     assert kept(rows, ReferenceSettings(sequence_restart_after=3)) == 999 - 9 * 2

@@ -283,6 +283,11 @@ def test_what_is_missing_is_not_zero_in_figures():
     assert min(r["ts_ns"] for r in whole["risk"] if r["valid"]) == close_ns(20)
 
 
+def test_an_asset_of_which_nothing_is_held_is_not_missed():
+    events = [portfolio("P", {"A": 0.6, "B": 0.4, "D": 0.0}), *closes(3, 30)]
+    assert min(r["ts_ns"] for r in run(events)["risk"] if r["valid"]) == close_ns(20)
+
+
 def test_weights_are_of_the_sessions_that_all_assets_have_and_say_so():
     asked = replace(TARGETS, methods=("historical",))
     events = [portfolio("P", {"A": 0.5, "B": 0.3, "C": 0.2}), *late_asset(40, 90)]
