@@ -41,6 +41,11 @@ def test_an_option_that_is_refused_is_not_repeated(options):
     assert SECRET not in str(error.value)
 
 
+LOGS_ALL = {"debug": "all", "reconnect.backoff.ms": "60000", "reconnect.backoff.max.ms": "60000"}
+"""It tries to connect once. Each further try logs dozens of lines, and a poll that hands over lines
+more slowly than they come, as on a busy machine, does not end."""
+
+
 def test_a_log_of_everything_holds_no_password(caplog):
     caplog.set_level(logging.DEBUG)
     cluster = Cluster(
@@ -49,7 +54,7 @@ def test_a_log_of_everything_holds_no_password(caplog):
         sasl_mechanism="PLAIN",
         sasl_username="user",
         sasl_password=SECRET,
-        options={"debug": "all"},
+        options=LOGS_ALL,
     )
     consumer = cluster.consumer("g")
     consumer.poll(0.5)
@@ -62,7 +67,7 @@ def told_by(set_up: str) -> str:
     """What a process writes whose client cannot reach its broker and logs all that it does."""
     talk = (
         "from connectors.kafka.client import Cluster\n"
-        "consumer = Cluster('127.0.0.1:1', options={'debug': 'all'}).consumer('g')\n"
+        f"consumer = Cluster('127.0.0.1:1', options={LOGS_ALL}).consumer('g')\n"
         "consumer.poll(1.0)\n"
         "consumer.close()\n"
     )
