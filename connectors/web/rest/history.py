@@ -7,6 +7,7 @@ import binascii
 from typing import Annotated, Any, Literal
 
 import orjson
+from psycopg.errors import UndefinedTable
 from pydantic import AfterValidator, Field, StringConstraints
 from starlette.responses import Response
 
@@ -71,6 +72,10 @@ async def get_history(call: Call) -> Response:
         raise Problem(400, str(error)) from None
     except Busy:
         raise Problem(503, "history is busy", headers={"Retry-After": "5"}) from None
+    except UndefinedTable:
+        raise Problem(
+            404, f"history has no table of {output.topic} yet: `headrace run history` makes it"
+        ) from None
     return answers.tagged(call.request, await run(answers.to_body, _told(found)))
 
 

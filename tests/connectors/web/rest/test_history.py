@@ -49,6 +49,12 @@ def pages(feed, **asked):
         cursor = {"cursor": page["next"]}
 
 
+def test_an_output_that_came_after_the_last_migration_says_what_makes_its_table(feed):
+    """The feed may be of a newer release than the history flow that wrote last."""
+    answer = feed.get("/api/v1/history/adt/timeline")
+    assert "`headrace run history` makes it" in problem(answer, 404)["detail"]
+
+
 def as_told(record):
     return record | {"start_ns": str(record["start_ns"])}
 
