@@ -42,19 +42,9 @@ def _reason(work: Work, row: int) -> str:
 
 
 def _emit(work: Work, row: int, reason: str, outbox: Outbox) -> None:
-    block = work.block
-    where = block.coordinates(row)
-    ts_ns = int(block.ts_ns[row])
-    record = {
-        "id": str(where),
-        "ts_ns": ts_ns,
-        "topic": where.topic,
-        "partition": where.partition,
-        "offset": where.offset,
-        "sequence": where.sequence,
-        "symbol": work.names[work.slot[row]],
-        "type": TYPES[block.kind[row]],
+    record = work.listed(row) | {
+        "type": TYPES[work.block.kind[row]],
         "watermark_ns": int(work.watermark[row]),
         "reason": reason,
     }
-    outbox.emit("late", where.partition, ts_ns, str(where), "", record)
+    outbox.emit("late", record["partition"], record["ts_ns"], record["id"], "", record)

@@ -149,17 +149,9 @@ def _emit_gap(work: Work, row: int, head: int, outbox: Outbox) -> None:
 
 def _emit_duplicate(work: Work, row: int, outbox: Outbox) -> None:
     block = work.block
-    where, ts_ns = block.coordinates(row), int(block.ts_ns[row])
-    record = {
-        "id": str(where),
-        "ts_ns": ts_ns,
-        "topic": where.topic,
-        "partition": where.partition,
-        "offset": where.offset,
-        "sequence": where.sequence,
-        "symbol": work.names[work.slot[row]],
+    record = work.listed(row) | {
         "venue": block.venues[block.venue[row]],
         "type": TYPES[block.kind[row]],
         "seq": int(block.seq[row]),
     }
-    outbox.emit("duplicates", where.partition, ts_ns, str(where), "", record)
+    outbox.emit("duplicates", record["partition"], record["ts_ns"], record["id"], "", record)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,3 +99,16 @@ class Work:
     where a side is absent; other rows hold nothing. None where the block has no kept quote."""
     session_closes: list[SessionClose] = field(default_factory=list)
     """Of sessions that ended within the block, for whoever combines partitions."""
+
+    def listed(self, row: int) -> dict[str, Any]:
+        """Return how a tick is listed by its coordinates: TICK_BY_COORDINATES of the outputs."""
+        where = self.block.coordinates(row)
+        return {
+            "id": str(where),
+            "ts_ns": int(self.block.ts_ns[row]),
+            "topic": where.topic,
+            "partition": where.partition,
+            "offset": where.offset,
+            "sequence": where.sequence,
+            "symbol": self.names[self.slot[row]],
+        }

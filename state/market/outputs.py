@@ -29,6 +29,17 @@ __all__ = ["MARKET", "OUTPUTS", "TRADING"]
 BOOL, DOCUMENT, FLOAT, INT = Kind.BOOL, Kind.DOCUMENT, Kind.FLOAT, Kind.INT
 JSON, KEY, TEXT = Kind.JSON, Kind.KEY, Kind.TEXT
 
+TICK_BY_COORDINATES = (
+    Column("id", KEY, "topic/partition/offset/sequence", COORDINATES),
+    Column("ts_ns", INT, "Event time, ns since 1970 UTC.", TIME),
+    Column("topic", TEXT, "The input topic.", SOME),
+    Column("partition", INT, "", NOT_NEGATIVE),
+    Column("offset", INT, "", NOT_NEGATIVE),
+    Column("sequence", INT, "Which record of the message, from 0.", NOT_NEGATIVE),
+    Column("symbol", KEY, "", SYMBOL),
+)
+"""The first columns of an output that lists ticks, as `operators.market.work.Work.listed`."""
+
 MARKET = (
     Output(
         "market",
@@ -495,13 +506,7 @@ MARKET = (
         "late",
         "ts_ns",
         (
-            Column("id", KEY, "topic/partition/offset/sequence", COORDINATES),
-            Column("ts_ns", INT, "Event time, ns since 1970 UTC.", TIME),
-            Column("topic", TEXT, "The input topic.", SOME),
-            Column("partition", INT, "", NOT_NEGATIVE),
-            Column("offset", INT, "", NOT_NEGATIVE),
-            Column("sequence", INT, "Which record of the message, from 0.", NOT_NEGATIVE),
-            Column("symbol", KEY, "", SYMBOL),
+            *TICK_BY_COORDINATES,
             Column("type", TEXT, "", TICK),
             Column("watermark_ns", INT, "The partition's watermark behind this tick."),
             Column(
@@ -521,13 +526,7 @@ MARKET = (
         "duplicates",
         "ts_ns",
         (
-            Column("id", KEY, "topic/partition/offset/sequence", COORDINATES),
-            Column("ts_ns", INT, "Event time, ns since 1970 UTC.", TIME),
-            Column("topic", TEXT, "The input topic.", SOME),
-            Column("partition", INT, "", NOT_NEGATIVE),
-            Column("offset", INT, "", NOT_NEGATIVE),
-            Column("sequence", INT, "Which record of the message, from 0.", NOT_NEGATIVE),
-            Column("symbol", KEY, "", SYMBOL),
+            *TICK_BY_COORDINATES,
             Column("venue", TEXT, "Empty where the ticks name none.", {"maxLength": 16}),
             Column("type", TEXT, "", TICK),
             Column("seq", INT, "The sequence number that was seen before.", NOT_NEGATIVE),

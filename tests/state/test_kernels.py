@@ -110,4 +110,8 @@ def test_an_index_that_another_process_drops_meanwhile_is_no_error(tmp_path):
     cache = tmp_path / "__pycache__"
     cache.mkdir()
     (cache / "gone.nbi").symlink_to("nowhere")  # listed, and not there when it is looked at
+    stale = cache / "stale.nbi"
+    stale.touch()
+    os.utime(stale, (0, 0))
     drop_stale_kernels(tmp_path)
+    assert not stale.exists(), "the others are dropped all the same"
