@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -86,11 +87,13 @@ class Driver:
         cut: Callable[[], int] = lambda: 4096,
         restart: Callable[[], bool] = lambda: False,
         more: Callable[[], list[Operator]] = list,
+        in_order: Callable[[], list[Operator]] = list,
     ) -> None:
         self.market, self.partitions, self.shards = market, partitions, shards
-        self.cut, self.restart, self.more = cut, restart, more
+        self.cut, self.restart = cut, restart
+        self._make = partial(make_shard, market, more, in_order)
         self.batches: list[OutputBatch] = []
-        self._shards = [make_shard(market, more) for _ in range(shards)]
+        self._shards = [self._make() for _ in range(shards)]
         self._outputs = [Outputs() for _ in range(shards)]
         self._portfolios, self._pairs = make_portfolios(market), pairs_of(market)
 
@@ -121,7 +124,7 @@ class Driver:
                 merged.add(*record)
 
     def _restored(self, index: int) -> TickShard:
-        shard = make_shard(self.market, self.more)
+        shard = self._make()
         shard.restore(_pickled(self._shards[index]))
         return shard
 

@@ -35,6 +35,7 @@ from operators.market.breach import Breaches
 from operators.market.closes import Closes
 from operators.market.combined import Combined
 from operators.market.conditions import Conditions
+from operators.market.in_order import InOrder
 from operators.market.late import Late
 from operators.market.luld import LimitUpDown
 from operators.market.nbbo import Nbbo
@@ -52,11 +53,23 @@ from state.inputs import Input
 if TYPE_CHECKING:
     from flows.engine.context import Context
 
+More = Callable[[], Iterable[Operator]]
 
-def chain(market: Market) -> list[Operator]:
-    """Return the operators of a shard, in the order in which they see each block."""
+
+def chain(market: Market, in_order: Iterable[Operator] = ()) -> list[Operator]:
+    """Return the operators of a shard, in the order in which they see each block.
+
+    Operators ``in_order`` see the ticks by event time, behind ours that do.
+    """
     risk = market.risk
     open_ns, close_ns = sessions_of(market.calendar)
+    by_time: list[Operator] = []
+    if market.signals.kinds:
+        by_time.append(signals_of(market))
+    if market.luld.enabled:
+        by_time.append(LimitUpDown(market.luld.tiers, open_ns, close_ns, market.symbol_ttl))
+    by_time += in_order
+    nbbo = Nbbo(min(market.intervals), market.quote_ttl)
     operators: list[Operator] = [
         Sequence(
             market.sequences,
@@ -65,30 +78,26 @@ def chain(market: Market) -> list[Operator]:
             list_duplicates=market.list_duplicates,
         ),
         Conditions(market.excluded_conditions, market.excluded_bits),
-        Nbbo(min(market.intervals), market.lateness, market.quote_ttl),
         Bars(market.intervals, market.lateness),
         Volatility(risk.interval, market.intervals.index(risk.interval), risk.decay, close_ns),
         SymbolRisk(levels(risk.confidences, risk.horizons), risk.interval, risk.min_observations),
         Breaches(risk.breach_confidence, risk.min_observations),
+        InOrder([nbbo, *by_time], trades=bool(by_time)),
     ]
-    if market.signals.kinds:
-        operators.append(signals_of(market))
-    if market.luld.enabled:
-        operators.append(LimitUpDown(market.luld.tiers, open_ns, close_ns, market.symbol_ttl))
     if market.closes == "ticks":
         check_closes(market.calendar, close_ns, risk.interval)
         operators.append(SessionCloses(market.intervals.index(risk.interval), open_ns, close_ns))
     return [*operators, Late()]
 
 
-def make_shard(market: Market, more: Callable[[], Iterable[Operator]] = tuple) -> TickShard:
+def make_shard(market: Market, more: More = tuple, in_order: More = tuple) -> TickShard:
     """Return an empty shard; operators of one's own come after ours."""
     groups = [*market.portfolios.values(), *market.signals.pairs.values()]
     universe = frozenset(symbol for group in groups for symbol in group)
     return TickShard(
         Watermarks(market.lateness),
         Symbols(market.symbol_ttl),
-        [*chain(market), *more()],
+        [*chain(market, in_order()), *more()],
         universe,
         market.risk.interval,
         sessions=market.closes == "ticks",
@@ -113,10 +122,11 @@ def make_combined(market: Market) -> Combined:
     return Combined(make_portfolios(market), pairs_of(market))
 
 
-def build(context: Context, more: Callable[[], Iterable[Operator]] = tuple) -> Dataflow:
+def build(context: Context, more: More = tuple, in_order: More = tuple) -> Dataflow:
     """Return the dataflow of the market system.
 
-    ``more`` makes operators of one's own for a shard, which run behind ours.
+    ``more`` makes operators of one's own for a shard, which run behind ours; those that
+    ``in_order`` makes see the ticks by event time (`operators.market.in_order`).
     """
     market = context.settings.of(Market)
     flow = Dataflow("market")
@@ -137,7 +147,7 @@ def build(context: Context, more: Callable[[], Iterable[Operator]] = tuple) -> D
         daily, dead = add_daily(context, streams)
         context.write(*daily, dead=dead)
         return flow
-    worked = context.step("shard", streams["ticks"], partial(make_shard, market, more))
+    worked = context.step("shard", streams["ticks"], partial(make_shard, market, more, in_order))
     handovers = op.map("handovers", worked.handed, under_one_key)
     combined = context.step("combined", handovers)
     daily, dead = add_daily(context, streams, handovers)
@@ -183,6 +193,7 @@ def warm_up() -> None:
         "table",
         "volatility",
         "windows",
+        "order",
         "nbbo",
         "breach",
         "luld",

@@ -47,4 +47,4 @@ def pairs_of(market: Market) -> PairSignals:
 def signals_of(market: Market) -> operator.Signals:
     """Return the operator that runs the signals of the settings, at least one."""
     chosen = [_MAKE[kind](market.signals) for kind in sorted(set(market.signals.kinds))]
-    return operator.Signals(market.signals.interval, market.lateness, chosen)
+    return operator.Signals(market.signals.interval, chosen)

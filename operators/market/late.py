@@ -8,7 +8,7 @@ from operators.market.operator import Stateless
 from operators.market.records import TYPES
 from operators.market.work import Work
 from operators.outputs import Outbox
-from state.market.ticks import TRADE
+from state.market.ticks import QUOTE, TRADE
 from state.metrics import LATE
 
 
@@ -36,7 +36,8 @@ class Late(Stateless):
 
 
 def _reason(work: Work, row: int) -> str:
-    if work.late[row]:
+    # A retried quote is kept, but a book of event time is past it as soon as the watermark is.
+    if work.late[row] or (work.keep[row] and work.block.kind[row] == QUOTE):
         return "behind the watermark"
     return "sequence too old" if work.too_old[row] else "window closed"
 

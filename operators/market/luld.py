@@ -21,9 +21,8 @@ a stream of ticks does not hold:
 - A pause ends by itself, for nobody here sees the reopening auction: there are no bands until the
   first trade. Trades within a pause do not count. The end of the session ends everything.
 
-A symbol's time is the largest of its ticks' event times and its partition's watermark: a tick
-that is behind it counts from then, and a retried trade behind the watermark does not count. So
-what is due without a tick happens when the watermark passes it, or at the symbol's next tick.
+Time is event time: ticks come in its order (`operators.market.in_order`), so what changes at a
+time is known when the watermark has passed it, which is later by the lateness.
 """
 
 from __future__ import annotations
@@ -48,8 +47,8 @@ STATES = ("open", "limit_up", "limit_down", "paused")
 ROOM = 256
 """How many changes the kernel writes before it hands them over."""
 
-BLANK = np.zeros(14, np.int64)
-BLANK[[bands.LAST, bands.PHASE, bands.CHANGED, bands.CLOCK]] = bands.UNUSED
+BLANK = np.zeros(13, np.int64)
+BLANK[[bands.LAST, bands.PHASE, bands.CHANGED]] = bands.UNUSED
 BLANK[[bands.DEADLINE, bands.DUE]] = bands.NEVER
 BLANK[bands.PARTITION] = -1
 BLANK.setflags(write=False)
@@ -86,12 +85,13 @@ class LimitUpDown:
         self._make_room(work)
         whole, real = self._follow(work)
         if len(whole) > 1:
-            order = np.lexsort((by_name(whole[:, 1], work.names), whole[:, 0]))  # stable
+            # Stable; by time, since a symbol's next change may be due after another symbol's.
+            order = np.lexsort((by_name(whole[:, 1], work.names), whole[:, 2], whole[:, 0]))
             whole, real = whole[order], real[order]
         for change, prices in zip(whole.tolist(), real.tolist(), strict=True):
-            row, slot = change[:2]
+            where, slot = change[:2]
             record = bands_record(work.names[slot], *change[2:], *prices)
-            partition = int(work.block.partition[row])
+            partition = int(work.block.partition[where // 2])
             outbox.emit("bands", partition, record["ts_ns"], record["id"], record["symbol"], record)
 
     def release(self, slots: NDArray[np.int32]) -> None:
@@ -127,6 +127,8 @@ class LimitUpDown:
     def restore(self, parts: dict[str, Any]) -> None:
         """Take over a snapshot's state."""
         self._whole, self._real = unpack_array(parts["whole"]), unpack_array(parts["real"])
+        if self._whole.shape[1] > len(BLANK):  # once, a symbol's ticks had a clock of their own
+            self._whole = np.ascontiguousarray(np.delete(self._whole, 11, axis=1))
         self._sums, self._counts = unpack_array(parts["sums"]), unpack_array(parts["counts"])
         home = self._whole[:, bands.PARTITION]
         self._soonest = np.full(int(home.max(initial=-1)) + 1, bands.NEVER, np.int64)
@@ -148,13 +150,9 @@ class LimitUpDown:
     def _follow(self, work: Work) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Return the changes: int64[k, 5] and float64[k, 3] as the kernel gives them."""
         block = work.block
-        counted = work.counts & (block.ts_ns >= work.watermark)
         quoted = work.keep & (block.kind == QUOTE)
         nbbo = np.empty((0, 4)) if work.nbbo is None else work.nbbo
-        rows = (
-            block.partition, work.slot, block.ts_ns, work.watermark, work.late, work.keep,
-            counted, quoted, block.price, nbbo,
-        )  # fmt: skip
+        rows = block.partition, work.slot, block.ts_ns, work.counts, quoted, block.price, nbbo
         rules = self._open_ns, self._close_ns, self._ttl_ns
         symbols = self._whole, self._real, self._sums, self._counts, self._soonest
         taken = np.zeros(1, np.int64)

@@ -21,18 +21,18 @@ from state.snapshots import pack_array, unpack_array
 class Nbbo:
     """Consolidates one-sided quotes of many venues; emits ``nbbo``.
 
-    Quotes are applied in offset order, and live until they are replaced or withdrawn, or for
-    ``ttl_ns`` of event time where that is not 0. The best price wins, its size is the sum of the
-    venues' at that price. What is emitted is the state after the last quote, by (event time,
-    offset), of each window that had one.
+    Quotes come in the order of event time (`operators.market.in_order`), and live until they are
+    replaced or withdrawn, or for ``ttl_ns`` where that is not 0. The best price wins, its size is
+    the sum of the venues' at that price. What is emitted is the state after the last quote of each
+    window that had one.
     """
 
     name = "nbbo"
 
-    def __init__(self, interval_ns: int, lateness_ns: int, ttl_ns: int = 0) -> None:
+    def __init__(self, interval_ns: int, ttl_ns: int = 0) -> None:
         self._interval_ns = interval_ns
         self._ttl_ns = ttl_ns
-        self._windows = Windows(interval_ns, lateness_ns)
+        self._windows = Windows(interval_ns, 0)
         self._books = Lookup()
         self._entry: NDArray[np.float64] = np.empty((0, 4))
         self._entry_ns: NDArray[np.int64] = np.empty((0, 2), np.int64)

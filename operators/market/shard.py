@@ -102,8 +102,11 @@ class TickShard(Logic):
         """Take over a snapshot's state."""
         self.watermarks.restore(parts["watermark"])
         self.symbols.restore(parts["symbols"])
+        kept = parts["operators"]
+        # Operators that see ticks in order stood beside the others before there was an order.
+        kept = {"in_order": {"operators": kept}} | kept
         for operator in self.operators:
-            operator.restore(parts["operators"][operator.name])
+            operator.restore(kept[operator.name])
         self._progress = unpack_array(parts["progress"])
 
     def _begin(self, block: TickBlock) -> Work:
@@ -123,6 +126,7 @@ class TickShard(Logic):
             counts=np.zeros(rows, np.bool_),
             placed=np.zeros(rows, np.bool_),
             names=self.symbols.names,
+            venues=self.symbols.venue_names,
             aside=behind > 0 or bool(block.retried.any()),
         )
 

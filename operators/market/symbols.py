@@ -29,7 +29,9 @@ class Symbols:
         self.ttl_ns = ttl_ns
         self.names: list[str] = []
         """The symbol of each slot; '' where it is free."""
-        self.venues: dict[str, int] = {}
+        self.venue_names: list[str] = []
+        """The venue of each venue number."""
+        self._venues: dict[str, int] = {}
         self._slots: dict[tuple[int, str], int] = {}
         self._partition: NDArray[np.int32] = np.empty(0, np.int32)
         self._last_ns: NDArray[np.int64] = np.empty(0, np.int64)
@@ -49,7 +51,7 @@ class Symbols:
         """Return the venue number of each row (int32; 0 in a heartbeat's row)."""
         numbers = np.zeros(len(block.venues) + 1, np.int32)
         for code, venue in enumerate(block.venues):
-            numbers[code] = self.venues.setdefault(venue, len(self.venues))
+            numbers[code] = self._venue(venue)
         return numbers[block.venue]  # code -1 reads the extra last element
 
     def assign(
@@ -101,7 +103,7 @@ class Symbols:
         used = len(self.names)
         return {
             "names": list(self.names),
-            "venues": list(self.venues),
+            "venues": list(self.venue_names),
             "slots": [(p, name, slot) for (p, name), slot in self._slots.items()],
             "partition": pack_array(self._partition[:used]),
             "last_ns": pack_array(self._last_ns[:used]),
@@ -112,12 +114,19 @@ class Symbols:
     def restore(self, parts: dict[str, Any]) -> None:
         """Take over a snapshot's state."""
         self.names = list(parts["names"])
-        self.venues = {venue: number for number, venue in enumerate(parts["venues"])}
+        self.venue_names = list(parts["venues"])
+        self._venues = {venue: number for number, venue in enumerate(self.venue_names)}
         self._slots = {(p, name): slot for p, name, slot in parts["slots"]}
         self._partition = unpack_array(parts["partition"])
         self._last_ns = unpack_array(parts["last_ns"])
         self._free = list(parts["free"])
         self._retired = list(parts["retired"])
+
+    def _venue(self, venue: str) -> int:
+        number = self._venues.setdefault(venue, len(self.venue_names))
+        if number == len(self.venue_names):
+            self.venue_names.append(venue)
+        return number
 
     def _slot(self, partition: int, symbol: str) -> int:
         slot = self._slots.get((partition, symbol))

@@ -125,9 +125,13 @@ class Windows:
         self._whole = unpack_array(parts["whole"])
         self._real = unpack_array(parts["real"])
         self._tally[kernel.OPEN] = len(self._slot)
-        self._ring = np.full((int(self._slot.max(initial=-1)) + 1, self._depth), -1, np.int32)
         starts = self._whole[:, 0]
-        self._ring[self._slot, (starts // self.interval_ns) % self._depth] = np.arange(self._count)
+        number = starts // self.interval_ns
+        # Once, quotes came by arrival, and a symbol had more windows open at one time.
+        while len(np.unique(self._slot * self._depth + number % self._depth)) < self._count:
+            self._depth += 1
+        self._ring = np.full((int(self._slot.max(initial=-1)) + 1, self._depth), -1, np.int32)
+        self._ring[self._slot, number % self._depth] = np.arange(self._count)
         self._next_end = np.full(int(self._partition.max(initial=-1)) + 1, kernel.NEVER, np.int64)
         np.minimum.at(self._next_end, self._partition, starts + self.interval_ns)
 

@@ -74,8 +74,9 @@ class Work:
     ``duplicate``: seen before. ``keep`` bool[n]: a tick that is none of these.
     ``counts`` bool[n]: kept trades whose conditions let them count.
     ``placed`` bool[n]: kept ticks that some window has taken in.
-    ``names``: the symbol of each slot. ``aside``: whether any row is late, too old or retried,
-    so that the usual block, which has none, is not searched for them.
+    ``names``: the symbol of each slot; ``venues``: the venue of each number. ``aside``: whether
+    any row is late, too old or retried, so that the usual block, which has none, is not searched
+    for them.
     """
 
     block: TickBlock
@@ -89,6 +90,7 @@ class Work:
     counts: NDArray[np.bool_]
     placed: NDArray[np.bool_]
     names: list[str]
+    venues: list[str]
     aside: bool
     bars: ClosedBars | None = None
     """None where no bar closed."""
@@ -96,7 +98,8 @@ class Work:
     """None where no forecast was made."""
     nbbo: NDArray[np.float64] | None = None
     """float64[n, 4]: (bid, size, ask, size) of the symbol after each kept quote's row, price 0
-    where a side is absent; other rows hold nothing. None where the block has no kept quote."""
+    where a side is absent; other rows hold nothing. None where the block has no kept quote, and
+    where the ticks are not in the order of event time (`operators.market.in_order`)."""
     session_closes: list[SessionClose] = field(default_factory=list)
     """Of sessions that ended within the block, for whoever combines partitions."""
 

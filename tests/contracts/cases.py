@@ -6,10 +6,14 @@ A new one joins the contract suite (test_logics.py) and the snapshots of release
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
+
+import orjson
 
 from connectors.adt.messages import decode
 from flows.market.daily import make_daily
@@ -34,15 +38,19 @@ from tests.contracts.operators import MARKET
 from tests.daily_events import SYMBOLS, TOPIC_OF, closes, portfolio
 from tests.driver import block_of
 from tests.flows.sequences import sequence
-from tests.reference.streams import random_stream, reference_settings
+from tests.reference.streams import reference_settings
+from tests.reference.vocabulary import Tick
 from tests.system import adt
 
 OURS = reference_settings()
+TICKS = Path(__file__).parent / "released" / "ticks.jsonl.gz"
 WITH_PORTFOLIOS = MARKET.model_copy(update={"portfolios": OURS.portfolios})
 
 
 def blocks() -> list[Any]:
-    ticks = random_stream(11, 900, OURS).ticks
+    """Return 900 ticks that a random stream once gave: those that the stored snapshots go on."""
+    lines = gzip.decompress(TICKS.read_bytes()).splitlines()
+    ticks = [Tick(**orjson.loads(line)) for line in lines]
     return [block_of(ticks[at : at + 30], OURS.partitions) for at in range(0, len(ticks), 30)]
 
 

@@ -40,44 +40,57 @@ def none() -> list[Operator]:
     return []
 
 
-def check(more: MakeOperators, market: Market = MARKET) -> None:
+def check(
+    more: MakeOperators = none, market: Market = MARKET, in_order: MakeOperators = none
+) -> None:
     """Check operators that run behind those of the market; raises AssertionError."""
-    check_cuts_and_restarts(more, market)
-    check_input_is_left_alone(more, market)
-    check_snapshot_is_a_copy(more, market)
-    check_memory_is_bounded(more, market)
+    for part in (
+        check_cuts_and_restarts,
+        check_input_is_left_alone,
+        check_snapshot_is_a_copy,
+        check_memory_is_bounded,
+    ):
+        part(more, market, in_order)
 
 
-def check_cuts_and_restarts(more: MakeOperators, market: Market) -> None:
+def check_cuts_and_restarts(
+    more: MakeOperators, market: Market, in_order: MakeOperators = none
+) -> None:
     """Every record, its order and its counter are the same however the input is cut."""
     ours = reference_settings()
     ticks = random_stream(7, 1200, ours).ticks
     rng = random.Random(7)
-    expected = _counted(Driver(market, ours.partitions, more=more), ticks)
+    expected = _counted(Driver(market, ours.partitions, more=more, in_order=in_order), ticks)
     assert expected, "the stream makes no output"
     for smallest, largest, restarts in ((1, 1, 0.02), (7, 7, 0.0), (1, 200, 0.5)):
         cut = partial(rng.randint, smallest, largest)
         restart = partial(_happens, rng, restarts)
-        again = Driver(market, ours.partitions, cut=cut, restart=restart, more=more)
+        again = Driver(
+            market, ours.partitions, cut=cut, restart=restart, more=more, in_order=in_order
+        )
         assert _counted(again, ticks) == expected
 
 
-def check_input_is_left_alone(more: MakeOperators, market: Market) -> None:
+def check_input_is_left_alone(
+    more: MakeOperators, market: Market, in_order: MakeOperators = none
+) -> None:
     """No operator writes into the block that it is given."""
     ours = reference_settings()
     block = block_of(random_stream(8, 400, ours).ticks, ours.partitions)
     before = copy.deepcopy(block)
-    make_shard(market, more).process(block, Outputs())
+    make_shard(market, more, in_order).process(block, Outputs())
     for field in fields(block):
         now, then = getattr(block, field.name), getattr(before, field.name)
         assert np.array_equal(now, then) if isinstance(now, np.ndarray) else now == then, field.name
 
 
-def check_snapshot_is_a_copy(more: MakeOperators, market: Market) -> None:
+def check_snapshot_is_a_copy(
+    more: MakeOperators, market: Market, in_order: MakeOperators = none
+) -> None:
     """What follows a snapshot does not change it, and it holds plain values alone."""
     ours = reference_settings()
     ticks = random_stream(9, 800, ours).ticks
-    shard = make_shard(market, more)
+    shard = make_shard(market, more, in_order)
     shard.process(block_of(ticks[:400], ours.partitions), Outputs())
     kept = shard.snapshot()
     then = pickle.dumps(kept)
@@ -86,9 +99,11 @@ def check_snapshot_is_a_copy(more: MakeOperators, market: Market) -> None:
     assert_plain(kept)
 
 
-def check_memory_is_bounded(more: MakeOperators, market: Market) -> None:
+def check_memory_is_bounded(
+    more: MakeOperators, market: Market, in_order: MakeOperators = none
+) -> None:
     """Symbols that come and go leave nothing behind."""
-    shard = make_shard(market, more)
+    shard = make_shard(market, more, in_order)
     sizes = []
     for period in range(12):
         start_ns = (1_000_000 + period) * 2 * market.symbol_ttl

@@ -15,6 +15,9 @@ from tests.contracts import logics as contract
 from tests.contracts.cases import CASES
 from tests.contracts.released import FOLDER, halves, read
 
+RULES_CHANGED = {("0.1.0", "shard"): {"late", "nbbo"}}
+"""Outputs that have other records for the first half since a release, and so other counters behind
+it: a retried quote behind the watermark is late now, and makes no window."""
 VERSIONS = sorted(path.name for path in FOLDER.iterdir() if path.is_dir())
 
 
@@ -31,7 +34,15 @@ def test_a_snapshot_of_a_release_goes_on(version: str, name: str) -> None:
     before = contract.told(case.make, first, case.outputs, lambda: False)
     rest = contract.going_on(case.make, state, counters, second, case.outputs)
     assert any(rest), "the second half makes something of it"
-    assert (before[0] + rest[0], before[1] + rest[1]) == whole
+    changed = RULES_CHANGED.get((version, name), set())
+    assert _told((before[0] + rest[0], before[1] + rest[1]), changed) == _told(whole, changed)
+
+
+def _told(found: contract.Told, changed: set[str]) -> contract.Told:
+    """Return what was told, without the counters of some outputs."""
+    rows, handed = found
+    rows = [(*r[:2], 0 if r[0] in changed else r[2], *r[3:]) for r in rows]
+    return (sorted(rows) if changed else rows), handed
 
 
 def test_this_version_has_its_files() -> None:

@@ -1,14 +1,18 @@
 """Limit Up-Limit Down by definition: every trade is kept, every time is looked at in turn.
 
-``run`` gives the ``bands`` records of a stream of ticks, in canonical order. What is late, a
-duplicate or expired is what `tests.reference.market` says. Where the rules left a choice:
+``run`` gives the ``bands`` records of a stream of ticks, in canonical order. Which ticks are held,
+in which order they are applied and when a symbol starts anew is what `tests.reference.market` says;
+a symbol's clock is the event time of what is applied. Where the rules left a choice:
 
 1. What is due at one time happens in this order: the symbol expires, the session's borders, the
    end of a limit state or pause, the reference price, the limit state; one record tells the result.
-2. What is due when a tick comes happens before it, up to the tick's own time.
+2. What is due when a tick is applied happens before it, up to and at the tick's own time.
 3. In a limit state the reference price and the bands stand still. Prices that are back within
    them set the bands anew, by the same reference price and the time; if the same band is then
    reached still, the limit state was not left, and its 15 seconds go on.
+4. A symbol expires when the time to live has passed since the last tick that was applied, whatever
+   is held then with a later time. Its bands and trades are forgotten; its best prices are the
+   book's, which only a new life of the symbol empties.
 """
 
 from __future__ import annotations
@@ -18,7 +22,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from tests.reference.market import Partition, is_excluded
+from tests.reference.market import Partition
 from tests.reference.symbols import SymbolState
 from tests.reference.vocabulary import Record, ReferenceSettings, Tick
 
@@ -76,6 +80,7 @@ class Bands:
         self.symbol, self.rules, self.records = symbol, rules, records
         self.tier = rules.tiers.get(symbol, 2)
         self.now_ns = -(1 << 62)
+        self.expires_ns: float = math.inf
         self.bid: float | None = None
         self.ask: float | None = None
         self.forget()
@@ -90,22 +95,23 @@ class Bands:
         self.state = "open"
         self.deadline_ns: float = math.inf
 
-    def pass_time(self, until_ns: float, expires_ns: float) -> None:
+    def pass_time(self, until_ns: float) -> None:
         """Let all times after the last one and up to ``until_ns`` go by."""
         while self.reference is not None:
             step = 30 * SECOND_NS
             later = [b for b in self.rules.borders() if b > self.now_ns]
-            due = min([*later, expires_ns, self.deadline_ns, self.now_ns // step * step + step])
+            mean_ns = self.now_ns // step * step + step
+            due = min([*later, self.expires_ns, self.deadline_ns, mean_ns])
             if due > until_ns:
                 break
             self.now_ns = int(due)
-            self.happen(expires_ns)
+            self.happen()
             self.say()
         if until_ns > self.now_ns:
             self.now_ns = int(until_ns)
 
-    def happen(self, expires_ns: float) -> None:
-        if self.now_ns >= expires_ns:
+    def happen(self) -> None:
+        if self.now_ns >= self.expires_ns:
             self.forget()
         if self.rules.widening(self.now_ns) == 0:
             self.forget()
@@ -188,44 +194,26 @@ class BandPartition(Partition):
         self.bands: dict[int, tuple[SymbolState, Bands]] = {}
         self.records: list[Record] = []
 
-    def take(self, tick: Tick) -> None:
-        self.late = tick.ts_ns < self.watermark_ns
-        super().take(tick)
-
     def _bands(self, symbol: SymbolState) -> Bands:
         fresh = (symbol, Bands(symbol.symbol, self.rules, self.records))
         return self.bands.setdefault(id(symbol), fresh)[1]
 
-    def _close_windows(self) -> None:
-        super()._close_windows()
-        for symbol, bands in self.bands.values():
-            bands.pass_time(self.watermark_ns, self._expires(symbol))
+    def _pass_time(self, until_ns: float) -> None:
+        for _, bands in self.bands.values():
+            bands.pass_time(until_ns)
 
-    def _expires(self, symbol: SymbolState) -> int:
-        return symbol.newest_ns + self.settings.symbol_ttl_ns + 1
-
-    def _arrive(self, symbol: SymbolState, tick: Tick) -> Bands:
+    def _apply(self, symbol: SymbolState, tick: Tick) -> None:
+        super()._apply(symbol, tick)
         bands = self._bands(symbol)
-        bands.pass_time(max(tick.ts_ns, self.watermark_ns), self._expires(symbol))
-        return bands
-
-    def _apply_quote(self, symbol: SymbolState, quote: Tick) -> bool:
-        has_window = super()._apply_quote(symbol, quote)
-        bands = self._arrive(symbol, quote)
-        best = symbol.book.best()
-        bands.bid, bands.ask = best["bid"], best["ask"]
+        bands.pass_time(tick.ts_ns)  # no time has passed for new bands yet
+        bands.expires_ns = tick.ts_ns + self.settings.symbol_ttl_ns + 1
+        if tick.kind == "quote":
+            best = symbol.book.best()
+            bands.bid, bands.ask = best["bid"], best["ask"]
+        else:
+            bands.trade(tick.price)
         bands.look_at_the_best_prices()
         bands.say()
-        return has_window
-
-    def _apply_trade(self, symbol: SymbolState, trade: Tick) -> bool:
-        has_window = super()._apply_trade(symbol, trade)
-        bands = self._arrive(symbol, trade)
-        if not self.late and not is_excluded(trade.condition, self.settings):
-            bands.trade(trade.price)
-        bands.look_at_the_best_prices()
-        bands.say()
-        return has_window
 
 
 def run(ticks: Sequence[Tick], settings: ReferenceSettings, rules: Rules) -> list[Record]:

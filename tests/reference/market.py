@@ -4,11 +4,19 @@
 
 a. it is late when its time lies before the watermark, unless it is a retried dead letter;
 b. the watermark moves to its time less the lateness, never back;
-c. the windows that the watermark has passed close;
+c. the bars that the watermark has passed close, then the held ticks that it has passed are
+   applied: those of a time before it, by time, sequence number (none is before 0) and arrival;
 d. its symbol starts anew where the watermark has passed its newest tick by more than the
    time to live, and then the tick's sequence number makes it new, a duplicate or too old to know;
 e. a duplicate vanishes, a late or too old tick is set aside;
-f. the others change the book, the bars, and may breach the forecast.
+f. of the others, a trade that counts goes into the bars and may breach the forecast, and
+   whatever is not behind the watermark is held, for a later message to apply.
+
+Bars, forecasts and breaches follow arrival. What follows event time sees the held ticks alone:
+the NBBO here (`tests.reference.symbols.nbbo_of`), the bands in `tests.reference.luld` and the
+signals in `tests.reference.signals`. Before a tick is applied, all that is due up to and at its
+time happens; at the end of step c, all that is due up to and at the watermark. What the
+watermark never passes is never applied.
 
 Where the definition left a choice, the reference chose:
 
@@ -22,10 +30,11 @@ Where the definition left a choice, the reference chose:
    else became of it.
 5. A retried tick takes part in the sequence logic, so it can vanish as a duplicate or be
    set aside as too old.
-6. A retried trade that is left out of all intervals is still judged for a breach, and a
-   retried quote still updates the book. A retried trade with an excluded condition was
-   not for any bar, so it is never "window closed".
-7. For a retried quote only the NBBO's window counts.
+6. A retried trade that is left out of all intervals is still judged for a breach. One with an
+   excluded condition was not for any bar, so it is never "window closed".
+7. A retried quote behind the watermark is too late for the book, even where the window of its
+   time is still open: it is set aside, "behind the watermark" like a late one. It has taken
+   part in the sequence logic, though, and counts as its symbol's newest tick.
 8. ``watermark_ns`` of a late record is the watermark after its tick (which a late one does
    not move), whatever the reason.
 9. Condition words are compared as they are; a word of hexadecimal digits may be one of
@@ -47,7 +56,13 @@ import string
 from collections.abc import Sequence
 
 from tests.reference.portfolios import merge
-from tests.reference.symbols import ClosedRiskBar, SymbolState
+from tests.reference.symbols import (
+    ClosedRiskBar,
+    MadeForecast,
+    SymbolState,
+    event_order,
+    nbbo_of,
+)
 from tests.reference.vocabulary import Record, ReferenceSettings, Tick, coordinates
 
 __all__ = ["OUTPUTS", "ReferenceSettings", "Tick", "is_excluded", "run"]
@@ -77,6 +92,8 @@ class Partition:
         self.settings = settings
         self.watermark_ns = -math.inf
         self.symbols: dict[str, SymbolState] = {}
+        self.lives: list[SymbolState] = []
+        self.held: list[tuple[SymbolState, Tick]] = []
         self.outputs: dict[str, list[Record]] = {name: [] for name in OUTPUTS}
         self.risk_bars: list[ClosedRiskBar] = []
 
@@ -84,7 +101,8 @@ class Partition:
         """Process the next tick or heartbeat."""
         late = tick.ts_ns < self.watermark_ns and not tick.retried
         self.watermark_ns = max(self.watermark_ns, tick.ts_ns - self.settings.lateness_ns)
-        self._close_windows()
+        self._close_bars()
+        self._release()
         if tick.kind == "heartbeat":
             return
         symbol = self._living_symbol(tick)
@@ -95,20 +113,15 @@ class Partition:
             return
         if late:
             self._set_aside(tick, BEHIND)
-            return
-        if verdict == "too old":
+        elif verdict == "too old":
             self._set_aside(tick, TOO_OLD)
-            return
-        if tick.kind == "quote":
-            has_window = self._apply_quote(symbol, tick)
-        else:
-            has_window = self._apply_trade(symbol, tick)
-        if not has_window:
-            self._set_aside(tick, WINDOW_CLOSED)
+        elif tick.kind == "quote":
+            self._take_quote(symbol, tick)
+        elif not is_excluded(tick.condition, self.settings):
+            self._take_trade(symbol, tick)
 
-    def _close_windows(self) -> None:
+    def _close_bars(self) -> None:
         for symbol in self.symbols.values():
-            self.outputs["nbbo"].extend(symbol.close_nbbo(self.watermark_ns))
             for interval_ns, bar in symbol.close_bars(self.watermark_ns):
                 self.outputs["bars"].append(bar)
                 if interval_ns == self.settings.risk_interval_ns:
@@ -119,19 +132,39 @@ class Partition:
         simple_return = symbol.forecast.close_bar(bar["close"], self.settings.ewma_lambda)
         self.risk_bars.append(ClosedRiskBar(end_ns, symbol.symbol, simple_return))
         if simple_return is not None:
+            made = MadeForecast(end_ns, symbol.forecast.variance, symbol.forecast.observations)
+            symbol.forecasts.append(made)
             self.outputs["risk"].extend(symbol.risk_of(end_ns))
+
+    def _release(self) -> None:
+        """Apply the held ticks that the watermark has passed, in the order of event time."""
+        passed = [held for held in self.held if held[1].ts_ns < self.watermark_ns]
+        self.held = [held for held in self.held if held[1].ts_ns >= self.watermark_ns]
+        for symbol, tick in sorted(passed, key=lambda held: event_order(held[1])):
+            self._pass_time(tick.ts_ns)
+            self._apply(symbol, tick)
+        self._pass_time(self.watermark_ns)
+
+    def _pass_time(self, until_ns: float) -> None:
+        """Let happen what is due up to and at a time; here, nothing is."""
+
+    def _apply(self, symbol: SymbolState, tick: Tick) -> None:
+        """Apply a held tick."""
+        if tick.kind == "quote":
+            symbol.book.update(tick)
 
     def _living_symbol(self, tick: Tick) -> SymbolState:
         symbol = self.symbols.get(tick.symbol)
         if symbol is None or self._has_expired(symbol):
             symbol = self.symbols[tick.symbol] = SymbolState(tick, self.settings)
+            self.lives.append(symbol)
         return symbol
 
     def _has_expired(self, symbol: SymbolState) -> bool:
         if self.watermark_ns - symbol.newest_ns <= self.settings.symbol_ttl_ns:
             return False
-        if symbol.trades or symbol.quotes:
-            raise AssertionError(f"a window of {symbol.symbol} outlived its state")
+        if symbol.trades or any(owner is symbol for owner, _ in self.held):
+            raise AssertionError(f"a window or held tick of {symbol.symbol} outlived its state")
         return True
 
     def _judge_sequence(self, symbol: SymbolState, tick: Tick) -> str:
@@ -170,20 +203,16 @@ class Partition:
             }
         )
 
-    def _apply_quote(self, symbol: SymbolState, quote: Tick) -> bool:
-        """Update the book and its window; return whether the window was still open."""
-        symbol.book.update(quote)
-        interval_ns = self.settings.nbbo_interval_ns
-        start_ns = quote.ts_ns - quote.ts_ns % interval_ns
-        if start_ns + interval_ns <= self.watermark_ns:
-            return False
-        symbol.quotes.setdefault(start_ns, []).append((quote.ts_ns, symbol.book.best()))
-        return True
+    def _take_quote(self, symbol: SymbolState, quote: Tick) -> None:
+        """Hold a quote, unless it is a retried one that comes too late for the book."""
+        if quote.ts_ns < self.watermark_ns:
+            self._set_aside(quote, BEHIND)
+            return
+        symbol.quotes.append(quote)
+        self.held.append((symbol, quote))
 
-    def _apply_trade(self, symbol: SymbolState, trade: Tick) -> bool:
-        """Update bars and judge the breach; return False if all its windows have closed."""
-        if is_excluded(trade.condition, self.settings):
-            return True
+    def _take_trade(self, symbol: SymbolState, trade: Tick) -> None:
+        """Update bars and judge the breach; hold a trade that is not behind the watermark."""
         any_open = False
         for interval_ns in self.settings.intervals_ns:
             start_ns = trade.ts_ns - trade.ts_ns % interval_ns
@@ -193,7 +222,10 @@ class Partition:
         breach = symbol.breach_of(trade)
         if breach is not None:
             self.outputs["signals"].append(breach)
-        return any_open
+        if not any_open:
+            self._set_aside(trade, WINDOW_CLOSED)
+        if trade.ts_ns >= self.watermark_ns:
+            self.held.append((symbol, trade))
 
 
 def _check_homes(messages: Sequence[Tick], settings: ReferenceSettings) -> None:
@@ -222,6 +254,12 @@ def run(messages: Sequence[Tick], settings: ReferenceSettings) -> dict[str, list
         name: [record for partition in partitions for record in partition.outputs[name]]
         for name in OUTPUTS
     }
+    outputs["nbbo"] = [
+        record
+        for partition in partitions
+        for life in partition.lives
+        for record in nbbo_of(life.symbol, life.quotes, partition.watermark_ns, settings)
+    ]
     risk, signals = merge(
         [bar for partition in partitions for bar in partition.risk_bars],
         min(partition.watermark_ns for partition in partitions),

@@ -6,12 +6,14 @@ whole history when it closes; nothing is kept up to date but the history itself.
 
 Where the definition left a choice, the reference chose:
 
-1. Ticks change a symbol's state in the order of arrival, those that came late and retried too.
-2. A tick belongs to the window of its event time unless that has closed. A window that shows a
-   state shows it as of the last of its ticks to arrive.
+1. The ticks that the market holds change a symbol's state, in the order in which it applies them.
+2. A tick belongs to the window of its event time, which is open: what ends by a tick's time closes
+   before it is applied. A window that shows a state shows it as of its last tick in that order,
+   which is the last tick of the symbol when it closes.
 3. A side of the book that is absent before or after a quote has no order flow.
 4. The mid is unknown while a side is absent.
 5. A trade at the mid, or without one, has the sign of the last change of the trades' prices.
+6. A trade's sigma is that of the last forecast at the end of a bar that ended by its time.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from typing import Literal
 
 import numpy as np
 
-from tests.reference.market import Partition, is_excluded
+from tests.reference.market import Partition
 from tests.reference.symbols import SymbolState
 from tests.reference.vocabulary import (
     Record,
@@ -67,13 +69,13 @@ class SignalSettings:
 
 @dataclass
 class Window:
-    """What a symbol's window had, in order of arrival; numbers are lengths of the history."""
+    """What a symbol's window had; the last two say whether the history grew in it."""
 
     flows: list[float] = field(default_factory=list)
     quote: Record | None = None
     prices: list[tuple[int, float]] = field(default_factory=list)
-    impacts: int = 0
-    events: int = 0
+    impacts: bool = False
+    events: bool = False
 
 
 def order_flow(before: Record, after: Record) -> float:
@@ -165,34 +167,28 @@ class Life:
         bid, ask = self.best["bid"], self.best["ask"]
         return (bid + ask) / 2 if bid and ask else None
 
-    def quote(self, tick: Tick, best: Record, window: Window | None) -> None:
+    def quote(self, tick: Tick, best: Record, window: Window) -> None:
         """Take a quote, after which ``best`` is the best bid and ask."""
-        flow = order_flow(self.best, best)
+        window.flows.append(order_flow(self.best, best))
         self.best = best
-        if window is None:
-            return
-        window.flows.append(flow)
         if self.mid is not None:
             window.quote = best
             if self.settings.price == "mid":
                 window.prices.append((tick.ts_ns, self.mid))
 
-    def trade(self, tick: Tick, side: int, window: Window | None, sigma: float | None) -> Records:
-        """Take a trade that counts; yield what happens at it."""
+    def trade(self, tick: Tick, side: int, window: Window, sigma: float | None) -> Records:
+        """Take a trade; yield what happens at it."""
         sign = self._sign(tick.price, side)
         if self.pending is not None and self.mid is not None:
             q, before = self.pending
             self.impacts.append((q, self.mid - before))
-            if window is not None:
-                window.impacts = len(self.impacts)
+            window.impacts = True
         signed = sign != 0 and self.mid is not None
         self.pending = (sign * tick.size, self.mid or 0.0) if signed else None
         if sign:
-            newest = max([tick.ts_ns, *(time for time, _ in self.events[-1:])])
-            self.events.append((newest, sign))
-            if window is not None:
-                window.events = len(self.events)
-        if window is not None and self.settings.price == "trade":
+            self.events.append((tick.ts_ns, sign))
+            window.events = True
+        if self.settings.price == "trade":
             window.prices.append((tick.ts_ns, tick.price))
         yield from self._cusum(tick, sigma)
         yield from self._vpin(tick, sign)
@@ -212,12 +208,12 @@ class Life:
                 details = {"rv": rv, "bv": bv, "jump_z": z, "returns": len(returns)}
                 yield "realised-variance", rv, details
         if window.impacts:
-            last = self.impacts[: window.impacts][-ours.kyle_trades :]
+            last = self.impacts[-ours.kyle_trades :]
             if len(last) >= ours.kyle_min_observations:
                 slope, r2 = regression(last)
                 yield "kyle-lambda", slope, {"r2": r2, "observations": len(last)}
         if window.events:
-            buy, sell = self._intensities(self.events[: window.events], end_ns)
+            buy, sell = self._intensities(end_ns)
             yield "hawkes", buy + sell, {"buy": buy, "sell": sell}
 
     def _sign(self, price: float, side: int) -> int:
@@ -257,12 +253,11 @@ class Life:
         self.prices[end_ns] = path[-1]
         return [math.log(b / a) for a, b in itertools.pairwise(path)]
 
-    def _intensities(self, events: list[tuple[int, int]], end_ns: int) -> tuple[float, float]:
+    def _intensities(self, end_ns: int) -> tuple[float, float]:
         mu, alpha, beta = self.settings.hawkes_own.get(self.symbol, self.settings.hawkes)
-        at_ns = max(end_ns, events[-1][0])
 
         def intensity(side: int) -> float:
-            ages = [(at_ns - ts_ns) / 1e9 for ts_ns, sign in events if sign == side]
+            ages = [(end_ns - ts_ns) / 1e9 for ts_ns, sign in self.events if sign == side]
             return mu + alpha * beta * math.fsum(math.exp(-beta * age) for age in ages)
 
         return intensity(1), intensity(-1)
@@ -304,48 +299,37 @@ class SignalPartition(Partition):
     def __init__(self, settings: ReferenceSettings, ours: SignalSettings, sides: Sides) -> None:
         super().__init__(settings)
         self.ours, self.sides = ours, sides
-        self.lives: dict[str, tuple[SymbolState, Life]] = {}
+        self.life_of: dict[SymbolState, Life] = {}
         self.features: list[Record] = []
 
-    def _close_windows(self) -> None:
-        super()._close_windows()
-        for name, (_, life) in self.lives.items():
+    def _pass_time(self, until_ns: float) -> None:
+        for life in self.life_of.values():
             for start_ns in sorted(life.windows):
                 end_ns = start_ns + self.ours.interval_ns
-                if end_ns <= self.watermark_ns:
+                if end_ns <= until_ns:
                     for kind, value, details in life.close(start_ns, life.windows.pop(start_ns)):
-                        self._emit(name, kind, str(end_ns), end_ns, value, details)
+                        self._emit(life.symbol, kind, str(end_ns), end_ns, value, details)
 
-    def _apply_quote(self, symbol: SymbolState, quote: Tick) -> bool:
-        life = self._life(symbol)
-        placed = super()._apply_quote(symbol, quote)
-        life.quote(quote, symbol.book.best(), self._window(life, quote))
-        return placed
-
-    def _apply_trade(self, symbol: SymbolState, trade: Tick) -> bool:
-        life = self._life(symbol)
-        if not is_excluded(trade.condition, self.settings):
-            forecast = symbol.forecast
-            known = forecast.observations >= self.ours.min_observations
-            sigma = math.sqrt(forecast.variance) if known else None
-            found = life.trade(trade, self.sides(trade), self._window(life, trade), sigma)
-            for kind, value, details in found:
-                cause = coordinates(self.settings.topic, trade)
-                self._emit(symbol.symbol, kind, cause, trade.ts_ns, value, details)
-        return super()._apply_trade(symbol, trade)
-
-    def _life(self, symbol: SymbolState) -> Life:
-        known = self.lives.get(symbol.symbol)
-        if known is None or known[0] is not symbol:
-            known = symbol, Life(symbol.symbol, symbol.book.best(), self.ours)
-            self.lives[symbol.symbol] = known
-        return known[1]
-
-    def _window(self, life: Life, tick: Tick) -> Window | None:
+    def _apply(self, symbol: SymbolState, tick: Tick) -> None:
+        nothing_yet = Life(symbol.symbol, symbol.book.best(), self.ours)
+        life = self.life_of.setdefault(symbol, nothing_yet)
+        super()._apply(symbol, tick)
         start_ns = tick.ts_ns - tick.ts_ns % self.ours.interval_ns
-        if start_ns + self.ours.interval_ns <= self.watermark_ns:
+        window = life.windows.setdefault(start_ns, Window())
+        if tick.kind == "quote":
+            life.quote(tick, symbol.book.best(), window)
+            return
+        sigma = self._sigma(symbol, tick.ts_ns)
+        for kind, value, details in life.trade(tick, self.sides(tick), window, sigma):
+            cause = coordinates(self.settings.topic, tick)
+            self._emit(symbol.symbol, kind, cause, tick.ts_ns, value, details)
+
+    def _sigma(self, symbol: SymbolState, now_ns: int) -> float | None:
+        """Return the volatility that was forecast last, None while it rests on too little."""
+        made = [forecast for forecast in symbol.forecasts if forecast.end_ns <= now_ns]
+        if not made or made[-1].observations < self.ours.min_observations:
             return None
-        return life.windows.setdefault(start_ns, Window())
+        return math.sqrt(made[-1].variance)
 
     def _emit(
         self, symbol: str, kind: str, cause: str, ts_ns: int, value: float, details: Record

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeVar
 
 import orjson
@@ -35,23 +35,29 @@ QUOTE_SIZES = (0.0, 1.0, 2.5, 100.0)
 """Multiples of 1/4, so that their sums are exact in any order."""
 
 Snap = Literal["no", "window start", "window end"]
-SeqMove = Literal[
-    "none", "next", "skip", "leap", "repeat", "back", "window edge", "too old", "restart"
-]
+SeqMove = (
+    Literal["none", "next", "skip", "leap", "repeat", "back", "window edge", "too old", "restart"]
+    | Literal["swap", "left out"]
+)
+"""Two messages of one stream and time swap their numbers by "swap" and then "left out"."""
 
 SEQ_MOVES: tuple[SeqMove, ...] = (
     *("none", "next", "next", "next", "next", "skip", "repeat", "repeat", "back"),
-    *("none", "leap", "window edge", "too old", "restart"),
+    *("none", "leap", "window edge", "too old", "restart", "swap", "swap"),
 )
-"""How often each move is drawn."""
+"""How often each move is drawn; a swap decides the stream, time and move of the next message."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One message: how it follows the ones before it, and what it says."""
+    """One message: how it follows the ones before it, and what it says.
+
+    Where it ``follows``, it is of the symbol of the message before it.
+    """
 
     kind: Kind
     symbol: int
+    follows: bool
     venue: str
     advance_ns: int
     behind_ns: int
@@ -174,15 +180,19 @@ def choose_step(choose: Choose[int], settings: ReferenceSettings) -> Step:
     short_ns, long_ns = min(settings.intervals_ns), max(settings.intervals_ns)
     small = (short_ns // 2, 0, 0, 0, 1, MILLISECOND_NS, short_ns // 10, short_ns)
     rare = (lateness_ns, long_ns, long_ns + lateness_ns, ttl_ns, ttl_ns + 1, 2 * ttl_ns, DAY_NS)
+    within = (1, lateness_ns // 5, lateness_ns // 2)
     borders = (1, lateness_ns - 1, lateness_ns, lateness_ns + 1, short_ns, short_ns + lateness_ns)
     far_behind = (long_ns, long_ns + lateness_ns, ttl_ns // 2)
     levels = range(9990, 10011)
     return Step(
         kind=pick(("trade", "trade", "trade", "trade", "quote", "quote", "quote", "heartbeat")),
         symbol=pick((0, 0, 1, 1, 2, 3)),
+        follows=pick((False, True)),
         venue=pick(VENUES),
         advance_ns=pick(pick((small,) * 11 + (rare,))),
-        behind_ns=pick(pick(((0,), (0,), (0,), borders, borders, far_behind))),
+        behind_ns=pick(
+            pick((*[(0,)] * 4, within, within, borders, borders, far_behind, far_behind))
+        ),
         snap=pick(("no", "no", "no", "no", "window start", "window end")),
         seq=pick(SEQ_MOVES),
         reach=pick(range(5)),
@@ -193,7 +203,7 @@ def choose_step(choose: Choose[int], settings: ReferenceSettings) -> Step:
         ask_cents=pick(levels),
         ask_size=pick(QUOTE_SIZES),
         sides=pick(("bid", "ask", "both")),
-        retried=pick((False,) * 15 + (True,)),
+        retried=pick((False,) * 9 + (True,)),
         hole=pick((False,) * 15 + (True,)),
     )
 
@@ -208,11 +218,22 @@ class Builder:
         self.next_offset = [0] * settings.partitions
         self.holes: list[list[int]] = [[] for _ in range(settings.partitions)]
         self.heads: dict[tuple[str, str, str], int] = {}
+        self.symbol = 0
+        self.swapped: tuple[Step, int] | None = None
 
     def add(self, step: Step) -> None:
         """Append the message of one step."""
-        self.now_ns += step.advance_ns
-        ts_ns = self._event_time(step)
+        if step.follows:
+            step = replace(step, symbol=self.symbol)
+        if self.swapped is None:
+            self.now_ns += step.advance_ns
+            ts_ns = self._event_time(step)
+        else:
+            first, ts_ns = self.swapped
+            step = replace(step, kind=first.kind, symbol=first.symbol, venue=first.venue)
+            step = replace(step, seq="left out")
+        self.symbol = step.symbol
+        self.swapped = (step, ts_ns) if step.seq == "swap" else None
         symbol = SYMBOLS[step.symbol]
         partition = step.symbol % self.settings.partitions
         retried = step.retried and step.kind != "heartbeat"
@@ -278,6 +299,8 @@ class Builder:
             "window edge": oldest,
             "too old": oldest - 1 - step.reach,
             "restart": 1 + step.reach,
+            "swap": head + 2,
+            "left out": head - 1,
         }[step.seq]
         if seq is None:
             return None

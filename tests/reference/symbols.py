@@ -23,6 +23,15 @@ class ClosedRiskBar:
     simple_return: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class MadeForecast:
+    """The variance forecast at the end of a risk bar, and how many returns it rests on."""
+
+    end_ns: int
+    variance: float
+    observations: int
+
+
 def normal_var_es(sigma: float, confidence: float) -> tuple[float, float]:
     """Return value at risk and expected shortfall of a centred normal return."""
     z = NORMAL.inv_cdf(confidence)
@@ -96,6 +105,34 @@ class Book:
         ]
 
 
+def event_order(tick: Tick) -> tuple[int, int]:
+    """Return what held ticks are sorted by; sorting is stable, so that arrival breaks ties."""
+    return tick.ts_ns, -1 if tick.seq is None else tick.seq
+
+
+def nbbo_of(
+    symbol: str, quotes: list[Tick], watermark_ns: float, settings: ReferenceSettings
+) -> list[Record]:
+    """Return the NBBO of every window that had a quote and that the watermark has passed.
+
+    ``quotes`` are all that were held in one life of the symbol, in order of arrival. Each
+    window's book starts empty and reads every one of them before the window's end.
+    """
+    interval_ns = settings.nbbo_interval_ns
+    records = []
+    for start_ns in sorted({quote.ts_ns - quote.ts_ns % interval_ns for quote in quotes}):
+        end_ns = start_ns + interval_ns
+        if end_ns > watermark_ns:
+            continue
+        book = Book(settings.quote_ttl_ns)
+        for quote in sorted(quotes, key=event_order):
+            if quote.ts_ns < end_ns:
+                book.update(quote)
+        record = {"id": f"{symbol}|{start_ns}", "symbol": symbol, "ts_ns": end_ns}
+        records.append(record | book.best())
+    return records
+
+
 class Forecast:
     """The EWMA volatility on closed risk bars, and the breaches already signalled."""
 
@@ -122,7 +159,10 @@ class Forecast:
 
 
 class SymbolState:
-    """Everything about one symbol in one partition."""
+    """Everything about one symbol in one life of it.
+
+    ``quotes`` are all that were held, by arrival; ``book`` has those already applied.
+    """
 
     def __init__(self, first: Tick, settings: ReferenceSettings) -> None:
         self.symbol = first.symbol
@@ -132,9 +172,10 @@ class SymbolState:
             lambda: SequenceStream(settings)
         )
         self.trades: dict[tuple[int, int], list[Tick]] = {}
-        self.quotes: dict[int, list[tuple[int, Record]]] = {}
+        self.quotes: list[Tick] = []
         self.book = Book(settings.quote_ttl_ns)
         self.forecast = Forecast()
+        self.forecasts: list[MadeForecast] = []
 
     def close_bars(self, watermark_ns: float) -> list[tuple[int, Record]]:
         """Remove the bars that the watermark has passed; return (interval, bar) by start."""
@@ -152,18 +193,6 @@ class SymbolState:
             )
             for start_ns, interval_ns in closed
         ]
-
-    def close_nbbo(self, watermark_ns: float) -> list[Record]:
-        """Remove the NBBO windows that the watermark has passed; return their records."""
-        interval_ns = self.settings.nbbo_interval_ns
-        records = []
-        for start_ns in sorted(self.quotes):
-            end_ns = start_ns + interval_ns
-            if end_ns <= watermark_ns:
-                by_time = sorted(self.quotes.pop(start_ns), key=lambda sample: sample[0])
-                record = {"id": f"{self.symbol}|{start_ns}", "symbol": self.symbol, "ts_ns": end_ns}
-                records.append(record | by_time[-1][1])
-        return records
 
     def risk_of(self, end_ns: int) -> list[Record]:
         """Return the risk records of the forecast made at the end of a bar."""

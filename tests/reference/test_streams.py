@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from dataclasses import replace
 
@@ -11,7 +12,7 @@ from hypothesis import settings as hypothesis_settings
 
 from state.records import HEARTBEAT_HEADER, ORIGIN_HEADER, RETRY_HEADER
 from tests.reference.compare import first_difference
-from tests.reference.market import run
+from tests.reference.market import Partition, run
 from tests.reference.streams import (
     MILLISECOND_NS,
     Stream,
@@ -20,6 +21,7 @@ from tests.reference.streams import (
     reference_settings,
     streams,
 )
+from tests.reference.symbols import event_order
 from tests.reference.vocabulary import Record, ReferenceSettings, Tick
 
 SETTINGS = reference_settings()
@@ -87,6 +89,39 @@ def test_a_random_stream_meets_every_kind_of_record() -> None:
         *("symbol True", "symbol False", "portfolio True", "portfolio False"),
     ):
         assert found[fact] >= 5, (fact, found)
+
+
+def test_a_random_stream_holds_quotes_in_every_order() -> None:
+    partitions = [Partition(SETTINGS) for _ in range(SETTINGS.partitions)]
+    retried = {}
+    for tick in random_stream(1, 3000, SETTINGS).ticks:
+        partitions[tick.partition].take(tick)
+        retried[tick.partition, tick.offset] = tick.retried
+    found = Counter[str]()
+    for partition in partitions:
+        for late in partition.outputs["late"]:
+            again = retried[late["partition"], late["offset"]]
+            found["retried, behind"] += again and late["reason"] == "behind the watermark"
+        for life in partition.lives:
+            found["retried, held"] += sum(quote.retried for quote in life.quotes)
+            found.update(order_of(*pair) for pair in itertools.pairwise(life.quotes))
+    for fact in (
+        *("older, of another venue", "older, numbered, of its venue"),
+        *("swapped numbers", "retried, behind", "retried, held"),
+    ):
+        assert found[fact] >= 5, (fact, found)
+
+
+def order_of(quote: Tick, arrived_next: Tick) -> str:
+    """Return how two held quotes of a symbol that arrived one after the other lie in time."""
+    numbered = quote.seq is not None and arrived_next.seq is not None
+    if arrived_next.ts_ns < quote.ts_ns:
+        if arrived_next.venue != quote.venue:
+            return "older, of another venue"
+        return "older, numbered, of its venue" if numbered else "older, of its venue"
+    if event_order(arrived_next) < event_order(quote) and arrived_next.venue == quote.venue:
+        return "swapped numbers"
+    return "in order"
 
 
 def test_a_random_stream_outlives_symbols_and_holds_duplicates() -> None:

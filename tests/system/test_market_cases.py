@@ -57,6 +57,12 @@ def test_1_duplicates_are_listed_where_one_asks_for_them(tmp_path, capsys):
 
 
 @needs_cases
+def test_3_an_older_quote_that_comes_later_does_not_replace_a_newer_one(tmp_path):
+    found = Replayed(tmp_path, CASES / "older_quote_replaces_newer.jsonl")
+    assert [(q["bid"], q["ask"]) for q in found["nbbo"]] == [(100.03, 100.05), (100.03, 100.05)]
+
+
+@needs_cases
 def test_4_a_calendar_that_begins_later_than_ours_has_its_sessions(tmp_path):
     found = Replayed(tmp_path, CASES / "tokyo.jsonl", CASES / "tokyo.toml")
     assert found.code == 0

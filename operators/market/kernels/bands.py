@@ -1,6 +1,6 @@
 """Limit Up-Limit Down: reference price, price bands, limit states and pauses of one symbol.
 
-What is kept of a symbol is one row of ``whole`` int64[slots, 14] and ``real`` float64[slots, 8], by
+What is kept of a symbol is one row of ``whole`` int64[slots, 13] and ``real`` float64[slots, 8], by
 the columns below, and of ``sums`` float64[slots, 10] and ``counts`` int64[slots, 10]: the prices
 and the number of its trades in the last ten buckets of 30 s, bucket b in column b % 10. The rules
 are those of operators.market.luld.
@@ -14,13 +14,12 @@ from numba import njit
 OPEN, LIMIT_UP, LIMIT_DOWN, PAUSED = 0, 1, 2, 3
 
 LAST, PARTITION, TIER, STATE, DEADLINE, BUCKET, PHASE, WIDER, DUE = range(9)
-CHANGED, CHANGES, CLOCK, SAID_STATE, TRADES = range(9, 14)
+CHANGED, CHANGES, SAID_STATE, TRADES = range(9, 13)
 """Of ``whole``. Times in ns: ``LAST`` the newest tick, ``DEADLINE`` the end of a limit state or a
 pause, ``PHASE`` the next border of the session, ``DUE`` when the next thing happens without a tick,
-``CHANGED`` the last change, which was number ``CHANGES`` at that time, ``CLOCK`` what the symbol's
-own ticks have seen. ``BUCKET`` is the number of the bucket that trades join, ``TRADES`` how many
-all buckets hold, ``WIDER`` what the bands' width is multiplied by (0: no session). ``SAID_STATE``
-was emitted last."""
+``CHANGED`` the last change, which was number ``CHANGES`` at that time. ``BUCKET`` is the number of
+the bucket that trades join, ``TRADES`` how many all buckets hold, ``WIDER`` what the bands' width
+is multiplied by (0: no session). ``SAID_STATE`` was emitted last."""
 
 BID, ASK, REFERENCE, LOWER, UPPER, SAID = range(6)
 """Of ``real``; 0 where there is none. From ``SAID`` on: the three before it, as emitted last."""

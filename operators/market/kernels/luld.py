@@ -8,7 +8,6 @@ from operators.market.kernels.bands import (
     BUCKET_NS,
     CHANGED,
     CHANGES,
-    CLOCK,
     DEADLINE,
     DUE,
     LAST,
@@ -23,7 +22,6 @@ from operators.market.kernels.bands import (
     SAID_STATE,
     STATE,
     TRADES,
-    UNUSED,
     count_trade,
     enter_phase,
     forget_trades,
@@ -35,20 +33,18 @@ from operators.market.kernels.bands import (
     start_afresh,
 )
 
-ROWS = (
-    "Tuple((i4[::1], i4[::1], i8[::1], i8[::1], b1[::1], b1[::1], b1[::1], b1[::1], f8[::1], "
-    "f8[:, ::1]))"
-)
-"""partition, slot, event time, watermark, late, keep, counted, quoted, price, and ``nbbo``
-float64[n, 4] (bid, size, ask, size); by row of the block."""
+ROWS = "Tuple((i4[::1], i4[::1], i8[::1], b1[::1], b1[::1], f8[::1], f8[:, ::1]))"
+"""partition, slot, event time, counted, quoted, price, and ``nbbo`` float64[n, 4] (bid, size, ask,
+size); by row. The rows of a partition are in the order of event time."""
 RULES = "Tuple((i8[::1], i8[::1], i8))"
 """When sessions open and close (ns, ascending), and a symbol's time to live (ns)."""
 SYMBOLS = "Tuple((i8[:, ::1], f8[:, ::1], f8[:, ::1], i8[:, ::1], i8[::1]))"
 """The state by slot: whole, real, sums and counts (see bands.py); and ``soonest``
 int64[partitions], when something may be due in a partition."""
 OUT = "Tuple((i8[:, ::1], f8[:, ::1]))"
-"""The changes: int64[k, 5] (row, slot, time, number at that time, state) and float64[k, 3]
-(reference, lower, upper)."""
+"""The changes: int64[k, 5] (where, slot, time, number at that time, state) and float64[k, 3]
+(reference, lower, upper). ``where`` is twice the row; one more for what its tick itself changed,
+behind what was due up to then."""
 
 
 @kernel(f"i8(i8, i8, i8, i8[::1], f8[::1], {OUT}, i8)")
@@ -132,49 +128,33 @@ def _pass_partition(at, partition, until, rules, symbols, out, found):
     return found
 
 
-@kernel("void(i8, i8, b1, i8[::1])")
-def _meet(partition, ts_ns, late, row):
-    """Note where a symbol lives and its newest tick, by the rule of the symbols' time to live."""
-    row[PARTITION] = partition
-    if row[LAST] == UNUSED or (not late and ts_ns > row[LAST]):
-        row[LAST] = ts_ns
-
-
 @kernel(f"i8(i8, {ROWS}, {RULES}, {SYMBOLS}, {OUT}, i8[::1])")
 def follow(begin, rows, rules, symbols, out, taken):
     """Run the rows from ``begin`` on through the bands of their symbols.
 
-    ``counted`` and ``quoted`` choose the trades and the quotes. The number of changes goes to
-    ``taken[0]``. Returns the row to begin with again: n, or one before where the output is full.
-    A row begun again goes on where it stopped.
+    ``counted`` and ``quoted`` choose the trades and the quotes; a row without a symbol lets time
+    pass. The number of changes goes to ``taken[0]``. Returns the row to begin with again: n, or one
+    before where the output is full. A row begun again goes on where it stopped.
     """
-    partition, slot, ts_ns, watermark, late, keep, counted, quoted, price, nbbo = rows
+    partition, slot, ts_ns, counted, quoted, price, nbbo = rows
     open_ns, close_ns, ttl_ns = rules
     whole, real, sums, counts, soonest = symbols
     most = len(out[0])
     found = 0
     for i in range(begin, len(slot)):
-        p = partition[i]
-        if watermark[i] >= soonest[p]:
-            found = _pass_partition(i, p, watermark[i], rules, symbols, out, found)
+        p, now = partition[i], ts_ns[i]
+        if now >= soonest[p]:
+            found = _pass_partition(2 * i, p, now, rules, symbols, out, found)
         taken[0] = found
-        # Still due: the output is full, and what the row itself does comes after that.
-        if watermark[i] >= soonest[p]:
+        # Where the output is full, what the row itself does comes after what is still due.
+        if now >= soonest[p] or found == most:
             return i
         s = slot[i]
-        if s >= 0:
-            _meet(p, ts_ns[i], late[i], whole[s])
-        if not keep[i]:
+        if s < 0:
             continue
         row, prices = whole[s], real[s]
-        # A symbol's clock never goes back: a tick that is behind it counts from then.
-        now = max(row[CLOCK], ts_ns[i], watermark[i])
-        if now >= row[DUE]:
-            found = _pass_time(i, s, now, rules, symbols, out, found)
-            taken[0] = found
-        if found == most:
-            return i
-        row[CLOCK] = now
+        row[PARTITION] = p
+        row[LAST] = now
         if counted[i]:
             more = count_trade(open_ns, close_ns, row, prices, sums[s], counts[s], price[i], now)
         else:
@@ -183,6 +163,6 @@ def follow(begin, rows, rules, symbols, out, taken):
             settle(row, prices, now)
             set_due(row, prices, ttl_ns)
             soonest[p] = min(soonest[p], row[DUE])
-            found = _emit(i, s, now, row, prices, out, found)
+            found = _emit(2 * i + 1, s, now, row, prices, out, found)
     taken[0] = found
     return len(slot)

@@ -8,7 +8,8 @@ NEVER = 9_223_372_036_854_775_807
 FREE = -1
 """``win_partition`` of a place that holds no open window."""
 CROWDED = -1
-"""What `place` returns where a symbol has more open windows than its ring holds."""
+"""What `place` returns where a symbol has more open windows than its ring holds: rows that come in
+the order of event time leave one."""
 
 
 ROWS = "Tuple((i4[::1], i4[::1], i8[::1], i8[::1], b1[::1]))"

@@ -133,7 +133,7 @@ def aggregate(interval_ns, rows, price, size, chosen, windows, out, placed):
 
 @kernel(f"void(i8, {ROWS}, f8[:, ::1], b1[::1], {WINDOWS}, {OUT}, b1[::1])")
 def sample(interval_ns, rows, values, chosen, windows, out, placed):
-    """Keep the last of ``values`` float64[n, 4] by (event time, row) of each window.
+    """Keep the last of ``values`` float64[n, 4] of each window; rows come in order of event time.
 
     As `aggregate`; the values are columns 0 to 3 of ``real``, and the others 0.
     """
@@ -151,8 +151,7 @@ def sample(interval_ns, rows, values, chosen, windows, out, placed):
         placed[i] = True
         if whole[w, 3] == 0:
             real[w, :] = 0.0
-        if ts_ns[i] >= whole[w, 2]:
-            whole[w, 2] = ts_ns[i]
-            for k in range(4):
-                real[w, k] = values[i, k]
+        whole[w, 2] = ts_ns[i]
+        for k in range(4):
+            real[w, k] = values[i, k]
         whole[w, 3] += 1

@@ -15,7 +15,7 @@ class OrderFlow(Signal):
     """``order-flow-imbalance``: the sum of e over the window's quotes, in units of size.
 
     Of the consolidated best quotes (kernels/order_flow.py). Details: ``quotes``, how many there
-    were. Quotes are compared in the order of the rows, whatever their times.
+    were.
     """
 
     kind = "order-flow-imbalance"

@@ -21,7 +21,7 @@ class RealisedVariance(Signal):
 
     Details: ``rv`` (the value), ``bv`` (bipower variation), ``jump_z`` (null where it is not
     defined), ``returns`` (N): see kernels/realised.py. A price belongs to the grid cell of its
-    event time, of which the last in the order of the rows counts. ``interval_ns`` is that of the
+    event time, of which the last counts. ``interval_ns`` is that of the
     windows. Raises ValueError where it is not four or more whole grid steps.
 
     z is normal only for many returns: without jumps it exceeds 2.33 in 11 % of the windows of 12

@@ -43,19 +43,18 @@ class Signals:
     """Steps every signal over each block; emits a record per window, or per event.
 
     Windows are those of ``interval_ns``, closed by the watermark: a window has a record of a
-    signal if it had a tick of it, and ``ts_ns`` is its end. A tick belongs to the window of its
-    event time, but ticks change a signal's state in the order of the rows: where a window's record
-    shows a state, it is that after the last of its ticks in that order. A retried tick whose
-    window has closed changes the state alone.
+    signal if it had a tick of it, and ``ts_ns`` is its end. Ticks come in the order of event time
+    (`operators.market.in_order`): where a window's record shows a state, it is that after its last
+    tick.
     """
 
     name = "signals"
 
-    def __init__(self, interval_ns: int, lateness_ns: int, signals: Sequence[Signal]) -> None:
+    def __init__(self, interval_ns: int, signals: Sequence[Signal]) -> None:
         if len({signal.kind for signal in signals}) < len(signals):
             raise ValueError("two signals of one kind")
         self._signals = list(signals)
-        self._windows = SignalWindows(interval_ns, lateness_ns)
+        self._windows = SignalWindows(interval_ns)
         self._signing = Signing()
 
     def process(self, work: Work, outbox: Outbox) -> None:

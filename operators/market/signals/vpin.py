@@ -17,7 +17,7 @@ class Vpin(Signal):
 
     See kernels/vpin.py. ``volume`` is that of a bucket, ``own`` that of single symbols. Details:
     ``buckets``, how many the symbol has completed since its state began, and ``volume``. Trades
-    count in the order of the rows, whatever their times.
+    count in the order of event time.
     """
 
     kind = "vpin"

@@ -15,12 +15,14 @@ from state.snapshots import pack_array, unpack_array
 
 
 class SignalWindows:
-    """Gives ticks their [start, end) windows, aligned to UTC, which the watermark closes."""
+    """Gives ticks their [start, end) windows, aligned to UTC, which the time of a later row closes.
 
-    def __init__(self, interval_ns: int, lateness_ns: int) -> None:
+    Rows come in the order of event time, so a symbol has one open window.
+    """
+
+    def __init__(self, interval_ns: int) -> None:
         self.interval_ns = interval_ns
-        # What is open at one time starts between watermark - interval and watermark + lateness.
-        self._depth = 1 << (lateness_ns // interval_ns + 1).bit_length()
+        self._depth = 1
         self._slot: NDArray[np.int32] = np.empty(0, np.int32)
         self._partition: NDArray[np.int32] = np.empty(0, np.int32)
         self._start_ns: NDArray[np.int64] = np.empty(0, np.int64)
@@ -64,7 +66,7 @@ class SignalWindows:
             self.interval_ns, rows, windows, (self._tally, self._free), (at_row, closed, places)
         )
         if found == kernel.CROWDED:
-            raise AssertionError("more windows are open than the lateness allows")
+            raise AssertionError("ticks do not come in the order of event time")
         return places, self._closings(work, at_row[:found], closed[:found]) if found else None
 
     def free(self, closed: NDArray[np.int64]) -> None:
@@ -99,6 +101,11 @@ class SignalWindows:
         self._free = np.flatnonzero(~is_open).astype(np.int32)
         self._tally = np.array([len(self._free), len(self._slot)])
         slot, start = self._slot[is_open], self._start_ns[is_open]
+        # Once, ticks came by arrival, and a symbol had more windows open at one time.
+        while len(np.unique(slot * self._depth + (start // self.interval_ns) % self._depth)) < len(
+            slot
+        ):
+            self._depth *= 2
         self._ring = np.full((int(slot.max(initial=-1)) + 1, self._depth), -1, np.int32)
         cell = (start // self.interval_ns) % self._depth
         self._ring[slot, cell] = np.flatnonzero(is_open)

@@ -137,7 +137,7 @@ def bands_of(ticks: list[Tick], rules: Rules, seed: int, largest: int) -> list[R
         shards=1 + seed % 2,
         cut=lambda: rng.randint(1, largest),
         restart=lambda: rng.random() < 0.1,
-        more=lambda: operators_of(rules),
+        in_order=lambda: operators_of(rules),
     )
     return driver.run(ticks)["bands"]
 
@@ -162,7 +162,7 @@ def test_order_and_counters_do_not_depend_on_the_cuts() -> None:
     ticks = WildMarket(6).stream(2500)
 
     def emitted(size: int) -> list[tuple[str, int, str]]:
-        driver = Driver(MARKET, 2, cut=lambda: size, more=lambda: operators_of(RULES))
+        driver = Driver(MARKET, 2, cut=lambda: size, in_order=lambda: operators_of(RULES))
         driver.run(ticks)
         batches = [b for b in driver.batches if b.output == "bands"]
         return sorted((b.origin, b.first + i, b.ids[i]) for b in batches for i in range(len(b)))
@@ -175,7 +175,7 @@ def test_symbols_that_change_at_one_row_come_by_name_however_many_they_are() -> 
     random.Random(1).shuffle(names)
     ticks = [Tick(0, i, "trade", START, symbol=n, price=9.0, size=1.0) for i, n in enumerate(names)]
     ticks.append(Tick(0, len(names), "heartbeat", START + 60 * MINUTE))
-    driver = Driver(MARKET, 1, more=lambda: operators_of(Rules()))
+    driver = Driver(MARKET, 1, in_order=lambda: operators_of(Rules()))
     driver.run(ticks)
     ids = [i for b in driver.batches if b.output == "bands" for i in b.ids]
     assert ids[: len(names)] == [f"{name}|{START}|000000" for name in names]
@@ -202,7 +202,7 @@ def test_the_width_is_that_of_the_plans_table(
 def story(*ticks: Tick, rules: Rules = RULES_ALWAYS) -> list[tuple[float, str, Any, Any]]:
     """Return (seconds from the start, state, lower, upper) of each change."""
     market = MARKET.model_copy(update={"symbol_ttl": 86_400 * NS})
-    driver = Driver(market, 1, more=lambda: operators_of(rules, market.symbol_ttl))
+    driver = Driver(market, 1, in_order=lambda: operators_of(rules, market.symbol_ttl))
     records = driver.run([replace(t, offset=i) for i, t in enumerate(ticks)])["bands"]
     return [((r["ts_ns"] - START) / NS, r["state"], r["lower"], r["upper"]) for r in records]
 
@@ -285,7 +285,7 @@ def test_bands_stand_still_in_a_limit_state_and_follow_when_it_is_left() -> None
     day = Rules(tiers={"A": 1}, sessions=[(START, START + 390 * MINUTE)])
     border = 15 * 60
     ticks = [trade(0, 100.0), quote(border - 10, 110.0, 111.0), beat(border + 1)]
-    assert story(*ticks, quote(border + 2, 104.0, 111.0), rules=day)[1:] == [
+    assert story(*ticks, quote(border + 2, 104.0, 111.0), beat(border + 3), rules=day)[1:] == [
         (border - 10, "limit_up", 90.0, 110.0),
         (border + 2, "open", 95.0, 105.0),
     ]
@@ -309,4 +309,4 @@ def test_an_upper_band_that_is_rounded_to_nothing_is_never_reached() -> None:
 
 def test_it_keeps_the_contract() -> None:
     ttl_ns = contract.MARKET.symbol_ttl
-    contract.check(lambda: operators_of(Rules(), ttl_ns))
+    contract.check(in_order=lambda: operators_of(Rules(), ttl_ns))

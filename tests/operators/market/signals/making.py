@@ -86,6 +86,6 @@ class Sides(Stateless):
         work.block = replace(work.block, side=side)
 
 
-def operators(ours: SignalSettings, lateness_ns: int) -> Callable[[], list[Operator]]:
+def operators(ours: SignalSettings) -> Callable[[], list[Operator]]:
     """Return what makes the operators for a shard."""
-    return lambda: [Sides(), Signals(ours.interval_ns, lateness_ns, signals_of(ours))]
+    return lambda: [Sides(), Signals(ours.interval_ns, signals_of(ours))]

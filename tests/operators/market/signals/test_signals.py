@@ -60,7 +60,7 @@ def difference(
         shards=1 + seed % 2,
         cut=lambda: rng.randint(1, largest),
         restart=lambda: rng.random() < 0.2,
-        more=operators(ours, theirs.lateness_ns),
+        in_order=operators(ours),
     )
     found = driver.run(ticks).get("features", [])
     found.sort(key=lambda record: (record["ts_ns"], record["id"]))
@@ -148,17 +148,17 @@ def test_the_streams_make_every_kind_of_signal() -> None:
 
 
 def test_the_operator_keeps_the_contract() -> None:
-    contract.check(operators(OURS, contract.MARKET.lateness))
+    contract.check(in_order=operators(OURS))
 
 
 def test_it_keeps_it_when_lateness_exceeds_an_interval() -> None:
     market = contract.MARKET.model_copy(update={"lateness": 3_500_000_000})
-    contract.check_cuts_and_restarts(operators(OURS, market.lateness), market)
+    contract.check_cuts_and_restarts(contract.none, market, operators(OURS))
 
 
 def test_an_identity_comes_once() -> None:
     theirs = reference_settings()
-    driver = Driver(market_settings(theirs), 2, more=operators(OURS, theirs.lateness_ns))
+    driver = Driver(market_settings(theirs), 2, in_order=operators(OURS))
     found = driver.run(random_stream(5, 2000, theirs).ticks)["features"]
     assert len({record["id"] for record in found}) == len(found) > 1000
 
@@ -171,7 +171,7 @@ def test_a_window_without_a_trade_still_has_the_signals_of_its_quotes() -> None:
         for i in range(3)
     ]  # fmt: skip
     end = Tick(0, 3, "heartbeat", 20 * NS)
-    driver = Driver(market_settings(theirs), 1, more=operators(OURS, theirs.lateness_ns))
+    driver = Driver(market_settings(theirs), 1, in_order=operators(OURS))
     found = {r["kind"]: r for r in driver.run([*quotes, end])["features"]}
     assert set(found) == {"order-flow-imbalance", "micro-price", "realised-variance"}
     assert found["order-flow-imbalance"] == {
@@ -196,29 +196,29 @@ def test_a_slot_that_passes_to_another_partition_takes_no_window_along() -> None
         replace(new, offset=1, ts_ns=100 * NS + 6),
         Tick(1, 2, "heartbeat", 200 * NS),
     ]
-    driver = Driver(market_settings(theirs), 2, cut=lambda: 1, more=operators(OURS, 0))
+    driver = Driver(market_settings(theirs), 2, cut=lambda: 1, in_order=operators(OURS))
     found = [record["symbol"] for record in driver.run(ticks)["features"]]
     assert found == ["A"] * 3 + ["B"] * 3
     assert driver._shards[0].symbols.names == ["B"]
 
 
-def test_a_lateness_that_is_not_the_flows_is_found_out() -> None:
+def test_ticks_that_do_not_come_in_order_are_found_out() -> None:
     theirs = replace(reference_settings(1), lateness_ns=50 * NS, symbol_ttl_ns=100 * NS)
-    driver = Driver(market_settings(theirs), 1, more=operators(OURS, 0))
+    driver = Driver(market_settings(theirs), 1, more=operators(OURS))
     ticks = [Tick(0, i, "trade", (90 + i) * NS, symbol="A", price=1.0, size=1.0) for i in range(5)]
-    with pytest.raises(AssertionError, match="more windows"):
+    with pytest.raises(AssertionError, match="order of event time"):
         driver.run(ticks)
 
 
 def test_two_signals_of_one_kind_are_refused() -> None:
     with pytest.raises(ValueError, match="two signals"):
-        Signals(NS, 0, [OrderFlow(), OrderFlow()])
+        Signals(NS, [OrderFlow(), OrderFlow()])
 
 
 def test_what_is_shown_of_a_symbol_is_short() -> None:
     theirs = reference_settings(1)
-    driver = Driver(market_settings(theirs), 1, more=operators(OURS, theirs.lateness_ns))
+    driver = Driver(market_settings(theirs), 1, in_order=operators(OURS))
     driver.run(random_stream(3, 200, theirs).ticks)
-    shown = driver._shards[0].describe("AAA")["0"]["signals"]
+    shown = driver._shards[0].describe("AAA")["0"]["in_order"]["signals"]
     assert set(shown) == KINDS | {"prices"}
     assert set(shown["kyle-lambda"]) == {"pending", "count", "sums"}

@@ -51,12 +51,12 @@ class Seen(Signal):
 
 @pytest.fixture(scope="module")
 def tape() -> Tape:
-    """Thousands of ticks of four busy symbols in one block, no window of which has closed."""
+    """Thousands of ticks of four busy symbols in one block."""
     theirs = reference_settings(1)
-    ticks = [t for t in exact(dense_stream(4, 4000, theirs).ticks) if t.kind != "heartbeat"]
+    ticks = [t for t in exact(dense_stream(4, 6000, theirs).ticks) if t.kind != "heartbeat"]
     market = market_settings(theirs)
     seen = Seen()
-    shard = make_shard(market, lambda: [Sides(), Signals(INTERVAL, 1000 * NS, [seen])])
+    shard = make_shard(market, in_order=lambda: [Sides(), Signals(INTERVAL, [seen])])
     shard.process(block_of(ticks, 1), Outputs())
     return seen.tapes[0]
 
