@@ -39,8 +39,8 @@ class Column:
     """A field of an output's records, and the column of the same name in its table.
 
     ``rules`` are keywords of JSON Schema for the field; a ``type`` among them replaces the one
-    of the kind. A ``nullable`` column takes NULL. An ``optional`` one of JSON may be missing from
-    records of older versions, which is NULL; its null is JSON's. ``parts``: the text is
+    of the kind. A ``nullable`` column takes NULL. An ``optional`` one may be missing from records
+    of older versions, which is NULL; where it is JSON, its null is JSON's. ``parts``: the text is
     ``part:name``, and records can be filtered by the name under each part, as
     ``portfolio=desk`` finds the scope ``portfolio:desk``.
     """

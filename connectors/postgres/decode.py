@@ -134,7 +134,9 @@ class _Fields:
     def __init__(self, columns: Sequence[Column], clock: str, unknown: str) -> None:
         self._names = [column.name for column in columns]
         self._checks = [
-            (c.name, False, _optional) if c.optional else (c.name, c.nullable, _CHECKS[c.kind])
+            (c.name, False, _optional(c.kind))
+            if c.optional
+            else (c.name, c.nullable, _CHECKS[c.kind])
             for c in columns
         ]
         self._optional = [column.name for column in columns if column.optional]
@@ -232,11 +234,16 @@ def _json(name: str, value: Any) -> str:
     return text
 
 
-def _optional(name: str, value: Any) -> str | None:
-    """Return what `_json` does, the text of JSON's null, or None for a field that is missing."""
-    if value is _MISSING:
-        return None
-    return "null" if value is None else _json(name, value)
+def _optional(kind: Kind) -> Callable[[str, Any], Any]:
+    """Return the check of a field that may be missing, which is None; JSON's null is its text."""
+    check = _CHECKS[kind]
+
+    def checked(name: str, value: Any) -> Any:
+        if value is _MISSING:
+            return None
+        return "null" if value is None and check is _json else check(name, value)
+
+    return checked
 
 
 def _holds_nul(value: Any) -> bool:

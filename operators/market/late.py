@@ -8,6 +8,7 @@ from operators.market.operator import Stateless
 from operators.market.records import TYPES
 from operators.market.work import Work
 from operators.outputs import Outbox
+from state.market.outputs import BEHIND, TOO_OLD, WINDOW_CLOSED
 from state.market.ticks import QUOTE, TRADE
 from state.metrics import LATE
 
@@ -38,12 +39,13 @@ class Late(Stateless):
 def _reason(work: Work, row: int) -> str:
     # A retried quote is kept, but a book of event time is past it as soon as the watermark is.
     if work.late[row] or (work.keep[row] and work.block.kind[row] == QUOTE):
-        return "behind the watermark"
-    return "sequence too old" if work.too_old[row] else "window closed"
+        return BEHIND
+    return TOO_OLD if work.too_old[row] else WINDOW_CLOSED
 
 
 def _emit(work: Work, row: int, reason: str, outbox: Outbox) -> None:
     record = work.listed(row) | {
+        "venue": work.block.venues[work.block.venue[row]],
         "type": TYPES[work.block.kind[row]],
         "watermark_ns": int(work.watermark[row]),
         "reason": reason,

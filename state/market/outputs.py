@@ -29,6 +29,12 @@ __all__ = ["MARKET", "OUTPUTS", "TRADING"]
 BOOL, DOCUMENT, FLOAT, INT = Kind.BOOL, Kind.DOCUMENT, Kind.FLOAT, Kind.INT
 JSON, KEY, TEXT = Kind.JSON, Kind.KEY, Kind.TEXT
 
+BEHIND, TOO_OLD, WINDOW_CLOSED, SESSION_CLOSED, REPLACED = (
+    "behind the watermark", "sequence too old", "window closed", "session closed", "replaced",
+)  # fmt: skip
+"""Why a record is ``late``; the last two are of events alone."""
+EVENTS = ("closes", "split", "dividend", "portfolio", "position", "view")
+
 TICK_BY_COORDINATES = (
     Column("id", KEY, "topic/partition/offset/sequence", COORDINATES),
     Column("ts_ns", INT, "Event time, ns since 1970 UTC.", TIME),
@@ -506,20 +512,31 @@ MARKET = (
         "late",
         "ts_ns",
         (
-            *TICK_BY_COORDINATES,
-            Column("type", TEXT, "", TICK),
-            Column("watermark_ns", INT, "The partition's watermark behind this tick."),
+            *TICK_BY_COORDINATES[:-1],
+            Column("symbol", KEY, "Empty for an event that names none.", {"maxLength": 32}),
+            Column(
+                "venue",
+                TEXT,
+                "Empty where the ticks name none.",
+                {"type": "string", "maxLength": 16},
+                nullable=True,
+                optional=True,
+            ),
+            Column("type", TEXT, "", {"enum": [*TICK["enum"], *EVENTS]}),
+            Column(
+                "watermark_ns", INT, "The partition's watermark; of an event, what it had told."
+            ),
             Column(
                 "reason",
                 TEXT,
                 "",
-                {"enum": ["behind the watermark", "sequence too old", "window closed"]},
+                {"enum": [BEHIND, TOO_OLD, WINDOW_CLOSED, SESSION_CLOSED, REPLACED]},
             ),
         ),
         message_key="symbol",
-        filters=("symbol", "type", "reason"),
+        filters=("symbol", "venue", "type", "reason"),
         by_coordinates=True,
-        description="Ticks that came too late to be taken in.",
+        description="Ticks and events that came too late to be taken in.",
     ),
     Output(
         "market",

@@ -197,6 +197,7 @@ class Partition:
                 "offset": tick.offset,
                 "sequence": tick.sequence,
                 "symbol": tick.symbol,
+                "venue": tick.venue,
                 "type": tick.kind,
                 "watermark_ns": self.watermark_ns,
                 "reason": reason,

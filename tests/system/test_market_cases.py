@@ -14,6 +14,10 @@ CASES = Path(__file__).resolve().parents[3] / "shared" / "data" / "market" / "ca
 needs_cases = pytest.mark.skipif(not CASES.exists(), reason=f"{CASES} is not there")
 
 
+def records(path: Path) -> list[dict[str, Any]]:
+    return [orjson.loads(line) for line in path.read_bytes().splitlines()]
+
+
 class Replayed:
     """What a replay of JSON lines wrote."""
 
@@ -28,8 +32,7 @@ class Replayed:
         self._out = directory / "out"
 
     def __getitem__(self, output: str) -> list[dict[str, Any]]:
-        lines = (self._out / f"{output}.jsonl").read_bytes().splitlines()
-        return [orjson.loads(line) for line in lines]
+        return records(self._out / f"{output}.jsonl")
 
     def trades(self) -> int:
         return sum(bar["trades"] for bar in self["bars"] if bar["interval"] == "1m")
@@ -54,6 +57,31 @@ def test_1_duplicates_are_listed_where_one_asks_for_them(tmp_path, capsys):
     ]  # fmt: skip
     assert found.trades() == 4
     assert "8 records: 4 kept, 4 duplicates, 0 late" in capsys.readouterr().err
+
+
+@needs_cases
+def test_2_a_correction_of_a_close_is_late_and_a_session_has_one_profit(tmp_path):
+    recording, config = tmp_path / "r.parquet", tmp_path / "held.toml"
+    lines = (
+        "import",
+        "jsonl",
+        CASES / "late_close.jsonl",
+        "--topic",
+        "market.closes",
+        "--key",
+        "type",
+    )
+    assert main([*map(str, lines), "--timestamp", "ts_ns", "--out", str(recording)]) == 0
+    config.write_text("[market.portfolios]\nP = {A = 1.0}\n")
+    words = ("replay", "market", recording, "--out", tmp_path / "out", "--config", config)
+    assert main([str(word) for word in words]) == 0
+    found = records(tmp_path / "out" / "pnl.jsonl")
+    assert [(r["ts_ns"], r["return"]) for r in found] == [
+        (1709672400000000000, pytest.approx(0.01)),
+        (1709758800000000000, pytest.approx(102 / 101 - 1)),
+    ]
+    (late,) = records(tmp_path / "out" / "late.jsonl")
+    assert (late["type"], late["offset"]) == ("closes", 2)
 
 
 @needs_cases

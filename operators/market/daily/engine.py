@@ -9,6 +9,7 @@ from operators.audit import AuditChain
 from operators.market.daily.assets import Action, Assets
 from operators.market.daily.book import Book
 from operators.market.daily.holdings import Holdings
+from operators.market.daily.past import Facts, Past, ex_ns_of
 from operators.market.daily.planner import Planner, View
 from operators.market.daily.requests import Answer, Request, Requests
 from operators.market.daily.settings import DailySettings
@@ -16,6 +17,7 @@ from operators.market.daily.stress import Stress
 from operators.market.models import GARCH
 from operators.merge import Item
 from operators.outputs import Emission
+from state.records import Coordinates
 
 Compute = Callable[[Request], Answer]
 
@@ -40,6 +42,7 @@ class Daily:
         self._planner = Planner(settings)
         self._stress = Stress(settings.scenarios)
         self._audit = AuditChain("market")
+        self._past = Past()
         self._queue: list[tuple[int, list[Item]]] = []
         for name, weights in sorted(settings.portfolios.items()):
             self._hold(name, weights, "daily", 1.0)
@@ -83,6 +86,7 @@ class Daily:
             "planner": self._planner.snapshot(),
             "stress": self._stress.snapshot(),
             "audit": self._audit.snapshot(),
+            "past": self._past.snapshot(),
             "queue": [(time_ns, list(items)) for time_ns, items in self._queue],
         }
 
@@ -98,6 +102,8 @@ class Daily:
         self._planner.restore(parts["planner"])
         self._stress.restore(parts["stress"])
         self._audit.restore(parts["audit"])
+        if "past" in parts:  # at first, what was told late counted as of now
+            self._past.restore(parts["past"])
         self._queue = [(time_ns, list(items)) for time_ns, items in parts["queue"]]
 
     def _drain(self) -> list[Emission]:
@@ -114,29 +120,32 @@ class Daily:
 
     def _step(self, time_ns: int, items: list[Item]) -> Iterator[Emission]:
         """Yield what a time brings: a close is of what was held before it, changes come after."""
-        prices: dict[str, float] = {}
-        changes = []
-        for body in (item[-1] for item in items):
-            if body["type"] == "closes":
-                prices.update(body["prices"])
-            elif body["type"] in ("split", "dividend"):
-                self._announce(body)
-            else:
-                changes.append(body)
+        facts = self._past.sort(time_ns, items)
+        yield from (_refused(time_ns, item, reason) for item, reason in facts.refused)
+        yield from self._catch_up(facts)
         answers = self._requests.in_force(time_ns)
         for request, answer in answers:
             if request["counts_from_ns"] < time_ns:
                 yield from self._use(time_ns, request, answer)
                 # Without a delay it counts from just behind the close, whose figures have its time.
                 yield from self._renew(max(request["counts_from_ns"], request["ts_ns"] + 1))
-        if prices:
-            yield from self._judge(time_ns, prices)
+        if facts.prices:
+            yield from self._judge(time_ns, facts.prices)
         for request, answer in answers:
             if request["counts_from_ns"] == time_ns:
                 yield from self._use(time_ns, request, answer)
-        for body in changes:
-            self._apply(time_ns, body)
-        yield from self._look_ahead(time_ns) if prices else self._renew(time_ns)
+        for body in facts.now:
+            self._apply(body)
+        yield from self._look_ahead(time_ns) if facts.prices else self._renew(time_ns)
+
+    def _catch_up(self, facts: Facts) -> Iterator[Emission]:
+        """Apply what counts before a close; yield the figures that words of before change."""
+        for body, positions in facts.actions:
+            self._announce(body, positions)
+        for body in facts.before:
+            self._apply(body)
+        if facts.before:
+            yield from self._renew(max(body["ts_ns"] for body in facts.before))
 
     def _judge(self, time_ns: int, prices: dict[str, float]) -> Iterator[Emission]:
         """Yield what a session brought."""
@@ -166,12 +175,16 @@ class Daily:
                 self._requests.ask(request)
                 yield "requests", time_ns, request["id"], "", request
 
-    def _announce(self, body: dict[str, Any]) -> None:
-        ex_ns = body["ex_ns"] or body["ts_ns"]
+    def _announce(self, body: dict[str, Any], positions: list[str]) -> None:
         ratio, cash = body.get("ratio", 1.0), body.get("amount", 0.0)
-        self._assets.announce(Action(ex_ns, body["symbol"], ratio, cash))
+        self._assets.announce(Action(ex_ns_of(body), body["symbol"], ratio, cash))
+        # Quantities of a time behind the split were taken for old shares if they came before it.
+        for name in positions:
+            holdings = self._books[name].holdings
+            quantity = holdings.quantities.get(body["symbol"], 0.0)
+            holdings.set_quantity(body["symbol"], quantity / ratio, self._assets)
 
-    def _apply(self, time_ns: int, body: dict[str, Any]) -> None:
+    def _apply(self, body: dict[str, Any]) -> None:
         """Apply an event of a portfolio."""
         kind, name = body["type"], body["portfolio"]
         if kind == "view":
@@ -181,7 +194,7 @@ class Daily:
                 kept = ("assets", "return", "confidence")
                 views[body["view"]] = {field: body[field] for field in kept}
         elif kind == "position":
-            self._set_position(time_ns, name, body["symbol"], body["quantity"])
+            self._set_position(body["ts_ns"], name, body["symbol"], body["quantity"])
         elif body["weights"]:
             self._hold(name, body["weights"], body["rebalance"], body["value"])
         else:
@@ -253,3 +266,23 @@ class Daily:
             "solver": answer["output"].get("solver", ""),
             "model": answer["id"],
         }
+
+
+def _refused(time_ns: int, item: Item, reason: str) -> Emission:
+    """Return the ``late`` record of an event; ``time_ns`` is what its partition had told before."""
+    _, *where, body = item
+    at = Coordinates(*where)
+    record = {
+        "id": str(at),
+        "ts_ns": body["ts_ns"],
+        "topic": at.topic,
+        "partition": at.partition,
+        "offset": at.offset,
+        "sequence": at.sequence,
+        "symbol": body.get("symbol", ""),
+        "venue": "",
+        "type": body["type"],
+        "watermark_ns": time_ns,
+        "reason": reason,
+    }
+    return "late", body["ts_ns"], record["id"], "", record

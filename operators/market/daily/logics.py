@@ -15,7 +15,7 @@ from operators.market.daily.engine import Compute, Daily
 from operators.market.daily.requests import Answer
 from operators.merge import Item, Merge
 from operators.outputs import Emission, Outbox
-from state.metrics import DAILY_WAITING, MODEL_VALID, UNANSWERED
+from state.metrics import DAILY_WAITING, LATE, MODEL_VALID, UNANSWERED
 from state.records import Coordinates
 from state.rows import Event, RowBlock
 
@@ -45,7 +45,7 @@ class EventMerge(Logic):
             if event.retried and not self._first_retry(event.coordinates):
                 continue
             topic, partition, offset, sequence = event.coordinates
-            # What comes after something later counts from then: its partition has told that time.
+            # What comes behind something later is looked at then: its partition has told that time.
             before_ns = self._merge.passed(topic, partition)
             time_ns = max(event.ts_ns, before_ns + 1)
             if event.body:
@@ -111,5 +111,7 @@ class DailyRisk(Logic):
 def _put(records: list[Emission], outbox: Outbox) -> None:
     for output, time_ns, identity, key, record in records:
         outbox.emit(output, DAILY_ORIGIN, time_ns, identity, key, record)
+        if output == "late":
+            LATE.labels(record["topic"]).inc()
         if output == "risk":
             MODEL_VALID.labels(record["scope"]).set(record["valid"])

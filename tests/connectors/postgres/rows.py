@@ -91,6 +91,7 @@ ONE_OF_EACH: dict[str, dict[str, Any]] = {
         "offset": 2**63 - 1,
         "sequence": 0,
         "symbol": "IBM",
+        "venue": "N",
         "type": "quote",
         "watermark_ns": -(2**63),
         "reason": 'behind\tthe "watermark"\\N\n',

@@ -1,0 +1,121 @@
+"""Facts of the past: what is told of a time that daily risk has left behind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from operators.merge import Item
+from state.market.outputs import BEHIND, REPLACED, SESSION_CLOSED
+
+Body = dict[str, Any]
+ACTIONS = ("split", "dividend")
+Told = dict[tuple[str, ...], int]
+
+
+class Facts(NamedTuple):
+    """What counts at one time: actions, words of before, the prices of closes, words of now.
+
+    With each split come the portfolios whose position in its symbol was told, before this time and
+    of its ex time or later.
+    """
+
+    actions: list[tuple[Body, list[str]]]
+    before: list[Body]
+    prices: dict[str, float]
+    now: list[Body]
+    refused: list[tuple[Item, str]]
+    """With the reasons."""
+
+
+class Past:
+    """Decides what counts of a time's events, so that no fact of the past counts as of now.
+
+    - Closes count in the order of time: a close or a correction behind that is refused.
+    - A split or a dividend belongs to the first close from its ex time on: where that is over, it
+      is refused, whenever it was told.
+    - Of a portfolio, a position or a view, the word with the newest time counts from that time on.
+      What is told late is applied while no session has closed since, for until then its time makes
+      no difference; older than a word that it would replace, it is refused.
+    """
+
+    def __init__(self) -> None:
+        self._close_ns = 0
+        self._told: Told = {}
+        """When the newest words were said, since the last close; those of before cannot win."""
+
+    def sort(self, time_ns: int, items: Iterable[Item]) -> Facts:
+        """Return what counts of the ``items`` of ``time_ns``, up to which all is known."""
+        facts = Facts([], [], {}, [], [])
+        # Actions first: a position is told in shares as they are behind a split of its time.
+        for item in sorted(items, key=lambda item: item[-1]["type"] not in ACTIONS):
+            body = item[-1]
+            reason = self._refusal(time_ns, body)
+            if reason:
+                facts.refused.append((item, reason))
+            elif body["type"] in ACTIONS:
+                facts.actions.append((body, self._positions_since(body)))
+            elif body["type"] == "closes":
+                facts.prices.update(body["prices"])
+            elif body["ts_ns"] < time_ns:
+                facts.before.append(body)
+            else:
+                facts.now.append(body)
+        if facts.prices:
+            self._close_ns = time_ns
+            for subject in [s for s, said in self._told.items() if said < time_ns]:
+                del self._told[subject]
+        return facts
+
+    def _refusal(self, time_ns: int, body: Body) -> str:
+        kind, ts_ns = body["type"], body["ts_ns"]
+        if kind == "closes":
+            return BEHIND if ts_ns < time_ns else ""
+        if kind in ACTIONS:
+            return SESSION_CLOSED if ex_ns_of(body) <= self._close_ns else ""
+        if ts_ns < self._close_ns:
+            return SESSION_CLOSED
+        subject = _subject(body)
+        if any(said > ts_ns and _overlap(subject, other) for other, said in self._told.items()):
+            return REPLACED
+        self._told[subject] = ts_ns
+        return ""
+
+    def _positions_since(self, action: Body) -> list[str]:
+        if action["type"] != "split":
+            return []
+        ex_ns, symbol = ex_ns_of(action), action["symbol"]
+        return [
+            subject[1]
+            for subject, said in sorted(self._told.items())
+            if subject[0] == "holdings" and subject[2:] == (symbol,) and said >= ex_ns
+        ]
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return a copy of the state."""
+        return {"close_ns": self._close_ns, "told": dict(self._told)}
+
+    def restore(self, parts: dict[str, Any]) -> None:
+        """Take over a snapshot's state."""
+        self._close_ns, self._told = parts["close_ns"], dict(parts["told"])
+
+
+def ex_ns_of(action: Body) -> int:
+    """Return the time (ns) from which on an action counts."""
+    ex_ns: int = action["ex_ns"] or action["ts_ns"]
+    return ex_ns
+
+
+def _subject(body: Body) -> tuple[str, ...]:
+    """Return what an event of a portfolio speaks of."""
+    if body["type"] == "view":
+        return ("view", body["portfolio"], body["view"])
+    if body["type"] == "position":
+        return ("holdings", body["portfolio"], body["symbol"])
+    return ("holdings", body["portfolio"])
+
+
+def _overlap(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
+    """Return whether one word replaces the other: a portfolio is the whole of its positions."""
+    shared = min(len(one), len(other))
+    return one[:shared] == other[:shared]
