@@ -101,7 +101,9 @@ def add_daily(
     dead = [op.flat_map(f"{_step(t)}_dead", streams[_step(t)], dead_letters) for t in topics]
     if market.closes == "ticks" and handovers is not None:
         topics.append(market.topic)
-        events.append(context.step("closes", handovers, Closes).handed)
+        events.append(
+            context.step("closes", handovers, partial(Closes, market.auction.within)).handed
+        )
     if not events:
         return [], []
     keyed = op.map("one_key", op.merge("all_events", *events), under_one_key)

@@ -42,7 +42,7 @@ from operators.market.nbbo import Nbbo
 from operators.market.operator import Operator
 from operators.market.portfolio import Portfolios
 from operators.market.sequence import Sequence
-from operators.market.session_closes import SessionCloses
+from operators.market.session_closes import Auction, SessionCloses
 from operators.market.shard import TickShard
 from operators.market.symbols import Symbols
 from operators.market.var import SymbolRisk, levels
@@ -86,7 +86,11 @@ def chain(market: Market, in_order: Iterable[Operator] = ()) -> list[Operator]:
     ]
     if market.closes == "ticks":
         check_closes(market.calendar, close_ns, risk.interval)
-        operators.append(SessionCloses(market.intervals.index(risk.interval), open_ns, close_ns))
+        auction = Auction(
+            market.auction.within, frozenset(market.auction.conditions), market.auction.bits
+        )
+        bars = market.intervals.index(risk.interval)
+        operators.append(SessionCloses(bars, open_ns, close_ns, auction))
     return [*operators, Late()]
 
 
@@ -162,7 +166,7 @@ def logics(settings: Settings) -> Logics:
     return {
         "shard": partial(make_shard, market),
         "combined": partial(make_combined, market),
-        "closes": Closes,
+        "closes": partial(Closes, market.auction.within),
         "merge": partial(make_merge, market.event_topics),
         "daily": partial(make_daily, market, alone=True),
     }

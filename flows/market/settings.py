@@ -233,6 +233,23 @@ class Luld(Part):
     """The tier of a symbol; 2 where it is not named."""
 
 
+class Auction(Part):
+    """The closing auction, whose price is the close where closes come from ticks."""
+
+    within: Duration = 0
+    """How long behind the close its trades may come; 0 is no auction."""
+    conditions: tuple[str, ...] = ()
+    """A trade is of the auction where one of its condition's words (split at ':') is here ..."""
+    bits: int = 0
+    """... or where a word of hexadecimal digits has one of these bits."""
+
+    @model_validator(mode="after")
+    def _has_conditions(self) -> Auction:
+        if self.within and not (self.conditions or self.bits):
+            raise ValueError("within needs conditions or bits, which say what is of the auction")
+        return self
+
+
 class Market(Timed):
     """The market system. All of it is part of the settings' hash, but for where schemas are."""
 
@@ -264,6 +281,7 @@ class Market(Timed):
     closes: Literal["events", "ticks"] = "events"
     """Whence daily risk has the prices of closes: market.closes, or the last trades in each
     session of the calendar."""
+    auction: Auction = Auction()
     daily: bool = False
     """Whether the live flow makes daily risk; a replay does where the recording holds events."""
     events: tuple[str, ...] = (
@@ -314,6 +332,8 @@ class Market(Timed):
             raise ValueError("sequences by session need calendar, which has the sessions")
         if self.closes == "ticks" and not (self.calendar and self.daily):
             raise ValueError("closes from ticks need calendar, which has the sessions, and daily")
+        if self.auction.within and self.closes != "ticks":
+            raise ValueError("auction needs closes from ticks")
         if self.closes == "ticks" and self.symbol_ttl < 2 * 86400 * NS:
             raise ValueError("symbol_ttl must be 2d or more where closes come from ticks")
         return self

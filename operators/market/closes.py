@@ -17,9 +17,11 @@ class Closes(Logic):
     """Merges the closes of all partitions by session; hands on one event each, and the time.
 
     The events are of the topic of the ticks, as if it had one partition; the offset is the time.
+    Closes are told ``within_ns`` behind their time, where an auction may still have a say.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, within_ns: int = 0) -> None:
+        self._within_ns = within_ns
         self._merge = Merge(())
         self._told_ns = 0
 
@@ -27,7 +29,8 @@ class Closes(Logic):
         """Take a handover; hand on the sessions that are over and how far time has got."""
         for close_ns, symbol, price in item.sessions:
             self._merge.add(close_ns, (symbol, price))
-        self._merge.advance(item.topic, item.partitions, item.passed)
+        told = {p: passed_ns - self._within_ns for p, passed_ns in item.passed.items()}
+        self._merge.advance(item.topic, item.partitions, told)
         events = self._events(item.topic)
         return (RowBlock[Event](item.topic, 1, events),) if events else ()
 

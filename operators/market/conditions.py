@@ -10,15 +10,14 @@ from operators.outputs import Outbox
 from state.market.ticks import TRADE
 
 
-def is_excluded(condition: str, words: frozenset[str], bits: int) -> bool:
-    """Return whether a trade with this condition must not count.
+def has_condition(condition: str, words: frozenset[str], bits: int) -> bool:
+    """Return whether a trade's condition has one of ``words`` or ``bits``.
 
-    The condition is words split at ':'. One of ``words`` excludes it, and so does a word of
-    hexadecimal digits that has one of ``bits``.
+    The condition is words split at ':'; the bits are those of a word of hexadecimal digits.
 
-    >>> is_excluded("suspicious:2000", frozenset({"suspicious"}), 0)
+    >>> has_condition("suspicious:2000", frozenset({"suspicious"}), 0)
     True
-    >>> is_excluded("2000", frozenset(), 0x2000)
+    >>> has_condition("2000", frozenset(), 0x2000)
     True
     """
     for word in condition.split(":"):
@@ -47,6 +46,6 @@ class Conditions(Stateless):
         """Set ``work.counts``."""
         block = work.block
         work.counts = work.keep & (block.kind == TRADE)
-        excluded = [is_excluded(c, self._words, self._bits) for c in block.conditions]
+        excluded = [has_condition(c, self._words, self._bits) for c in block.conditions]
         if any(excluded):
             work.counts &= ~np.array([*excluded, False])[block.condition]

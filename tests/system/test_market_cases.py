@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from flows.__main__ import main
 
 CASES = Path(__file__).resolve().parents[3] / "shared" / "data" / "market" / "cases"
+TICKS = CASES.parent / "us_equity_tick"
 needs_cases = pytest.mark.skipif(not CASES.exists(), reason=f"{CASES} is not there")
 
 
@@ -101,6 +103,26 @@ def test_4_a_calendar_that_begins_later_than_ours_has_its_sessions(tmp_path):
 def test_8_sessions_that_span_midnight_lose_nothing_and_have_no_gap(tmp_path, file, trades):
     found = Replayed(tmp_path, CASES / f"{file}.jsonl")
     assert (found.trades(), found["late"], found["gaps"]) == (trades, [], [])
+
+
+IBM_CLOSES = [182.01, 178.72, 181.32, 184.77, 186.16]
+"""The official ones of 7 to 11 October 2013."""
+
+
+@pytest.mark.skipif(not TICKS.exists(), reason=f"{TICKS} is not there")
+def test_11_the_close_is_that_of_the_auction(tmp_path):
+    recording, config = tmp_path / "r.parquet", tmp_path / "auction.toml"
+    archives = sorted(TICKS.glob("ibm_201310*_trade.zip"))
+    assert main(["import", "lean", *map(str, archives), "--out", str(recording)]) == 0
+    config.write_text(
+        '[market]\ncalendar = "XNYS"\ncloses = "ticks"\ndaily = true\n'
+        '[market.auction]\nwithin = "2m"\nbits = 0x80\n'
+        "[market.portfolios]\nP = {IBM = 1.0}\n"
+    )
+    words = ("replay", "market", recording, "--out", tmp_path / "out", "--config", config)
+    assert main([str(word) for word in words]) == 0
+    found = [r["return"] for r in records(tmp_path / "out" / "pnl.jsonl")]
+    assert found == pytest.approx([b / a - 1 for a, b in itertools.pairwise(IBM_CLOSES)])
 
 
 @needs_cases

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import pickle
 import random
+from dataclasses import replace
 
 import numpy as np
 
 from flows.market.flow import make_shard
 from flows.market.settings import Market, Risk
-from operators.market.session_closes import SessionCloses
+from operators.market.session_closes import Auction, SessionCloses
 from operators.market.shard import TickShard
 from operators.outputs import Outputs
 from state.clock import NS
+from state.snapshots import pack_array
 from tests.driver import block_of
 from tests.reference.vocabulary import Tick
 
@@ -22,8 +24,11 @@ MARKET = Market(intervals=(10 * NS,), risk=Risk(interval=10 * NS))
 Handed = set[tuple[int, str, float]]
 
 
-def shard() -> TickShard:
-    made = make_shard(MARKET, lambda: [SessionCloses(0, OPENS, CLOSES)])
+AUCTION = Auction(60 * NS, frozenset({"cross"}), 0x80)
+
+
+def shard(auction: Auction | None = None) -> TickShard:
+    made = make_shard(MARKET, lambda: [SessionCloses(0, OPENS, CLOSES, auction)])
     made._hands_over = True
     return made
 
@@ -57,15 +62,17 @@ def defined(made: list[Tick]) -> Handed:
     return {(close_ns, symbol, price) for (close_ns, symbol), price in found.items()}
 
 
-def handed(made: list[Tick], cut: int, *, restart: bool) -> list[tuple[int, str, float]]:
-    ours = shard()
+def handed(
+    made: list[Tick], cut: int, *, restart: bool, auction: Auction | None = None
+) -> list[tuple[int, str, float]]:
+    ours = shard(auction)
     found: list[tuple[int, str, float]] = []
     for start in range(0, len(made), cut):
         for handover in ours.process(block_of(made[start : start + cut], 2), Outputs()):
             found += handover.sessions
         if restart:
             parts = pickle.loads(pickle.dumps(ours.snapshot()))
-            ours = shard()
+            ours = shard(auction)
             ours.restore(parts)
     return found
 
@@ -83,3 +90,61 @@ def test_each_symbol_and_session_is_handed_over_once_at_any_cut():
 def test_a_session_that_is_not_over_is_held():
     made = [tick for tick in ticks() if tick.ts_ns < 1500 * NS]
     assert {close_ns for close_ns, _, _ in handed(made, 7, restart=False)} == {700 * NS}
+
+
+def with_auctions() -> list[Tick]:
+    """Return ticks of which a third are of an auction, by word or by bit, some far too late."""
+    rng = random.Random(6)
+    return [
+        replace(
+            tick,
+            size=float(rng.randrange(1, 1000)),
+            condition=rng.choice(["", "20", "cross", "80", "20000080", "odd:A0"]),
+        )
+        for tick in ticks()
+    ]
+
+
+def of_auctions(made: list[Tick]) -> Handed:
+    """Return the largest price of each auction, else the last of the session."""
+    found = {(close_ns, symbol): price for close_ns, symbol, price in defined(made)}
+    sizes: dict[tuple[int, str], float] = {}
+    for tick in made:
+        for close_ns in CLOSES.tolist():
+            named = tick.condition not in ("", "20")
+            at = close_ns, tick.symbol
+            in_time = close_ns <= tick.ts_ns < close_ns + AUCTION.within_ns
+            if named and in_time and tick.size > sizes.get(at, 0.0):
+                sizes[at], found[at] = tick.size, tick.price
+    assert len(sizes) >= 5
+    return {(close_ns, symbol, price) for (close_ns, symbol), price in found.items()}
+
+
+def test_the_close_is_that_of_the_auction_at_any_cut():
+    made = with_auctions()
+    for cut, restart in ((1, False), (7, True), (50, True), (10_000, False)):
+        found = handed(made, cut, restart=restart, auction=AUCTION)
+        assert len(found) == len(set(found))
+        assert set(found) == of_auctions(made)
+
+
+def test_a_session_waits_for_its_auction():
+    made = [tick for tick in with_auctions() if tick.ts_ns < 1600 * NS + 30 * NS]
+    beat = Tick(0, 9999, "heartbeat", 1600 * NS + 59 * NS + MARKET.lateness)
+    both = [*made, beat, replace(beat, partition=1)]
+    assert {close_ns for close_ns, _, _ in handed(both, 7, restart=False)} == {
+        700 * NS, 1600 * NS
+    }  # fmt: skip
+    found = handed(both, 7, restart=False, auction=AUCTION)
+    assert {close_ns for close_ns, _, _ in found} == {700 * NS}
+
+
+def test_what_was_held_before_there_were_auctions_is_held():
+    old = {
+        "price": pack_array(np.array([0.0, 5.0])),
+        "close_ns": pack_array(np.array([0, 700 * NS])),
+        "partition": pack_array(np.array([0, 1], np.int32)),
+    }
+    closes = SessionCloses(0, OPENS, CLOSES)
+    closes.restore(old)
+    assert closes.describe(1) == {str(700 * NS): {"last": 5.0, "auction": 0.0}}
