@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import sys
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 
 from connectors.heartbeat import heartbeat_ns
 from connectors.json import parse_json
@@ -27,6 +36,11 @@ Finite = Annotated[float, Field(allow_inf_nan=False)]
 Quantity = Annotated[float, Field(ge=-1e18, le=1e18, allow_inf_nan=False)]
 
 
+def _date(text: str) -> str:
+    """Return an ISO date as it is; raises ValueError."""
+    return datetime.strptime(text, "%Y-%m-%d").date().isoformat()  # noqa: DTZ007  # it has no zone
+
+
 class _Message(BaseModel):
     # Fields that nobody knows are ignored, as in ticks; text is never taken for a number.
     model_config = ConfigDict(strict=True, extra="ignore")
@@ -35,10 +49,11 @@ class _Message(BaseModel):
 
 
 class Closes(_Message):
-    """Closing prices of one session; ``ts_ns`` is its end."""
+    """Closing prices of one session; ``ts_ns`` is its end, ``session`` its date at the exchange."""
 
     type: Literal["closes"]
     prices: dict[Symbol, Price] = Field(min_length=1)
+    session: Annotated[str, AfterValidator(_date)] | None = None
 
 
 class Portfolio(_Message):

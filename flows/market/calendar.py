@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, tzinfo
 from functools import lru_cache
 
 import numpy as np
@@ -34,6 +35,18 @@ def session_borders(opens_ns: NDArray[np.int64], closes_ns: NDArray[np.int64]) -
 
 
 @lru_cache(maxsize=4)
+def zone_of(calendar: str) -> tzinfo:
+    """Return the time zone of an exchange, UTC for ''; raises SettingsError as `sessions_of`."""
+    if not calendar:
+        return UTC
+    sessions_of(calendar)
+    import exchange_calendars  # type: ignore[import-untyped]  # noqa: PLC0415  # as there
+
+    zone: tzinfo = exchange_calendars.get_calendar(calendar).tz
+    return zone
+
+
+@lru_cache(maxsize=4)
 def sessions_of(calendar: str) -> Sessions:
     """Return the sessions of an exchange by its ISO 10383 code, such as XNYS; '' has none.
 
@@ -43,7 +56,7 @@ def sessions_of(calendar: str) -> Sessions:
     if not calendar:
         return NO_SESSIONS
     # Imported here: it brings pandas, which a flow without a calendar does not need.
-    import exchange_calendars  # type: ignore[import-untyped]  # noqa: PLC0415
+    import exchange_calendars  # noqa: PLC0415
     import pandas as pd  # type: ignore[import-untyped]  # noqa: PLC0415
 
     try:

@@ -14,6 +14,7 @@ from flows.engine.context import Context
 from flows.engine.inputs import Source
 from flows.engine.step import Stepped
 from flows.engine.streams import dead_letters, under_one_key
+from flows.market.calendar import zone_of
 from flows.market.settings import MODELS, Market, decision_hash
 from operators.market.closes import Closes
 from operators.market.daily.engine import Daily
@@ -56,6 +57,7 @@ def daily_settings(market: Market) -> DailySettings:
         },
         models_every=market.models.every,
         models_delay_ns=market.models.delay,
+        zone=zone_of(market.calendar),
     )
 
 

@@ -40,7 +40,12 @@ def import_daily_prices(
     with RecordingWriter(out, {CLOSES: 1, PORTFOLIOS: 1}) as writer:
         for day in table.days():
             last_ns = close.ns(day.date)
-            event = {"type": "closes", "ts_ns": last_ns, "prices": day.prices}
+            event = {
+                "type": "closes",
+                "ts_ns": last_ns,
+                "session": day.date.isoformat(),
+                "prices": day.prices,
+            }
             if days == 0:
                 start = _portfolio(holding, last_ns - 1)
                 writer.write(PORTFOLIOS, 0, rows_content([start]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from typing import Any
 
 from operators.audit import AuditChain
@@ -17,6 +18,7 @@ from operators.market.daily.stress import Stress
 from operators.market.models import GARCH
 from operators.merge import Item
 from operators.outputs import Emission
+from state.clock import NS
 from state.records import Coordinates
 
 Compute = Callable[[Request], Answer]
@@ -130,7 +132,7 @@ class Daily:
                 # Without a delay it counts from just behind the close, whose figures have its time.
                 yield from self._renew(max(request["counts_from_ns"], request["ts_ns"] + 1))
         if facts.prices:
-            yield from self._judge(time_ns, facts.prices)
+            yield from self._judge(time_ns, facts)
         for request, answer in answers:
             if request["counts_from_ns"] == time_ns:
                 yield from self._use(time_ns, request, answer)
@@ -147,10 +149,11 @@ class Daily:
         if facts.before:
             yield from self._renew(max(body["ts_ns"] for body in facts.before))
 
-    def _judge(self, time_ns: int, prices: dict[str, float]) -> Iterator[Emission]:
+    def _judge(self, time_ns: int, facts: Facts) -> Iterator[Emission]:
         """Yield what a session brought."""
-        happened = self._assets.close(time_ns, prices)
-        self._stress.observe(time_ns, self._assets)
+        happened = self._assets.close(time_ns, facts.prices)
+        day = facts.session or datetime.fromtimestamp(time_ns // NS, self._settings.zone).date()
+        self._stress.observe(day, self._assets)
         if not self._assets.sessions:  # the first close: there is nothing to compare it with
             for book in self._books.values():
                 book.holdings.follow(happened, self._assets)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from datetime import date
 from typing import Any, NamedTuple
 
 from operators.merge import Item
@@ -26,6 +27,8 @@ class Facts(NamedTuple):
     now: list[Body]
     refused: list[tuple[Item, str]]
     """With the reasons."""
+    session: date | None = None
+    """Of which date the closes are at the exchange, where they say it."""
 
 
 class Past:
@@ -44,7 +47,7 @@ class Past:
         self._told: Told = {}
         """When the newest words were said, since the last close; those of before cannot win."""
 
-    def sort(self, time_ns: int, items: Iterable[Item]) -> Facts:
+    def sort(self, time_ns: int, items: Sequence[Item]) -> Facts:
         """Return what counts of the ``items`` of ``time_ns``, up to which all is known."""
         facts = Facts([], [], {}, [], [])
         # Actions first: a position is told in shares as they are behind a split of its time.
@@ -62,6 +65,8 @@ class Past:
             else:
                 facts.now.append(body)
         if facts.prices:
+            said = [s for item in items if (s := item[-1].get("session"))]
+            facts = facts._replace(session=date.fromisoformat(max(said)) if said else None)
             self._close_ns = time_ns
             for subject in [s for s, said in self._told.items() if said < time_ns]:
                 del self._told[subject]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, tzinfo
 from typing import Any
 
 
@@ -53,6 +53,8 @@ class DailySettings:
     targets: Mapping[str, Target] = field(default_factory=dict)
     models_every: int = 21
     models_delay_ns: int = 3600 * 10**9
+    zone: tzinfo = UTC
+    """Where the date of a session is that of its close, if the closes do not say it."""
 
     @property
     def retained(self) -> int:

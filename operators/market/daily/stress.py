@@ -10,14 +10,13 @@ compared with one before it, and every asset that is held had a price then.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any
 
 from operators.market.daily.assets import Assets
 from operators.market.daily.book import Book
 from operators.market.daily.settings import Shock
 from operators.outputs import Emission
-from state.clock import NS
 
 
 class Stress:
@@ -31,13 +30,12 @@ class Stress:
         self._ended: set[str] = set()
         self._last_day: date | None = None
 
-    def observe(self, ts_ns: int, assets: Assets) -> None:
-        """Take a session's returns into the historical scenarios that it is part of.
+    def observe(self, day: date, assets: Assets) -> None:
+        """Take the returns of the session of ``day`` into the historical scenarios that have it.
 
         To be called at every close, the first one too, which has no returns.
         """
-        day, before = datetime.fromtimestamp(ts_ns // NS, UTC).date(), self._last_day
-        self._last_day = day
+        before, self._last_day = self._last_day, day
         for name, shock in self._scenarios.items():
             if shock.since is None or shock.until is None or name in self._ended:
                 continue

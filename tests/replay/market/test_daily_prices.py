@@ -68,9 +68,12 @@ def refused(capsys, path, *words):
 def test_each_day_is_one_event_at_new_yorks_close(prices):
     events, _ = imported(prices)
     assert bodies(events, "market.closes") == [
-        {"type": "closes", "ts_ns": FRIDAY, "prices": {"AAA": 10.5, "BBB": 20}},
-        {"type": "closes", "ts_ns": MONDAY, "prices": {"AAA": 10.5, "BBB": 20.25}},
-        {"type": "closes", "ts_ns": TUESDAY, "prices": {"AAA": 10.75, "BBB": 20.25, "CCC": 50}},
+        {"type": "closes", "ts_ns": ts_ns, "session": day, "prices": day_prices}
+        for ts_ns, day, day_prices in (
+            (FRIDAY, "2024-03-08", {"AAA": 10.5, "BBB": 20}),
+            (MONDAY, "2024-03-11", {"AAA": 10.5, "BBB": 20.25}),
+            (TUESDAY, "2024-03-12", {"AAA": 10.75, "BBB": 20.25, "CCC": 50}),
+        )
     ]
     assert [m.timestamp_ns for m in events["market.closes"]] == [FRIDAY, MONDAY, TUESDAY]
     assert [m.offset for m in events["market.closes"]] == [0, 1, 2]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pickle
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
 from itertools import groupby, pairwise
 from operator import itemgetter
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
@@ -216,6 +217,25 @@ def test_a_historical_scenario_repeats_its_sessions_once_they_have_been_seen():
     moved = given_closes[5]["prices"]["A"] / given_closes[2]["prices"]["A"] - 1
     assert [r["ts_ns"] for r in found] == [close_ns(i) for i in range(5, 9)]
     assert found[-1]["return"] == pytest.approx(moved)
+
+
+@pytest.mark.parametrize("how", ["zone", "session"])
+def test_a_session_keeps_the_date_of_its_exchange(how: str) -> None:
+    """Closes at 20:30 in New York are of the next day in UTC."""
+    new_york = ZoneInfo("America/New_York")
+    days = [date(2024, 3, day) for day in (4, 5, 6, 7, 8)]
+    events: list[dict] = [portfolio("P", {"A": 1.0})]
+    for number, day in enumerate(days):
+        close = datetime.combine(day, time(20, 30), new_york)
+        body = {"type": "closes", "ts_ns": int(close.timestamp()) * 10**9}
+        said = {"session": day.isoformat()} if how == "session" else {}
+        events.append(body | said | {"prices": {"A": 100.0 - 10 * number}})
+    shock = Shock(since=days[2], until=days[3])
+    made = replace(SMALL, scenarios={"then": shock})
+    if how == "zone":
+        made = replace(made, zone=new_york)
+    found = run(events, made, restart=1)["stress"]
+    assert [r["return"] for r in found] == pytest.approx([70 / 90 - 1] * 2)
 
 
 def test_a_historical_scenario_whose_sessions_were_never_seen_says_nothing():
