@@ -76,6 +76,14 @@ class Position(_Message):
     quantity: Quantity
 
 
+class Cash(_Message):
+    """How much cash a portfolio of positions holds beside them, from now on; negative: it owes."""
+
+    type: Literal["cash"]
+    portfolio: Name
+    amount: Quantity
+
+
 class View(_Message):
     """An opinion on the return per session of a combination of assets; null withdraws it."""
 
@@ -112,7 +120,9 @@ class Dividend(_Message):
 
 
 _EVENT: TypeAdapter[_Message] = TypeAdapter(
-    Annotated[Closes | Portfolio | Position | View | Split | Dividend, Field(discriminator="type")]
+    Annotated[
+        Closes | Portfolio | Position | Cash | View | Split | Dividend, Field(discriminator="type")
+    ]
 )
 
 

@@ -33,7 +33,7 @@ BEHIND, TOO_OLD, WINDOW_CLOSED, SESSION_CLOSED, REPLACED = (
     "behind the watermark", "sequence too old", "window closed", "session closed", "replaced",
 )  # fmt: skip
 """Why a record is ``late``; the last two are of events alone."""
-EVENTS = ("closes", "split", "dividend", "portfolio", "position", "view")
+EVENTS = ("closes", "split", "dividend", "portfolio", "position", "cash", "view")
 
 TICK_BY_COORDINATES = (
     Column("id", KEY, "topic/partition/offset/sequence", COORDINATES),
@@ -313,7 +313,15 @@ MARKET = (
             PORTFOLIO,
             Column("return", FLOAT, "Simple return since the last close, dividends included."),
             Column("pnl", FLOAT, "The same in money."),
-            Column("value", FLOAT, "Value at the close, in money."),
+            Column("value", FLOAT, "Value at the close of what is held, in money."),
+            Column(
+                "equity",
+                FLOAT,
+                "That with cash: what the portfolio would be worth if it sold, in money.",
+                {"type": "number"},
+                nullable=True,
+                optional=True,
+            ),
             Column(
                 "exceptions",
                 DOCUMENT,

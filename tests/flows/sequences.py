@@ -108,7 +108,10 @@ def _of_market(rng: random.Random, number: int, account: str) -> tuple[str, Body
     bands = {"symbol": "AAPL", "lower": 95.0, "upper": 105.0}
     return rng.choice(
         [
-            ("market.pnl", {"id": "p", "scope": scope, "value": rng.uniform(80.0, 100.0)}),
+            (
+                "market.pnl",
+                {"id": "p", "scope": scope, "pnl": rng.uniform(-20.0, 20.0), "equity": 100.0},
+            ),
             (
                 "market.risk",
                 {"id": f"r{number}", "scope": scope, "var": rng.uniform(0.0, 0.1), "valid": True}

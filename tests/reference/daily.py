@@ -127,6 +127,7 @@ class Portfolio:
     """What a portfolio holds, and the forecasts and counted sessions behind it."""
 
     value: float = 1.0
+    equity: float = 0.0  # of positions: what was paid in for them and earned
     base: float | None = None  # what the weights are shares of; None: the value
     weights: dict[str, float] | None = None
     drifts: bool = False
@@ -190,13 +191,15 @@ def settle(portfolio: Portfolio, market: Market, row: int) -> tuple[float, float
         portfolio.weights = {s: x / base if base else 0.0 for s, x in worth.items()}
         return result, money, True
     before_ns, ts_ns = market.sessions[row - 1], market.sessions[row]
-    base = money = portfolio.value = 0.0
+    base = money = gross = portfolio.value = 0.0
     for symbol, quantity in sorted(quantities(portfolio, market, ts_ns).items()):
         earlier = quantity / ratio_between(market.splits, symbol, before_ns, ts_ns)
         held = earlier * of_symbol(market.prices, market, row - 1, symbol)
         base += held
+        gross += abs(held)
         money += held * of_symbol(market.returns, market, row, symbol)
         portfolio.value += quantity * of_symbol(market.prices, market, row, symbol)
+    portfolio.equity = max(portfolio.equity, gross) + money
     return (money / base, money, True) if base > 0 else (0.0, money, False)
 
 
@@ -385,6 +388,7 @@ def run(events: Sequence[Record], settings: DailySettings) -> Daily:
                     "return": result,
                     "pnl": money,
                     "value": portfolio.value,
+                    "equity": portfolio.value if portfolio.weights else portfolio.equity,
                     "exceptions": exceeded,
                 }
             )

@@ -32,7 +32,9 @@ class Account:
         self.positions: dict[str, int] = {}
         self.open: dict[str, OpenOrder] = {}
         self.peak: float | None = None
-        """The largest value of its portfolio so far."""
+        """The most that its portfolio was worth so far, in the money of its last close ..."""
+        self.equity: float | None = None
+        """... and what it was worth then."""
         self.ids = OrderIds(order_ids)
         self.fill_ids = OrderIds(order_ids)
         self._open_units: dict[tuple[str, int], int] = {}
@@ -102,6 +104,10 @@ class Account:
             del self.open[fill.order_id]
         return True
 
+    def forget_peak(self) -> None:
+        """Begin anew with the drawdown of its portfolio."""
+        self.peak = self.equity = None
+
     def describe(self) -> dict[str, Any]:
         """Return what people want to know of it; quantities in units (operators' fields)."""
         return {
@@ -121,6 +127,7 @@ class Account:
             "positions": dict(self.positions),
             "open": [(i, o.symbol, o.side, o.units) for i, o in self.open.items()],
             "peak": self.peak,
+            "equity": self.equity,
             "sent_ns": list(self._sent_ns),
             "ids": self.ids.snapshot(),
             "fill_ids": self.fill_ids.snapshot(),
@@ -138,6 +145,7 @@ class Account:
             self.open[order_id] = OpenOrder(symbol, side, units)
             self._add_open(symbol, side, units)
         self.peak = parts["peak"]
+        self.equity = parts.get("equity")  # at first, the peak was that of the value
         self._sent_ns = deque(parts["sent_ns"])
         self.ids.restore(parts["ids"])
         self.fill_ids.restore(parts["fill_ids"])

@@ -5,16 +5,26 @@ from __future__ import annotations
 from operators.market.controls.states import Event, State
 
 
-def drawdown_of(value: float, peak: float | None) -> tuple[float, float]:
-    """Return how far a portfolio's value is below its peak, as a fraction of it, and the peak.
+def drawdown_of(
+    equity: float, pnl: float, before: float | None, peak: float | None
+) -> tuple[float, float]:
+    """Return how far a portfolio is below its peak by what it lost, and the peak in today's money.
 
-    ``peak`` is the largest value before; without a positive one there is no drawdown.
+    ``equity`` is what it is worth now, cash included, and ``pnl`` what it earned since ``before``,
+    which with ``peak`` is of the last close. What came in or went out meanwhile is no performance:
+    the peak grows and shrinks with it. The drawdown is a fraction of the peak; without a positive
+    one there is none.
 
-    >>> drawdown_of(90.0, 100.0), drawdown_of(110.0, 100.0)
+    >>> drawdown_of(90.0, -10.0, 100.0, 100.0), drawdown_of(110.0, 10.0, 100.0, 100.0)
     ((0.1, 100.0), (0.0, 110.0))
+    >>> drawdown_of(50.0, 0.0, 100.0, 100.0)  # half was taken out
+    (0.0, 50.0)
     """
-    highest = value if peak is None else max(value, peak)
-    return ((highest - value) / highest if highest > 0.0 else 0.0), highest
+    base = equity - pnl
+    if peak is not None and before is not None and before > 0.0 < base:
+        peak *= base / before
+    highest = max(equity, base if peak is None else peak)
+    return ((highest - equity) / highest if highest > 0.0 else 0.0), highest
 
 
 def judge(tripped: bool, fails: bool, recovered: bool, action: str) -> Event | None:

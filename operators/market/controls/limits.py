@@ -23,8 +23,8 @@ class Limits:
     from the mark an order's price may be, to either side. At most ``max_messages`` orders count
     within ``message_window_ns``.
 
-    The drawdown breaker trips where the portfolio's value is ``drawdown_limit`` (fraction) or more
-    below its peak and comes back at ``drawdown_resume`` or less; the VaR breaker trips where the
+    The drawdown breaker trips where the portfolio has lost ``drawdown_limit`` (fraction) or more
+    since its peak and comes back at ``drawdown_resume`` or less; the VaR breaker trips where the
     named figure (fraction of the portfolio's value) is above ``var_limit`` and comes back below
     ``var_resume``. A limit of None turns the breaker off, and forgets the peak.
     """

@@ -47,7 +47,7 @@ class Supervision:
         for each in self._accounts.names[1:] if name == ALL else [name]:
             limits, _ = self._accounts.limits(self._accounts.take(each))
             if limits.drawdown_limit is None:
-                self._accounts.take(each).peak = None
+                self._accounts.take(each).forget_peak()
                 told += self._let_go(entry, each, Cause.DRAWDOWN)
             if limits.var_limit is None:
                 told += self._let_go(entry, each, Cause.VAR)
@@ -63,14 +63,17 @@ class Supervision:
         return told
 
     def pnl(self, entry: Entry) -> list[Emitted]:
-        """Judge a portfolio's drawdown by its new value."""
+        """Judge a portfolio's drawdown by what it has earned and is worth, cash included."""
         name = _portfolio(entry)
-        value = fields.number_of(entry.body, "value")
+        # Records of older versions tell the value of what is held alone.
+        field = "equity" if "equity" in entry.body else "value"
+        equity, pnl = fields.number_of(entry.body, field), fields.number_of(entry.body, "pnl")
         account = self._accounts.take(name)
         limits, _ = self._accounts.limits(account)
         if limits.drawdown_limit is None:
             return []
-        drawdown, account.peak = drawdown_of(value, account.peak)
+        drawdown, account.peak = drawdown_of(equity, pnl, account.equity, account.peak)
+        account.equity = equity
         return self._judge(
             entry,
             name,

@@ -63,6 +63,7 @@ class Book:
             "return": ret,
             "pnl": profit,
             "value": holdings.value,
+            "equity": holdings.equity,
             "exceptions": exceptions,
         }
         yield "pnl", ts_ns, identity, self.scope, record

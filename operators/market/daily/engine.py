@@ -198,6 +198,8 @@ class Daily:
                 views[body["view"]] = {field: body[field] for field in kept}
         elif kind == "position":
             self._set_position(body["ts_ns"], name, body["symbol"], body["quantity"])
+        elif kind == "cash":
+            self._positions(name).holdings.set_cash(body["amount"])
         elif body["weights"]:
             self._hold(name, body["weights"], body["rebalance"], body["value"])
         else:
@@ -211,12 +213,17 @@ class Daily:
         book.holdings.set_weights(weights, self._assets)
 
     def _set_position(self, time_ns: int, name: str, symbol: str, quantity: float) -> None:
-        book = self._books.get(name)
-        if book is None or book.holdings.kind != "positions":
-            book = self._book(name, Holdings("positions", 0.0))
+        book = self._positions(name)
         # Told in today's shares, and kept in those of the last price: the next close splits them.
         ratio = self._assets.split_since(symbol, time_ns)
         book.holdings.set_quantity(symbol, quantity / ratio, self._assets)
+
+    def _positions(self, name: str) -> Book:
+        """Return the portfolio of positions of this name, a new one where there is none."""
+        book = self._books.get(name)
+        if book is None or book.holdings.kind != "positions":
+            book = self._book(name, Holdings("positions", 0.0))
+        return book
 
     def _book(self, name: str, holdings: Holdings) -> Book:
         """Return the portfolio under other holdings; its past forecasts stay judged."""

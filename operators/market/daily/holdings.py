@@ -22,6 +22,10 @@ class Holdings:
     was sold short is then still owed). Weights that are restored at each close are of nothing once
     the value is gone. ``changed`` says that weights are other than those
     under which the portfolio was last valued.
+
+    The value of quantities is what they would bring; ``equity`` is that with the cash beside them,
+    so buying and selling does not change it. Where nobody tells the cash, none is borrowed: what
+    is held beyond the equity was paid in.
     """
 
     def __init__(self, kind: Kind, value: float) -> None:
@@ -33,6 +37,8 @@ class Holdings:
         self.quantities: dict[str, float] = {}
         self.gross = value
         """What the weights are shares of, in money."""
+        self.equity = value
+        self.knows_cash = False
         self.changed = True
 
     def set_weights(self, weights: Mapping[str, float], assets: Assets) -> None:
@@ -56,6 +62,11 @@ class Holdings:
         if quantity:
             self.quantities[symbol] = quantity
         self.value_quantities(assets)
+
+    def set_cash(self, amount: float) -> None:
+        """Hold so much cash beside the quantities from now on."""
+        self.equity = amount + self.value
+        self.knows_cash = True
 
     def value_quantities(self, assets: Assets) -> None:
         """Make weights of the quantities at the last prices."""
@@ -81,6 +92,9 @@ class Holdings:
         """
         if self.kind == "positions":
             profit = ret * self.gross
+            self.equity = profit + (
+                self.equity if self.knows_cash else max(self.equity, self.gross)
+            )
             self.follow(happened, assets)
             return profit
         before, profit = self.value, ret * self.gross
@@ -89,6 +103,7 @@ class Holdings:
             self._drift(ret, assets.last()[self.columns], was_whole=self.gross == before)
         else:
             self.gross = max(self.value, 0.0)
+        self.equity = self.value
         return profit
 
     def _drift(self, ret: float, moves: NDArray[np.float64], *, was_whole: bool) -> None:
@@ -111,6 +126,8 @@ class Holdings:
             "kind": self.kind,
             "value": self.value,
             "gross": self.gross,
+            "equity": self.equity,
+            "knows_cash": self.knows_cash,
             "weights": dict(zip(self.symbols, self.weights.tolist(), strict=True)),
             "quantities": dict(self.quantities),
             "changed": self.changed,
@@ -123,5 +140,7 @@ class Holdings:
         made.set_weights(parts["weights"], assets)
         made.quantities = dict(parts["quantities"])
         made.gross = parts["gross"]
+        made.equity = parts.get("equity", made.value)  # at first, cash was nobody's business
+        made.knows_cash = parts.get("knows_cash", False)
         made.changed = parts["changed"]
         return made

@@ -37,9 +37,9 @@ class Past:
     - Closes count in the order of time: a close or a correction behind that is refused.
     - A split or a dividend belongs to the first close from its ex time on: where that is over, it
       is refused, whenever it was told.
-    - Of a portfolio, a position or a view, the word with the newest time counts from that time on.
-      What is told late is applied while no session has closed since, for until then its time makes
-      no difference; older than a word that it would replace, it is refused.
+    - Of a portfolio, a position, cash or a view, the word with the newest time counts from that
+      time on. What is told late is applied while no session has closed since, for until then its
+      time makes no difference; older than a word that it would replace, it is refused.
     """
 
     def __init__(self) -> None:
@@ -117,6 +117,8 @@ def _subject(body: Body) -> tuple[str, ...]:
         return ("view", body["portfolio"], body["view"])
     if body["type"] == "position":
         return ("holdings", body["portfolio"], body["symbol"])
+    if body["type"] == "cash":
+        return ("holdings", body["portfolio"], "")  # no symbol is empty
     return ("holdings", body["portfolio"])
 
 

@@ -132,6 +132,7 @@ ONE_OF_EACH: dict[str, dict[str, Any]] = {
         "return": -0.01,
         "pnl": -1e16,
         "value": 1.5e9,
+        "equity": 2.5e9,
         "exceptions": {"historical|0.99": True, "ewma-normal|0.99": False},
     },
     "market.backtest": {

@@ -30,6 +30,7 @@ class Stage:
         self.controls = Controls(self.settings)
         self.now_ns = START
         self.offsets: dict[str, int] = {}
+        self.values: dict[str, float] = {}
 
     def put(self, topic: str, **body: Any) -> list[Emitted]:
         """Apply the next message of a topic."""
@@ -79,8 +80,15 @@ class Stage:
         return {record["account"]: record["state"] for record in told}
 
     def value(self, value: float, portfolio: str = "A") -> list[dict[str, Any]]:
-        """Tell a portfolio's value; return the state records."""
-        return self._states("market.pnl", ts_ns=1, scope=f"portfolio:{portfolio}", value=value)
+        """Tell what a portfolio is worth, all of it earned; return the state records."""
+        pnl = value - self.values.get(portfolio, value)
+        self.values[portfolio] = value
+        return self.earned(pnl, value, portfolio)
+
+    def earned(self, pnl: float, equity: float, portfolio: str = "A") -> list[dict[str, Any]]:
+        """Tell what a portfolio has earned and is worth; return the state records."""
+        scope = f"portfolio:{portfolio}"
+        return self._states("market.pnl", ts_ns=1, scope=scope, pnl=pnl, equity=equity)
 
     def var(self, var: float, **fields: Any) -> list[dict[str, Any]]:
         """Tell A's VaR as its limits name it; return the state records."""

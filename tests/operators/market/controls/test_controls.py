@@ -6,6 +6,7 @@ import copy
 import pickle
 import random
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import orjson
@@ -124,6 +125,28 @@ def test_the_drawdown_breaker_trips_and_comes_back_with_hysteresis() -> None:
     steps += [(91.0, []), (120.0, []), (108.0, ["reduce"]), (114.0, ["reset"])]
     found = [(value, [r["event"] for r in s.value(value)]) for value, _ in steps]
     assert found == steps
+
+
+def test_what_is_taken_out_or_paid_in_is_no_drawdown_and_no_gain() -> None:
+    """Case 7: positions of 800 at 10, then 400 at 10, and what else moves money without earning."""
+    s = quoted(drawdown_limit=0.10, drawdown_resume=0.05)
+    assert s.earned(0.0, 8000.0) == s.earned(0.0, 4000.0) == []
+    assert [r["event"] for r in s.earned(-400.0, 3600.0)] == ["reduce"]
+    # Fresh money does not repair a loss; earning it back does.
+    assert s.earned(0.0, 36000.0) == []
+    assert [r["event"] for r in s.earned(2400.0, 38400.0)] == ["reset"]
+
+
+def test_a_loss_of_the_first_session_is_a_drawdown() -> None:
+    s = quoted(drawdown_limit=0.10, drawdown_resume=0.05)
+    assert [r["event"] for r in s.earned(-10.0, 90.0)] == ["reduce"]
+
+
+def test_records_of_before_cash_tell_the_value() -> None:
+    s = quoted(drawdown_limit=0.10, drawdown_resume=0.05)
+    tell = partial(s._states, "market.pnl", ts_ns=1, scope="portfolio:A")
+    assert tell(pnl=0.0, value=8000.0) == tell(pnl=0.0, value=4000.0) == []
+    assert [r["event"] for r in tell(pnl=-400.0, value=3600.0)] == ["reduce"]
 
 
 def test_a_trip_is_told_with_its_reason_and_counts_at_once() -> None:
@@ -362,9 +385,11 @@ BAD = [
     ("market.bars", {"symbol": "X", "close": None}),
     ("market.bands", {"symbol": "X", "state": "closed", "lower": 1.0, "upper": 2.0}),
     ("market.bands", {"symbol": "N", "state": "open", "lower": 1.0, "upper": None}),
-    ("market.pnl", {"scope": "portfolio:A", "value": NAN}),
-    ("market.pnl", {"scope": "portfolio:*", "value": 1.0}),
-    ("market.pnl", {"scope": "symbol:A", "value": 1.0}),
+    ("market.pnl", {"scope": "portfolio:A", "value": NAN, "pnl": 1.0}),
+    ("market.pnl", {"scope": "portfolio:A", "value": 1.0}),
+    ("market.pnl", {"scope": "portfolio:A", "equity": None, "value": 1.0, "pnl": 1.0}),
+    ("market.pnl", {"scope": "portfolio:*", "value": 1.0, "pnl": 1.0}),
+    ("market.pnl", {"scope": "symbol:A", "value": 1.0, "pnl": 1.0}),
     ("market.risk", {"scope": "portfolio:A", "var": 1.0}),
     ("market.ticks", {"symbol": "X"}),
 ]
@@ -436,10 +461,8 @@ def entries(seed: int, count: int) -> list[Entry]:
             state = rng.choice(["open", "open", "open", "limit_up", "paused"])
             return {"symbol": rng.choice("XYZ"), "state": state, "lower": lower, "upper": 110.0}
         if topic == "market.pnl":
-            return {
-                "scope": f"portfolio:{account}",
-                "value": rng.choice([100.0, 100.0, 96.0, 85.0]),
-            }
+            pnl = rng.choice([15.0, 15.0, -4.0, -15.0])
+            return {"scope": f"portfolio:{account}", "pnl": pnl, "equity": 100.0}
         figure = {"method": "historical", "interval": "session", "confidence": 0.99, "horizon": 1}
         var = rng.choice([0.03, 0.03, 0.045, 0.06])
         return {"scope": f"portfolio:{account}", "var": var, "valid": True} | figure

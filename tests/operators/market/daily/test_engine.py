@@ -540,3 +540,60 @@ def test_answers_may_come_before_their_requests_and_twice():
         for output, _, _, _, record in daily.accept(event["ts_ns"], items):
             found.setdefault(output, []).append(record)
     assert found == whole
+
+
+def position(ts_ns: int, quantity: float, symbol: str = "A") -> dict:
+    event = {"type": "position", "portfolio": "Q", "symbol": symbol, "quantity": quantity}
+    return event | {"ts_ns": ts_ns}
+
+
+def equities(*events: dict) -> list[tuple[float, ...]]:
+    """Return (pnl, value, equity) of each session."""
+    found = run(list(events), restart=1)["pnl"]
+    return [tuple(round(r[name], 9) for name in ("pnl", "value", "equity")) for r in found]
+
+
+def test_selling_positions_changes_no_equity() -> None:
+    """Case 7: 800 at 10, then 400 at 10: P&L is 0 on all days, and then the price halves."""
+    events = [
+        position(close_ns(0) - 1, 800.0),
+        *(prices(session, A=10.0) for session in range(3)),
+        position(close_ns(2) + 1, 400.0),
+        prices(3, A=10.0),
+        prices(4, A=5.0),
+        position(close_ns(4) + 1, 0.0),
+        prices(5, A=5.0),
+        position(close_ns(5) + 1, 1200.0),
+        prices(6, A=6.0),
+        position(close_ns(6) + 1, 2000.0),
+        prices(7, A=6.0),
+    ]
+    assert equities(*events) == [
+        (0.0, 8000.0, 8000.0),
+        (0.0, 8000.0, 8000.0),
+        (0.0, 4000.0, 8000.0),
+        (-2000.0, 2000.0, 6000.0),
+        (1200.0, 7200.0, 7200.0),
+        # More than there was: 4,800 were paid in.
+        (0.0, 12000.0, 12000.0),
+    ]
+
+
+def test_cash_that_is_told_counts_and_none_is_paid_in() -> None:
+    cash = {"type": "cash", "portfolio": "Q", "amount": 500.0, "ts_ns": close_ns(1) + 1}
+    events = [
+        position(close_ns(0) - 1, 10.0), prices(0, A=10.0), prices(1, A=10.0), cash,
+        prices(2, A=11.0), position(close_ns(2) + 1, 100.0), prices(3, A=12.0),
+        cash | {"amount": -700.0, "ts_ns": close_ns(3) + 1}, prices(4, A=12.0),
+    ]  # fmt: skip
+    assert equities(*events) == [
+        (0.0, 100.0, 100.0),
+        (10.0, 110.0, 610.0),
+        (100.0, 1200.0, 710.0),
+        (0.0, 1200.0, 500.0),
+    ]
+
+
+def test_what_is_sold_short_needs_its_own_money() -> None:
+    events = [position(close_ns(0) - 1, -10.0), prices(0, A=10.0), prices(1, A=11.0)]
+    assert equities(*events) == [(-10.0, -110.0, 90.0)]
