@@ -20,6 +20,7 @@
     │   └── FromTheFuture     its event time is too far ahead of its Kafka time
     └── Broken                going on would lose or falsify data: the flow stops
         ├── OffsetGone        the broker no longer holds the offset to resume from
+        ├── SplitSymbol       a symbol's ticks are in two partitions
         ├── PartitionsChanged the topic's partition count differs from the snapshot's
         ├── SnapshotRefused   a snapshot is of other settings or of an unknown version
         ├── LostWrites        a sink holds less than it had acknowledged
@@ -132,6 +133,18 @@ class OffsetGone(Broken):
         return (
             f"offset {offset} of {topic}[{partition}] is gone: the broker holds {low} to {high}. "
             "Start a new generation with --from TIME --generation N, or restore the topic."
+        )
+
+
+class SplitSymbol(Broken):
+    """args: (topic, symbol, partition, another partition)."""
+
+    def __str__(self) -> str:
+        topic, symbol, one, other = self.args
+        return (
+            f"{topic}: ticks of {symbol!r} are in partitions {one} and {other}, so nothing can put "
+            "them in order: key messages by symbol, with one partitioner for all producers, and "
+            "start a new --generation behind the ones that are wrong"
         )
 
 

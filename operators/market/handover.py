@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 
@@ -23,11 +24,19 @@ class SessionClose(NamedTuple):
     price: float
 
 
+class Home(NamedTuple):
+    """A symbol whose first tick came in a partition, or that was forgotten there."""
+
+    symbol: str
+    partition: int
+    came: bool
+
+
 class Handover(NamedTuple):
     """Closed bars of one block, and how far its partitions have got.
 
     ``passed``: the last multiple of the risk interval (ns) that the watermark of each
-    partition that moved has passed.
+    partition that moved has passed. ``homes``: symbols that came (True) or went, in that order.
     """
 
     topic: str
@@ -35,3 +44,4 @@ class Handover(NamedTuple):
     passed: dict[int, int]
     closes: list[Close]
     sessions: list[SessionClose]
+    homes: Sequence[Home] = ()

@@ -65,7 +65,7 @@ class TickShard(Logic):
         for operator in self.operators:
             operator.process(work, outbox)
         _count(work)
-        handover = self._handover(work) if self._hands_over else None
+        handover = self._handover(work)
         return () if handover is None else (handover,)
 
     def measure(self, now_ns: int) -> None:
@@ -131,17 +131,23 @@ class TickShard(Logic):
         )
 
     def _handover(self, work: Work) -> Handover | None:
-        """Return the closed bars of the universe and the partitions' progress, if it moved."""
+        """Return what those who combine partitions need of a block; None where that is nothing."""
+        topic, partitions = work.block.topic, work.block.partitions
+        progress = self._passed() if self._hands_over else {}
+        homes = self.symbols.take_homes()
+        if not progress and not homes and not work.session_closes:
+            return None
+        closes = self._closes(work) if progress else []
+        return Handover(topic, partitions, progress, closes, work.session_closes, homes)
+
+    def _passed(self) -> dict[int, int]:
+        """Return the partitions' progress where it moved."""
         now = self.watermarks.current
         self._progress = grown(self._progress, len(now), UNKNOWN_NS)
         passed = np.where(now == UNKNOWN_NS, UNKNOWN_NS, now - now % self._step_ns)
         moved = np.flatnonzero(passed != self._progress[: len(now)])
-        if not len(moved):
-            return None
         self._progress[moved] = passed[moved]
-        progress = dict(zip(moved.tolist(), passed[moved].tolist(), strict=True))
-        topic, partitions = work.block.topic, work.block.partitions
-        return Handover(topic, partitions, progress, self._closes(work), work.session_closes)
+        return dict(zip(moved.tolist(), passed[moved].tolist(), strict=True))
 
     def _closes(self, work: Work) -> list[Close]:
         f = work.forecasts

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from operators.arrays import grown
+from operators.market.handover import Home
 from operators.market.kernels import symbols as kernel
 from operators.watermark import UNKNOWN_NS
 from state.market.ticks import TickBlock
@@ -37,7 +38,14 @@ class Symbols:
         self._last_ns: NDArray[np.int64] = np.empty(0, np.int64)
         self._free: list[int] = []
         self._retired: list[int] = []
+        self._homes: list[Home] = []
+        """What came and went since it was last taken."""
         self._swept_ns: NDArray[np.int64] = np.empty(0, np.int64)
+
+    def take_homes(self) -> list[Home]:
+        """Return the symbols that came and went since the last call, in order."""
+        taken, self._homes = self._homes, []
+        return taken
 
     def slot_of(self, partition: int, symbol: str) -> int | None:
         """Return the slot of a symbol, or None."""
@@ -107,6 +115,7 @@ class Symbols:
             "slots": [(p, name, slot) for (p, name), slot in self._slots.items()],
             "partition": pack_array(self._partition[:used]),
             "last_ns": pack_array(self._last_ns[:used]),
+            "homes": [tuple(home) for home in self._homes],
             "free": list(self._free),
             "retired": list(self._retired),
         }
@@ -119,6 +128,7 @@ class Symbols:
         self._slots = {(p, name): slot for p, name, slot in parts["slots"]}
         self._partition = unpack_array(parts["partition"])
         self._last_ns = unpack_array(parts["last_ns"])
+        self._homes = [Home(*home) for home in parts.get("homes", ())]  # at first nobody asked
         self._free = list(parts["free"])
         self._retired = list(parts["retired"])
 
@@ -136,6 +146,7 @@ class Symbols:
             self._partition[slot] = partition
             self._last_ns[slot] = kernel.UNUSED
             self._slots[(partition, symbol)] = slot
+            self._homes.append(Home(symbol, partition, came=True))
         return slot
 
     def _append(self) -> int:
@@ -146,7 +157,9 @@ class Symbols:
         return slot
 
     def _retire(self, slot: int) -> None:
-        del self._slots[(int(self._partition[slot]), self.names[slot])]
+        partition, symbol = int(self._partition[slot]), self.names[slot]
+        del self._slots[(partition, symbol)]
+        self._homes.append(Home(symbol, partition, came=False))
         self._retired.append(slot)
 
 

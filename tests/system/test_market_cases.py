@@ -10,6 +10,7 @@ import orjson
 import pytest
 
 from flows.__main__ import main
+from state.clock import NS
 
 CASES = Path(__file__).resolve().parents[3] / "shared" / "data" / "market" / "cases"
 TICKS = CASES.parent / "us_equity_tick"
@@ -123,6 +124,21 @@ def test_11_the_close_is_that_of_the_auction(tmp_path):
     assert main([str(word) for word in words]) == 0
     found = [r["return"] for r in records(tmp_path / "out" / "pnl.jsonl")]
     assert found == pytest.approx([b / a - 1 for a, b in itertools.pairwise(IBM_CLOSES)])
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_12_a_symbol_in_two_partitions_is_refused_loudly(tmp_path, capfd, workers):
+    tick = '{"type":"trade","symbol":"IBM","ts_ns":%d,"price":1,"size":1,"venue":"%s"}\n'
+    lines, recording = tmp_path / "keyed.jsonl", tmp_path / "r.parquet"
+    lines.write_text("".join(tick % (1709564400 * NS + n, "NQXYZABC"[n % 8]) for n in range(99)))
+    words = ("import", "jsonl", lines, "--topic", "market.ticks", "--key", "venue")
+    options = ("--timestamp", "ts_ns", "--partitions", "4", "--out", recording)
+    assert main([str(word) for word in (*words, *options)]) == 0
+    words = ("replay", "market", recording, "--out", tmp_path / "out", "--workers", workers)
+    assert main([str(word) for word in words]) == 1
+    said = capfd.readouterr().err.splitlines()[-1]
+    assert "market.ticks: ticks of 'IBM' are in partitions" in said
+    assert "key messages by symbol" in said
 
 
 @needs_cases
