@@ -68,6 +68,4 @@ class Combined(Logic):
         """Take over a snapshot's state."""
         self._portfolios.restore(parts["portfolios"])
         self._pairs.restore(parts["pairs"])
-        self._homes = dict(
-            parts.get("homes", {})
-        )  # at first nobody asked; shards tell theirs again
+        self._homes = dict(parts.get("homes", {}))  # at first nobody asked

@@ -21,7 +21,8 @@ def tick(partition: int, seconds: int, symbol: str = "A") -> Tick:
 
 
 def handed(ticks: list[Tick], *, restart: bool = False) -> list[Handover]:
-    shard, found = make_shard(MARKET), []
+    shard = make_shard(MARKET)
+    found: list[Handover] = []
     for each in ticks:
         found += shard.process(block_of([each], 2), Outputs())
         if restart:
