@@ -105,6 +105,7 @@ def make_shard(market: Market, more: More = tuple, in_order: More = tuple) -> Ti
         universe,
         market.risk.interval,
         sessions=market.closes == "ticks",
+        late_by_window=market.late == "window",
     )
 
 

@@ -268,6 +268,8 @@ class Market(Timed):
     between sessions of the calendar; never."""
     sequence_restart_after: int = Field(default=0, ge=0)
     """How many lower numbers in a row mean that they have begun again at any time; 0: none do."""
+    late: Literal["record", "window"] = "record"
+    """What a trade behind the watermark counts for: nothing, or every bar that is still open."""
     list_duplicates: bool = False
     """Whether ticks whose number was seen before are records of the output ``duplicates``."""
     excluded_conditions: tuple[str, ...] = ("suspicious",)

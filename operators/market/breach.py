@@ -60,11 +60,12 @@ class Breaches(PerSymbol):
         valid = forecasts.observations >= self._min_observations
         limit = np.where(valid, self._factor * forecasts.sigma, NOT_VALID)
         rows = len(block)
+        now = work.counts & ~work.late  # what came late may count in a bar, but is not of now
         out = at, side, move, threshold = (
             np.empty(rows, np.int64), np.empty(rows, np.uint8), np.empty(rows), np.empty(rows)
         )  # fmt: skip
         found = kernel.breaches(
-            (work.slot, work.counts, block.price),
+            (work.slot, now, block.price),
             (forecasts.at_row, forecasts.slot, forecasts.price, limit),
             self.room_for(len(work.names)),
             out,

@@ -23,12 +23,13 @@ class Late(Stateless):
         if not work.aside:
             return
         block = work.block
-        missed = work.keep & block.retried & ~work.placed
+        missed = work.keep & (block.retried | work.late) & ~work.placed
         if missed.any():
             missed &= (
                 block.kind != TRADE
             ) | work.counts  # a trade that does not count misses nothing
-        late = ((work.late | work.too_old) & ~work.duplicate & (work.slot >= 0)) | missed
+        refused = (work.late & ~work.keep) | work.too_old
+        late = (refused & ~work.duplicate & (work.slot >= 0)) | missed
         rows = np.flatnonzero(late).tolist()
         for row in rows:
             _emit(work, row, _reason(work, row), outbox)
@@ -37,10 +38,10 @@ class Late(Stateless):
 
 
 def _reason(work: Work, row: int) -> str:
-    # A retried quote is kept, but a book of event time is past it as soon as the watermark is.
-    if work.late[row] or (work.keep[row] and work.block.kind[row] == QUOTE):
-        return BEHIND
-    return TOO_OLD if work.too_old[row] else WINDOW_CLOSED
+    if work.keep[row]:
+        # A book of event time is past a quote as soon as the watermark is, whatever window is open.
+        return BEHIND if work.block.kind[row] == QUOTE else WINDOW_CLOSED
+    return BEHIND if work.late[row] else TOO_OLD
 
 
 def _emit(work: Work, row: int, reason: str, outbox: Outbox) -> None:

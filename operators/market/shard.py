@@ -38,14 +38,19 @@ class TickShard(Logic):
         progress_ns: int = 0,
         *,
         sessions: bool = False,
+        late_by_window: bool = False,
     ) -> None:
-        """Hand over the bars of ``universe``, and the closes of sessions where ``sessions``."""
+        """Hand over the bars of ``universe``, and the closes of sessions where ``sessions``.
+
+        ``late_by_window``: a trade behind the watermark is kept for the bars that are still open.
+        """
         self.watermarks = watermarks
         self.symbols = symbols
         self.operators = operators
         self._topic = ""
         self._universe = universe
         self._hands_over = bool(universe) or sessions
+        self._late_by_window = late_by_window
         self._step_ns = progress_ns
         self._progress: NDArray[np.int64] = np.empty(0, np.int64)
 
@@ -114,15 +119,16 @@ class TickShard(Logic):
             block.partitions, block.partition, block.ts_ns, block.retried
         )
         rows = len(block)
+        refused = late & (block.kind != TRADE) if behind and self._late_by_window else late
         return Work(
             block=block,
-            slot=self.symbols.assign(block, after, late),
+            slot=self.symbols.assign(block, after, refused),
             venue=self.symbols.venue_numbers(block),
             watermark=after,
             late=late,
             too_old=np.zeros(rows, np.bool_),
             duplicate=np.zeros(rows, np.bool_),
-            keep=(block.kind != HEARTBEAT) & ~late,
+            keep=(block.kind != HEARTBEAT) & ~refused,
             counts=np.zeros(rows, np.bool_),
             placed=np.zeros(rows, np.bool_),
             names=self.symbols.names,

@@ -71,7 +71,8 @@ class Work:
     ``watermark`` int64[n]: the partition's watermark after this row.
     ``venue`` int32[n]: the shard's number of the venue (the block's codes are its own).
     ``late`` bool[n]: behind the watermark; ``too_old``: its sequence number is;
-    ``duplicate``: seen before. ``keep`` bool[n]: a tick that is none of these.
+    ``duplicate``: seen before. ``keep`` bool[n]: a tick that is none of these, or a late trade
+    that may still count in bars.
     ``counts`` bool[n]: kept trades whose conditions let them count.
     ``placed`` bool[n]: kept ticks that some window has taken in.
     ``names``: the symbol of each slot; ``venues``: the venue of each number. ``aside``: whether

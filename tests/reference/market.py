@@ -2,7 +2,8 @@
 
 ``run`` is compared with the flow, record by record. Steps of one tick of a partition:
 
-a. it is late when its time lies before the watermark, unless it is a retried dead letter;
+a. it is late when its time lies before the watermark, unless it is a retried dead letter; by the
+   rule "window" a late trade still counts in every bar that is open, and for nothing else;
 b. the watermark moves to its time less the lateness, never back;
 c. the bars that the watermark has passed close, then the held ticks that it has passed are
    applied: those of a time before it, by time, sequence number (none is before 0) and arrival;
@@ -106,19 +107,20 @@ class Partition:
         if tick.kind == "heartbeat":
             return
         symbol = self._living_symbol(tick)
-        if not late:
+        may_count = tick.kind == "trade" and self.settings.late == "window"
+        if may_count or not late:
             symbol.newest_ns = max(symbol.newest_ns, tick.ts_ns)
         verdict = self._judge_sequence(symbol, tick)
         if verdict == "duplicate":
             return
-        if late:
+        if late and not (may_count and verdict == "new"):
             self._set_aside(tick, BEHIND)
         elif verdict == "too old":
             self._set_aside(tick, TOO_OLD)
         elif tick.kind == "quote":
             self._take_quote(symbol, tick)
         elif not is_excluded(tick.condition, self.settings):
-            self._take_trade(symbol, tick)
+            self._take_trade(symbol, tick, late=late)
 
     def _close_bars(self) -> None:
         for symbol in self.symbols.values():
@@ -212,15 +214,15 @@ class Partition:
         symbol.quotes.append(quote)
         self.held.append((symbol, quote))
 
-    def _take_trade(self, symbol: SymbolState, trade: Tick) -> None:
-        """Update bars and judge the breach; hold a trade that is not behind the watermark."""
+    def _take_trade(self, symbol: SymbolState, trade: Tick, *, late: bool) -> None:
+        """Update the bars that are open; judge the breach of a trade that is not late, hold it."""
         any_open = False
         for interval_ns in self.settings.intervals_ns:
             start_ns = trade.ts_ns - trade.ts_ns % interval_ns
             if start_ns + interval_ns > self.watermark_ns:
                 symbol.trades.setdefault((interval_ns, start_ns), []).append(trade)
                 any_open = True
-        breach = symbol.breach_of(trade)
+        breach = None if late else symbol.breach_of(trade)
         if breach is not None:
             self.outputs["signals"].append(breach)
         if not any_open:

@@ -119,6 +119,7 @@ def test_a_tick_behind_the_watermark_is_late_and_one_at_it_is_not() -> None:
             "offset": 1,
             "sequence": 0,
             "symbol": "A",
+            "venue": "",
             "type": "trade",
             "watermark_ns": 2 * S,
             "reason": "behind the watermark",

@@ -57,6 +57,7 @@ class ReferenceSettings:
     intervals_ns: tuple[int, ...] = (1_000_000_000, 60_000_000_000)
     risk_interval_ns: int = 60_000_000_000
     quote_ttl_ns: int = 0
+    late: Literal["record", "window"] = "record"
     sequences: Literal["daily", "session", "continuous"] = "daily"
     session_borders_ns: tuple[int, ...] = ()
     sequence_restart_after: int = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 from hypothesis import given, settings
@@ -26,6 +27,7 @@ def market_settings(ours: ReferenceSettings) -> Market:
         lateness=ours.lateness_ns,
         symbol_ttl=ours.symbol_ttl_ns,
         quote_ttl=ours.quote_ttl_ns,
+        late=ours.late,
         sequences=ours.sequences,
         sequence_restart_after=ours.sequence_restart_after,
         excluded_conditions=tuple(ours.excluded_conditions),
@@ -77,6 +79,7 @@ def vary(seed: int) -> ReferenceSettings:
         min_observations=rng.choice([2, 5]),
         breach_confidence=rng.choice([0.6, 0.9, 0.99]),
         quote_ttl_ns=rng.choice([0, 1, NS, 3 * NS]),
+        late=rng.choice(["record", "window"]),
         sequences=rng.choice(["daily", "continuous"]),
         sequence_restart_after=rng.choice([0, 1, 3]),
     )
@@ -87,6 +90,43 @@ def test_operators_equal_the_definition_on_long_streams(seed: int) -> None:
     ours = vary(seed)
     stream = random_stream(seed, 1500, ours)
     assert difference(stream, ours, seed, 5 ** (seed % 5), shards=1 + seed % 3) is None
+
+
+@pytest.mark.parametrize("late", ["record", "window"])
+@pytest.mark.parametrize("shards", [1, 2])
+@pytest.mark.parametrize("size", [1, 7, 4096])
+def test_both_late_rules_equal_their_definition(
+    late: Literal["record", "window"], shards: int, size: int
+) -> None:
+    ours = replace(reference_settings(3), late=late, lateness_ns=NS // 4)
+    for seed in range(4):
+        stream = random_stream(50 + seed, 600, ours)
+        driver = Driver(market_settings(ours), 3, shards, cut=lambda: size)
+        found = driver.run(stream.ticks)
+        assert first_difference(reference.run(stream.ticks, ours), found) is None
+        assert ("window closed" in {r["reason"] for r in found["late"]}) or late == "record"
+
+
+def test_a_late_trade_counts_for_every_bar_that_is_open() -> None:
+    trades = [
+        Tick(0, i, "trade", seconds * NS, symbol="A", price=price, size=1.0)
+        for i, (seconds, price) in enumerate([(600, 1.0), (610, 3.0), (605, 9.0), (550, 7.0)])
+    ]
+    beat = Tick(0, 9, "heartbeat", 1000 * NS)
+    found = {}
+    for late in ("record", "window"):
+        market = Market(
+            lateness=NS,
+            intervals=(NS, 60 * NS),
+            symbol_ttl=999 * NS,
+            late=late,
+        )
+        outputs = Driver(market, 1).run([*trades, beat])
+        minute = [b["trades"] for b in outputs["bars"] if b["interval"] == "1m"]
+        found[late] = minute, [(r["offset"], r["reason"]) for r in outputs["late"]]
+    behind = "behind the watermark"
+    assert found["record"] == ([2], [(2, behind), (3, behind)])
+    assert found["window"] == ([3], [(3, "window closed")])
 
 
 def test_a_forecast_of_nothing_is_breached_by_any_move() -> None:
