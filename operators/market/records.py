@@ -13,7 +13,14 @@ SESSION = "session"
 METHOD = "ewma-normal"
 """The method of every figure made from EWMA volatility and the normal distribution."""
 
-_UNITS = (("h", 3600 * NS), ("m", 60 * NS), ("s", NS), ("ms", 1_000_000), ("us", 1_000))
+_UNITS = (
+    ("d", 86400 * NS),
+    ("h", 3600 * NS),
+    ("m", 60 * NS),
+    ("s", NS),
+    ("ms", 1_000_000),
+    ("us", 1_000),
+)
 
 
 def interval_name(interval_ns: int) -> str:

@@ -102,7 +102,15 @@ def test_every_interval_has_its_own_windows() -> None:
 
 @pytest.mark.parametrize(
     ("interval_ns", "name"),
-    [(S, "1s"), (60 * S, "1m"), (90 * S, "90s"), (7200 * S, "2h"), (S // 4, "250ms")],
+    [
+        (S, "1s"),
+        (60 * S, "1m"),
+        (90 * S, "90s"),
+        (7200 * S, "2h"),
+        (86400 * S, "1d"),
+        (90000 * S, "25h"),
+        (S // 4, "250ms"),
+    ],
 )
 def test_an_interval_is_named_in_its_largest_unit(interval_ns: int, name: str) -> None:
     assert interval_name(interval_ns) == name

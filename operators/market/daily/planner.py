@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,16 @@ MAX_RETURNS = 40_000
 
 Of more than 80 assets, a window of 500 sessions is therefore cut to the last ones.
 """
+
+
+STILL = 5
+"""For how many sessions an asset without a move is one that may not trade."""
+
+
+def _still(returns: Sequence[float]) -> int:
+    """Return for how many of the last sessions an asset had no return."""
+    moved = [number for number, ret in enumerate(returns) if ret]
+    return len(returns) - 1 - moved[-1] if moved else len(returns)
 
 
 class Planner:
@@ -72,14 +82,23 @@ class Planner:
         )
 
     def note(self, request: dict[str, Any]) -> str:
-        """Return what is to be known of good weights: that they are of fewer sessions than wanted.
+        """Return what is to be known of good weights; empty where there is nothing.
 
-        Empty where they are not.
+        They may be of fewer sessions than wanted, and an asset without a price looks like one
+        without a risk.
         """
         asked = request["input"]
         wanted = min(self._settings.window, MAX_RETURNS // len(asked["symbols"]))
         sessions = len(asked["returns"])
-        return f"of the {sessions} sessions that all assets have" if sessions < wanted else ""
+        notes = [f"of the {sessions} sessions that all assets have"] if sessions < wanted else []
+        notes += [
+            f"{symbol} has not moved for {still} sessions"
+            for symbol, past in zip(
+                asked["symbols"], zip(*asked["returns"], strict=True), strict=True
+            )
+            if (still := _still(past)) >= STILL
+        ]
+        return "; ".join(notes)
 
     def snapshot(self) -> dict[str, Any]:
         """Return a copy of the state."""

@@ -321,6 +321,16 @@ def test_weights_are_of_the_sessions_that_all_assets_have_and_say_so():
     assert not any(record["stale"] for record in found["weights"])
 
 
+def test_weights_name_an_asset_that_does_not_trade():
+    events = [portfolio("P", {"A": 0.5, "B": 0.3, "C": 0.2})]
+    for number, event in enumerate(closes(3, 60)):
+        given = {s: p for s, p in event["prices"].items() if s != "B" or number < 40}
+        events.append(event | {"prices": given})
+    reasons = [r["reason"] for r in run(events, TARGETS, compute=answer)["weights"]]
+    assert "" in reasons
+    assert reasons[-1].startswith("B has not moved for 1")
+
+
 TARGETS = DailySettings(
     methods=("historical", "garch-normal"),
     window=30,
