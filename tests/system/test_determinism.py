@@ -82,6 +82,16 @@ def test_neither_batches_nor_workers_nor_shards_change_a_byte(
     assert written(other, *replay, *cut) == expected
 
 
+def test_the_late_rule_by_window_is_as_deterministic(env, recording, expected, tmp_path):
+    by_window = env | {"HEADRACE_MARKET__LATE": "window"}
+    replay = ("replay", "market", recording, "--out")
+    whole = written(by_window, *replay, tmp_path / "whole")
+    assert whole["late.jsonl"][0] < expected["late.jsonl"][0]
+    for batch, workers in (("1", "1"), ("7", "2"), ("4096", "2")):
+        cut = ("--batch", batch, "--workers", workers)
+        assert written(by_window, *replay, tmp_path / batch, *cut) == whole
+
+
 @pytest.fixture(scope="module")
 def live(
     env: dict[str, str], recording, events, own_kafka: KafkaBroker, own_valkey: Valkey
