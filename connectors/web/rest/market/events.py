@@ -1,4 +1,4 @@
-"""Portfolios and positions: events to Kafka, and what they say now."""
+"""Portfolios, positions and cash: events to Kafka, and what they say now."""
 
 from __future__ import annotations
 
@@ -7,20 +7,26 @@ from typing import Any
 import orjson
 from starlette.responses import Response
 
-from connectors.market.events import Portfolio, Position, event_of
+from connectors.market.events import Cash, Portfolio, Position, event_of
 from connectors.web.rest import answers
 from connectors.web.rest.access import admit, rows_seen
 from connectors.web.rest.blocking import run
-from connectors.web.rest.market.tables import EventTable, portfolios, positions
+from connectors.web.rest.market.tables import EventTable, cash, portfolios, positions
 from connectors.web.rest.operation import Call, Operation
 from connectors.web.rest.problems import Problem
 from connectors.web.rest.rooms import Given
 from state.errors import BadRecord, OutOfRange
 
 SCOPE = "write:portfolios"
+TOPICS = {
+    "portfolio": "market.portfolios",
+    "position": "market.positions",
+    "cash": "market.positions",
+}
 FIELDS = {
-    "market.portfolios": ("portfolio",),
-    "market.positions": ("portfolio", "symbol"),
+    "portfolio": ("portfolio",),
+    "position": ("portfolio", "symbol"),
+    "cash": ("portfolio",),
 }
 
 ACKNOWLEDGED: dict[str, Any] = {
@@ -44,57 +50,69 @@ TIME = {
 
 
 class Events:
-    """The operations on portfolios and positions, over the topics of their events."""
+    """The operations on portfolios, positions and cash, over the topics of their events."""
 
     def __init__(self, given: Given) -> None:
         self._portfolios = portfolios(given.cluster)
         self._positions = positions(given.cluster)
+        self._cash = cash(given.cluster)
         self._max_ahead_ns = given.max_ahead_ns["market"]
 
     @property
     def operations(self) -> tuple[Operation, ...]:
         """Return what is served here."""
-        path, other = "/api/v1/portfolios", "/api/v1/positions"
+        path, other, money = "/api/v1/portfolios", "/api/v1/positions", "/api/v1/cash"
         return (
             _read(path, self.get_portfolios, Portfolio, "Portfolios of weights in force"),
             _write(path, self.post_portfolio, Portfolio, "Set or end a portfolio"),
             _read(other, self.get_positions, Position, "Positions in force"),
             _write(other, self.post_position, Position, "Set a position"),
+            _read(money, self.get_cash, Cash, "Cash of portfolios of positions"),
+            _write(money, self.post_cash, Cash, "Set the cash of a portfolio of positions"),
         )
 
     def close(self) -> None:
         """Close the consumers."""
         self._portfolios.close()
         self._positions.close()
+        self._cash.close()
 
     async def get_portfolios(self, call: Call) -> Response:
         """Answer with the portfolios in force."""
-        return await _now(call, "market.portfolios", self._portfolios)
+        return await _now(call, "portfolio", self._portfolios)
 
     async def get_positions(self, call: Call) -> Response:
         """Answer with the positions in force."""
-        return await _now(call, "market.positions", self._positions)
+        return await _now(call, "position", self._positions)
+
+    async def get_cash(self, call: Call) -> Response:
+        """Answer with the cash that was told last."""
+        return await _now(call, "cash", self._cash)
 
     async def post_portfolio(self, call: Call) -> Response:
         """Send a portfolio to the flow."""
-        return await self._post(call, "market.portfolios", "portfolio")
+        return await self._post(call, "portfolio")
 
     async def post_position(self, call: Call) -> Response:
         """Send a position to the flow."""
-        return await self._post(call, "market.positions", "position")
+        return await self._post(call, "position")
 
-    async def _post(self, call: Call, topic: str, kind: str) -> Response:
-        admit(call, SCOPE, FIELDS[topic])
+    async def post_cash(self, call: Call) -> Response:
+        """Send a portfolio's cash to the flow."""
+        return await self._post(call, "cash")
+
+    async def _post(self, call: Call, kind: str) -> Response:
+        admit(call, SCOPE, FIELDS[kind])
         now_ns = call.parts.now_ns()
         event = checked(event_fields(call, kind, now_ns), now_ns + self._max_ahead_ns)
-        if not rows_seen(call.access, [event], FIELDS[topic]):
+        if not rows_seen(call.access, [event], FIELDS[kind]):
             raise Problem(403, "the token's rows do not include this one", "portfolio")
-        return await produce(call, topic, event["portfolio"], event)
+        return await produce(call, TOPICS[kind], event["portfolio"], event)
 
 
-async def _now(call: Call, topic: str, table: EventTable) -> Response:
-    admit(call, SCOPE, FIELDS[topic])
-    records = rows_seen(call.access, await run(table.records), FIELDS[topic])
+async def _now(call: Call, kind: str, table: EventTable) -> Response:
+    admit(call, SCOPE, FIELDS[kind])
+    records = rows_seen(call.access, await run(table.records), FIELDS[kind])
     return answers.tagged(call.request, answers.to_body({"records": records}))
 
 
@@ -136,7 +154,7 @@ async def produce(call: Call, topic: str, key: str, event: dict[str, Any]) -> Re
     return answers.json(told | {"ts_ns": event["ts_ns"]}, 202)
 
 
-def _schema(model: type[Portfolio | Position]) -> dict[str, Any]:
+def _schema(model: type[Portfolio | Position | Cash]) -> dict[str, Any]:
     """Return the schema of a body: the event's, whose type the path says and time may miss."""
     schema = model.model_json_schema()
     schema["properties"] |= {"ts_ns": TIME}
@@ -144,7 +162,9 @@ def _schema(model: type[Portfolio | Position]) -> dict[str, Any]:
     return schema
 
 
-def _read(path: str, handler: Any, model: type[Portfolio | Position], summary: str) -> Operation:
+def _read(
+    path: str, handler: Any, model: type[Portfolio | Position | Cash], summary: str
+) -> Operation:
     record = model.model_json_schema()
     record["properties"]["ts_ns"] = {"type": "string", "pattern": "^[0-9]+$"}
     answer = {
@@ -155,7 +175,9 @@ def _read(path: str, handler: Any, model: type[Portfolio | Position], summary: s
     return Operation("GET", path, handler, summary, SCOPE, answer=answer, tagged=True)
 
 
-def _write(path: str, handler: Any, model: type[Portfolio | Position], summary: str) -> Operation:
+def _write(
+    path: str, handler: Any, model: type[Portfolio | Position | Cash], summary: str
+) -> Operation:
     return Operation(
         "POST", path, handler, summary, SCOPE, body=_schema(model), answer=ACKNOWLEDGED,
         status=202, errors=(415,),

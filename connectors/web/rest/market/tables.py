@@ -83,3 +83,14 @@ def positions(cluster: Cluster) -> EventTable:
         lambda event: (event["portfolio"], event["symbol"]),
         lambda event: event["quantity"] == 0,
     )
+
+
+def cash(cluster: Cluster) -> EventTable:
+    """Return the cash that portfolios were last told to hold beside their positions."""
+    return EventTable(
+        cluster,
+        "market.positions",
+        "cash",
+        lambda event: (event["portfolio"],),
+        lambda event: False,
+    )

@@ -84,6 +84,17 @@ def test_what_was_answered_is_seen_at_once(feed):
     assert book not in [r["portfolio"] for r in now]
 
 
+def test_cash_is_the_last_of_each_portfolio(feed):
+    for amount in (5.0, -700.5):
+        asked = {"portfolio": "cashed", "amount": amount}
+        assert feed.post("/api/v1/cash", json=asked).status_code == 202
+    found = [r for r in feed.get("/api/v1/cash").json()["records"] if r["portfolio"] == "cashed"]
+    assert [r["amount"] for r in found] == [-700.5]
+    assert not [r for r in feed.get("/api/v1/positions").json()["records"] if "amount" in r]
+    problem = feed.post("/api/v1/cash", json={"portfolio": "cashed", "amount": "much"})
+    assert (problem.status_code, problem.json()["field"]) == (400, "amount")
+
+
 def test_positions_are_the_last_of_each_symbol(feed):
     book = name()
     for symbol, quantity in (("A", 5), ("B", 7), ("A", -2), ("B", 0)):
