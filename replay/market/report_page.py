@@ -107,7 +107,7 @@ class _Report:
         if self._data.backtest.is_empty():
             yield page.paragraph("There are no backtests.", "faint")
         else:
-            yield backtest_table(self._data.backtest)
+            yield backtest_table(self._data.backtest, self._data.risk)
 
     def _confidences(self, scope: str) -> list[float]:
         return sorted(self._data.daily(scope)["confidence"].unique(), reverse=True)

@@ -88,15 +88,30 @@ def _figure(record: dict[str, Any] | None) -> list[Cell]:
     return [Cell(f"{record['var']:.3%}", "group"), Cell(f"{record['es']:.3%}")]
 
 
-def backtest_table(backtest: pl.DataFrame) -> str:
+def not_valid(backtest: pl.DataFrame, risk: pl.DataFrame) -> pl.DataFrame:
+    """Return how many sessions of each backtest had a figure that its method did not vouch for.
+
+    One row a ``scope``, ``method`` and ``confidence``. A backtest counts such figures too.
+    """
+    by = ["scope", "method", "confidence"]
+    shortest = pl.col("horizon") == pl.col("horizon").min().over("scope")
+    figures = risk.filter(interval=SESSION).filter(shortest).select(*by, "ts_ns", "valid")
+    judged = backtest.select(*by, "ts_ns").sort("ts_ns").join_asof(
+        figures.sort("ts_ns"), on="ts_ns", by=by, allow_exact_matches=False, check_sortedness=False
+    )  # fmt: skip
+    return judged.group_by(by).agg(not_valid=(~pl.col("valid")).sum())
+
+
+def backtest_table(backtest: pl.DataFrame, risk: pl.DataFrame) -> str:
     """Return the last backtest of each portfolio, method and confidence."""
-    top = [Cell("", span=3), Cell("Exceptions", "group", span=3), Cell("p-value", "group", span=3)]
+    top = [Cell("", span=3), Cell("Exceptions", "group", span=4), Cell("p-value", "group", span=3)]
     top.append(Cell("", "group", span=3))
     names = [Cell("Portfolio", "text"), Cell("Method", "text"), Cell("Confidence")]
-    names += [Cell("in sessions", "group"), Cell("found"), Cell("expected")]
+    names += [Cell("in sessions", "group"), Cell("not valid"), Cell("found"), Cell("expected")]
     names += [Cell("Kupiec", "group"), Cell("Christoffersen"), Cell("conditional")]
     names += [Cell("Z₂", "group"), Cell("Zone"), Cell("As of")]
-    last = backtest.group_by("scope", "method", "confidence").last()
+    by = ["scope", "method", "confidence"]
+    last = backtest.group_by(by).last().join(not_valid(backtest, risk), on=by)
     order = {method: place for place, method in enumerate(in_order(last["method"].unique()))}
     records = sorted(
         last.iter_rows(named=True),
@@ -112,6 +127,7 @@ def _backtest(record: dict[str, Any]) -> list[Cell]:
         Cell(record["method"], "text"),
         Cell(percent(record["confidence"])),
         Cell(f"{record['observations']:,}", "group"),
+        Cell(f"{record['not_valid']:,}"),
         Cell(f"{record['exceptions']:,}"),
         Cell(f"{expected:,.1f}"),
         _p_value(record["kupiec_p"], "group"),

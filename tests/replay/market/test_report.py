@@ -109,17 +109,30 @@ def test_a_figure_that_its_method_does_not_vouch_for_is_not_shown(made, tmp_path
 
 
 def test_the_last_backtest_of_each_method_is_shown(made, text):
-    table = {tuple(row[1:3]): row for row in rows(text) if len(row) == 12}
+    table = {tuple(row[1:3]): row for row in rows(text) if len(row) == 13}
     last = {(r["method"], r["confidence"]): r for r in made["backtest"]}
     assert len(table) - 1 == len(last) == 2 * len(SCALES)
     for (method, confidence), record in last.items():
         row = table[method, percent(confidence)]
         n, x = record["observations"], record["exceptions"]
-        assert row[3:6] == [str(n), str(x), f"{n * (1 - confidence):.1f}"]
+        assert row[3:7] == [str(n), "0", str(x), f"{n * (1 - confidence):.1f}"]
         p = record["kupiec_p"]
-        assert row[6] == ("&lt; 0.0001" if p < 1e-4 else f"{p:.4f}")
-        assert row[10:] == [record["zone"], day(record["ts_ns"])]
+        assert row[7] == ("&lt; 0.0001" if p < 1e-4 else f"{p:.4f}")
+        assert row[11:] == [record["zone"], day(record["ts_ns"])]
         assert f'chip {record["zone"]}">{record["zone"]}' in text
+
+
+def test_a_backtest_says_how_many_of_its_figures_were_not_valid(made, tmp_path):
+    last = made["backtest"][-1]
+    mine = ("scope", "method", "confidence")
+    tests = [r for r in made["backtest"] if all(r[k] == last[k] for k in mine)]
+    risk = [r for r in made["risk"] if all(r[k] == last[k] for k in mine) and r["horizon"] == 1]
+    closes = [r["ts_ns"] for r in tests]
+    # Three figures in a row, of which the last is of no session yet.
+    spoilt = [r | {"valid": r["ts_ns"] not in (*closes[-3:],)} for r in risk]
+    html = report_on(tmp_path, {"backtest": tests, "risk": spoilt})
+    (row,) = [row for row in rows(html) if len(row) == 13][1:]
+    assert row[4] == "2"
 
 
 def test_rejections_are_bold(made, tmp_path):
