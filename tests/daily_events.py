@@ -18,6 +18,7 @@ TOPIC_OF = {
     "closes": "market.closes",
     "portfolio": "market.portfolios",
     "position": "market.positions",
+    "cash": "market.positions",
     "view": "market.views",
     "split": "market.actions",
     "dividend": "market.actions",

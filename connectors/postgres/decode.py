@@ -134,9 +134,7 @@ class _Fields:
     def __init__(self, columns: Sequence[Column], clock: str, unknown: str) -> None:
         self._names = [column.name for column in columns]
         self._checks = [
-            (c.name, False, _optional(c.kind))
-            if c.optional
-            else (c.name, c.nullable, _CHECKS[c.kind])
+            (c.name, False, _optional(c)) if c.optional else (c.name, c.nullable, _CHECKS[c.kind])
             for c in columns
         ]
         self._optional = [column.name for column in columns if column.optional]
@@ -234,14 +232,16 @@ def _json(name: str, value: Any) -> str:
     return text
 
 
-def _optional(kind: Kind) -> Callable[[str, Any], Any]:
+def _optional(column: Column) -> Callable[[str, Any], Any]:
     """Return the check of a field that may be missing, which is None; JSON's null is its text."""
-    check = _CHECKS[kind]
+    check = _CHECKS[column.kind]
 
     def checked(name: str, value: Any) -> Any:
         if value is _MISSING:
             return None
-        return "null" if value is None and check is _json else check(name, value)
+        if value is None and check is _json:
+            return "null"
+        return None if value is None and column.nullable else check(name, value)
 
     return checked
 

@@ -87,7 +87,10 @@ def chain(market: Market, in_order: Iterable[Operator] = ()) -> list[Operator]:
     if market.closes == "ticks":
         check_closes(market.calendar, close_ns, risk.interval)
         auction = Auction(
-            market.auction.within, frozenset(market.auction.conditions), market.auction.bits
+            market.auction.within,
+            frozenset(market.auction.conditions),
+            market.auction.bits,
+            but=frozenset(market.excluded_conditions),
         )
         bars = market.intervals.index(risk.interval)
         operators.append(SessionCloses(bars, open_ns, close_ns, auction))

@@ -247,6 +247,8 @@ class Auction(Part):
     def _has_conditions(self) -> Auction:
         if self.within and not (self.conditions or self.bits):
             raise ValueError("within needs conditions or bits, which say what is of the auction")
+        if (self.conditions or self.bits) and not self.within:
+            raise ValueError("within is missing: how long behind the close the auction may print")
         return self
 
 
@@ -336,8 +338,10 @@ class Market(Timed):
             raise ValueError("closes from ticks need calendar, which has the sessions, and daily")
         if self.auction.within and self.closes != "ticks":
             raise ValueError("auction needs closes from ticks")
-        if self.closes == "ticks" and self.symbol_ttl < 2 * 86400 * NS:
-            raise ValueError("symbol_ttl must be 2d or more where closes come from ticks")
+        if self.closes == "ticks" and self.symbol_ttl < 2 * 86400 * NS + self.auction.within:
+            raise ValueError(
+                "symbol_ttl must be 2d and auction.within, or more, where closes come from ticks"
+            )
         return self
 
     @property

@@ -28,29 +28,23 @@ class Combined(Logic):
         self._portfolios = portfolios
         self._pairs = pairs
         self._homes: dict[str, int] = {}
-        """The partition of each symbol."""
+        """The partition of each symbol that ever came: forgetting one would make the order in which
+        shards tell theirs decide whether the flow goes on."""
 
     def process(self, item: Handover, outbox: Outbox) -> Iterable[Any]:
         """Take a handover; emit what has become complete."""
         # Several partitions are behind these records: no one message began their latency.
         outbox.timestamp_ns = 0
-        for symbol, partition, came in item.homes:
-            self._settle(item.topic, symbol, partition, came=came)
+        for symbol, partition in item.homes:
+            home = self._homes.setdefault(symbol, partition)
+            if home != partition:
+                raise SplitSymbol(item.topic, symbol, *sorted((home, partition)))
         for record in (*self._portfolios.accept(item), *self._pairs.accept(item)):
             output, time_ns, identity, key, fields = record
             outbox.emit(output, ORIGIN, time_ns, identity, key, fields)
             if output == "risk":
                 MODEL_VALID.labels(fields["scope"]).set(fields["valid"])
         return ()
-
-    def _settle(self, topic: str, symbol: str, partition: int, *, came: bool) -> None:
-        home = self._homes.get(symbol, partition)
-        if home != partition and came:
-            raise SplitSymbol(topic, symbol, *sorted((home, partition)))
-        if came:
-            self._homes[symbol] = partition
-        elif home == partition:
-            self._homes.pop(symbol, None)
 
     def describe(self, key: str) -> dict[str, Any]:
         """Return what is known of a portfolio of the settings, by its name."""

@@ -25,18 +25,17 @@ class SessionClose(NamedTuple):
 
 
 class Home(NamedTuple):
-    """A symbol whose first tick came in a partition, or that was forgotten there."""
+    """A symbol that has come, and its partition."""
 
     symbol: str
     partition: int
-    came: bool
 
 
 class Handover(NamedTuple):
     """Closed bars of one block, and how far its partitions have got.
 
     ``passed``: the last multiple of the risk interval (ns) that the watermark of each
-    partition that moved has passed. ``homes``: symbols that came (True) or went, in that order.
+    partition that moved has passed. ``homes``: the symbols that came.
     """
 
     topic: str

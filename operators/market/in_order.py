@@ -138,7 +138,9 @@ class InOrder:
         if len(self._keys) < len(held) or room < 2 * most + rows:
             kernel.to_the_front(self._keys, self._begin[: len(self._keys)], self._end)
             bigger = np.empty((len(held), max(room, 3 * most + 2 * rows), 3), np.int64)
-            bigger[: len(self._keys), :most] = self._keys[:, :most]
+            # What is not written takes no memory: most partitions may be other shards'.
+            for p, count in enumerate(held[: len(self._keys)].tolist()):
+                bigger[p, :count] = self._keys[p, :count]
             self._keys = bigger
         elif int(self._end.max(initial=0)) + rows > room:
             kernel.to_the_front(self._keys, self._begin, self._end)

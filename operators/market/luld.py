@@ -59,7 +59,7 @@ class LimitUpDown:
 
     ``tiers``: 1 or 2 by symbol, else 2. ``open_ns`` and ``close_ns`` int64[sessions]: when the
     sessions open and close, ascending; without any, one session never ends, never wider.
-    ``ttl_ns`` is the time to live of a symbol (operators.market.symbols).
+    ``ttl_ns`` is the time to live of a symbol behind its last tick that counts.
     """
 
     name = "luld"

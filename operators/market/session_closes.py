@@ -23,12 +23,14 @@ class Auction:
     """Which trades are of a closing auction, and for how long behind the close they may come.
 
     A trade is of one where its condition has one of ``words`` or ``bits``, as
-    `operators.market.conditions.has_condition` says, in [close, close + ``within_ns``).
+    `operators.market.conditions.has_condition` says, and none of the words ``but``, in [close,
+    close + ``within_ns``).
     """
 
     within_ns: int = 0
     words: frozenset[str] = frozenset()
     bits: int = 0
+    but: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -44,7 +46,8 @@ class _Price:
 class SessionCloses:
     """Hands over the close of each symbol and session.
 
-    It is the price of the largest trade of the closing auction, which is the primary market's; else
+    It is the price of the largest trade of the closing auction, which is the primary market's, and
+    of the first of those that are as large; else
     the close of the last bar in [open, close). It is known when the watermark of the symbol's
     partition has passed the close and the time for the auction behind it. A symbol without a trade
     in a session has none. Bars outside of sessions do not count.
@@ -112,7 +115,10 @@ class SessionCloses:
 
     def _take_auctions(self, work: Work) -> None:
         block, auction = work.block, self._auction
-        named = [has_condition(c, auction.words, auction.bits) for c in block.conditions]
+        named = [
+            has_condition(c, auction.words, auction.bits) and not has_condition(c, auction.but, 0)
+            for c in block.conditions
+        ]
         if not any(named):
             return
         chosen = work.keep & (block.kind == TRADE) & np.array([*named, False])[block.condition]
@@ -121,7 +127,7 @@ class SessionCloses:
         for row, number in zip(rows.tolist(), session.tolist(), strict=True):
             close_ns = int(self._closes_ns[number]) if number >= 0 else -_NEVER
             until_ns = close_ns + auction.within_ns
-            # Behind the watermark comes only what was retried: its session may be handed over.
+            # What is behind the watermark, retried or late, may be of a session handed over.
             if block.ts_ns[row] >= until_ns or work.watermark[row] >= until_ns:
                 continue
             price = self._price(close_ns, int(work.slot[row]), int(block.partition[row]))

@@ -39,11 +39,11 @@ class Symbols:
         self._free: list[int] = []
         self._retired: list[int] = []
         self._homes: list[Home] = []
-        """What came and went since it was last taken."""
+        """What came since it was last taken."""
         self._swept_ns: NDArray[np.int64] = np.empty(0, np.int64)
 
     def take_homes(self) -> list[Home]:
-        """Return the symbols that came and went since the last call, in order."""
+        """Return the symbols that came since the last call: at first, or after they had expired."""
         taken, self._homes = self._homes, []
         return taken
 
@@ -128,7 +128,8 @@ class Symbols:
         self._slots = {(p, name): slot for p, name, slot in parts["slots"]}
         self._partition = unpack_array(parts["partition"])
         self._last_ns = unpack_array(parts["last_ns"])
-        self._homes = [Home(*home) for home in parts.get("homes", ())]  # at first nobody asked
+        homes = parts["homes"] if "homes" in parts else [(name, p) for p, name in self._slots]
+        self._homes = [Home(*home) for home in homes]  # at first nobody asked: all are told now
         self._free = list(parts["free"])
         self._retired = list(parts["retired"])
 
@@ -146,7 +147,7 @@ class Symbols:
             self._partition[slot] = partition
             self._last_ns[slot] = kernel.UNUSED
             self._slots[(partition, symbol)] = slot
-            self._homes.append(Home(symbol, partition, came=True))
+            self._homes.append(Home(symbol, partition))
         return slot
 
     def _append(self) -> int:
@@ -157,9 +158,7 @@ class Symbols:
         return slot
 
     def _retire(self, slot: int) -> None:
-        partition, symbol = int(self._partition[slot]), self.names[slot]
-        del self._slots[(partition, symbol)]
-        self._homes.append(Home(symbol, partition, came=False))
+        del self._slots[(int(self._partition[slot]), self.names[slot])]
         self._retired.append(slot)
 
 

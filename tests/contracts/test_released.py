@@ -41,8 +41,12 @@ def test_a_snapshot_of_a_release_goes_on(version: str, name: str) -> None:
 def _told(found: contract.Told, changed: set[str]) -> contract.Told:
     """Return what was told, without the counters of some outputs."""
     rows, handed = found
+    if not changed:
+        return found
     rows = [(*r[:2], 0 if r[0] in changed else r[2], *r[3:]) for r in rows]
-    return (sorted(rows) if changed else rows), handed
+    # Homes are told once more behind a snapshot of before they were told.
+    kept = [h._replace(homes=()) for h in handed]
+    return sorted(rows), [h for h in kept if h.passed or h.sessions]
 
 
 def test_this_version_has_its_files() -> None:

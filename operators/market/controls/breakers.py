@@ -19,11 +19,15 @@ def drawdown_of(
     ((0.1, 100.0), (0.0, 110.0))
     >>> drawdown_of(50.0, 0.0, 100.0, 100.0)  # half was taken out
     (0.0, 50.0)
+    >>> drawdown_of(910.0, -90.0, -10.0, 100.0)  # new money, and a loss of it
+    (0.09, 1000.0)
     """
     base = equity - pnl
-    if peak is not None and before is not None and before > 0.0 < base:
+    if peak is None or (before is not None and before <= 0.0):
+        peak = base  # at first, or with new money after all was lost
+    elif before is not None and base > 0.0:
         peak *= base / before
-    highest = max(equity, base if peak is None else peak)
+    highest = max(equity, peak)
     return ((highest - equity) / highest if highest > 0.0 else 0.0), highest
 
 

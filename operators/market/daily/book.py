@@ -44,6 +44,7 @@ class Book:
         """Yield what a session brought: ``pnl``, and ``backtest`` for what had been forecast."""
         holdings = self.holdings
         if not holdings.symbols:
+            holdings.follow(happened, assets)
             return
         ret = assets.portfolio_return(holdings.columns, holdings.weights)
         exceptions = {}

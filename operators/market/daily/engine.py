@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 from operators.audit import AuditChain
 from operators.market.daily.assets import Action, Assets
 from operators.market.daily.book import Book
-from operators.market.daily.holdings import Holdings
+from operators.market.daily.holdings import CASH, Holdings
 from operators.market.daily.past import Facts, Past, ex_ns_of
 from operators.market.daily.planner import Planner, View
 from operators.market.daily.requests import Answer, Request, Requests
@@ -124,13 +125,10 @@ class Daily:
         """Yield what a time brings: a close is of what was held before it, changes come after."""
         facts = self._past.sort(time_ns, items)
         yield from (_refused(time_ns, item, reason) for item, reason in facts.refused)
-        yield from self._catch_up(facts)
+        for body in facts.actions:
+            self._announce(body)
         answers = self._requests.in_force(time_ns)
-        for request, answer in answers:
-            if request["counts_from_ns"] < time_ns:
-                yield from self._use(time_ns, request, answer)
-                # Without a delay it counts from just behind the close, whose figures have its time.
-                yield from self._renew(max(request["counts_from_ns"], request["ts_ns"] + 1))
+        yield from self._catch_up(time_ns, facts, answers)
         if facts.prices:
             yield from self._judge(time_ns, facts)
         for request, answer in answers:
@@ -140,19 +138,32 @@ class Daily:
             self._apply(body)
         yield from self._look_ahead(time_ns) if facts.prices else self._renew(time_ns)
 
-    def _catch_up(self, facts: Facts) -> Iterator[Emission]:
-        """Apply what counts before a close; yield the figures that words of before change."""
-        for body, positions in facts.actions:
-            self._announce(body, positions)
-        for body in facts.before:
-            self._apply(body)
-        if facts.before:
-            yield from self._renew(max(body["ts_ns"] for body in facts.before))
+    def _catch_up(
+        self, time_ns: int, facts: Facts, answers: list[tuple[Request, Answer]]
+    ) -> Iterator[Emission]:
+        """Let words and answers of before count in the order of their times."""
+        words: list[tuple[int, int, Any]] = [(body["ts_ns"], 1, body) for body in facts.before]
+        counted: list[tuple[int, int, Any]] = [(r["counts_from_ns"], 0, (r, a)) for r, a in answers]
+        for counts_ns, is_word, what in sorted([*words, *counted], key=itemgetter(0, 1)):
+            if is_word:
+                self._apply(what)
+            elif counts_ns < time_ns:
+                request, answer = what
+                yield from self._use(time_ns, request, answer)
+                # Without a delay it counts from just behind the close, whose figures have its time.
+                yield from self._renew(max(counts_ns, request["ts_ns"] + 1))
+        if facts.before and facts.prices:
+            # What is judged now has to be a forecast for what was held. Nobody was told it: between
+            # two closes the end of the step tells the figures.
+            for _ in self._renew(time_ns):
+                pass
 
     def _judge(self, time_ns: int, facts: Facts) -> Iterator[Emission]:
         """Yield what a session brought."""
         happened = self._assets.close(time_ns, facts.prices)
-        day = facts.session or datetime.fromtimestamp(time_ns // NS, self._settings.zone).date()
+        # A day that ends at midnight is not the next one.
+        last_s = (time_ns - 1) // NS
+        day = facts.session or datetime.fromtimestamp(last_s, self._settings.zone).date()
         self._stress.observe(day, self._assets)
         if not self._assets.sessions:  # the first close: there is nothing to compare it with
             for book in self._books.values():
@@ -178,14 +189,14 @@ class Daily:
                 self._requests.ask(request)
                 yield "requests", time_ns, request["id"], "", request
 
-    def _announce(self, body: dict[str, Any], positions: list[str]) -> None:
+    def _announce(self, body: dict[str, Any]) -> None:
+        ex_ns, symbol = ex_ns_of(body), body["symbol"]
         ratio, cash = body.get("ratio", 1.0), body.get("amount", 0.0)
-        self._assets.announce(Action(ex_ns_of(body), body["symbol"], ratio, cash))
-        # Quantities of a time behind the split were taken for old shares if they came before it.
-        for name in positions:
-            holdings = self._books[name].holdings
-            quantity = holdings.quantities.get(body["symbol"], 0.0)
-            holdings.set_quantity(body["symbol"], quantity / ratio, self._assets)
+        self._assets.announce(Action(ex_ns, symbol, ratio, cash))
+        for book in self._books.values():
+            # Quantities of a time behind the split were taken for old shares if they came before.
+            if body["type"] == "split" and book.holdings.was_told(symbol, ex_ns):
+                book.holdings.take_stock(self._assets)
 
     def _apply(self, body: dict[str, Any]) -> None:
         """Apply an event of a portfolio."""
@@ -197,9 +208,10 @@ class Daily:
                 kept = ("assets", "return", "confidence")
                 views[body["view"]] = {field: body[field] for field in kept}
         elif kind == "position":
-            self._set_position(body["ts_ns"], name, body["symbol"], body["quantity"])
+            holdings = self._positions(name).holdings
+            holdings.tell(body["ts_ns"], body["symbol"], body["quantity"], self._assets)
         elif kind == "cash":
-            self._positions(name).holdings.set_cash(body["amount"])
+            self._positions(name).holdings.tell(body["ts_ns"], CASH, body["amount"], self._assets)
         elif body["weights"]:
             self._hold(name, body["weights"], body["rebalance"], body["value"])
         else:
@@ -211,12 +223,6 @@ class Daily:
             holdings = Holdings(kind, value if book is None else book.holdings.value)
             book = self._book(name, holdings)
         book.holdings.set_weights(weights, self._assets)
-
-    def _set_position(self, time_ns: int, name: str, symbol: str, quantity: float) -> None:
-        book = self._positions(name)
-        # Told in today's shares, and kept in those of the last price: the next close splits them.
-        ratio = self._assets.split_since(symbol, time_ns)
-        book.holdings.set_quantity(symbol, quantity / ratio, self._assets)
 
     def _positions(self, name: str) -> Book:
         """Return the portfolio of positions of this name, a new one where there is none."""
@@ -248,6 +254,7 @@ class Daily:
             takes_over = self._settings.targets[name].apply and book.holdings.kind != "positions"
             if takes_over and not record["stale"]:
                 book.holdings.set_weights(record["weights"], self._assets)
+                self._past.note_weights(book.name, request["counts_from_ns"])
             yield "weights", time_ns, record["id"], record["scope"], record
             what = {k: record[k] for k in ("model", "weights", "stale", "reason")}
         what |= {"scope": request["scope"], "settings": self._hash, "data_ns": request["ts_ns"]}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,19 @@ from operators.market.daily.assets import Action, Assets
 
 Kind = Literal["daily", "never", "positions"]
 """Weights restored at each close, weights that drift with prices, or quantities."""
+
+
+CASH = ""
+"""In the place of a symbol, none of which is empty."""
+Word = tuple[int, str, float]
+"""Time (ns), symbol or CASH, and how much is held from then on."""
+
+
+class Cash(NamedTuple):
+    """Money, None where nobody has told it, and shares to be paid from it at their first price."""
+
+    amount: float | None
+    unpaid: dict[str, float]
 
 
 class Holdings:
@@ -23,9 +36,11 @@ class Holdings:
     the value is gone. ``changed`` says that weights are other than those
     under which the portfolio was last valued.
 
-    The value of quantities is what they would bring; ``equity`` is that with the cash beside them,
-    so buying and selling does not change it. Where nobody tells the cash, none is borrowed: what
-    is held beyond the equity was paid in.
+    The value of quantities is what they would bring; ``equity``, of the last close, is that with
+    the cash beside them, so buying and selling does not change it. Cash that is told is what there
+    is behind the positions of its time; later ones are paid from it, at the last prices, or at the
+    first one of a symbol that has none. Where nobody tells the cash, none is borrowed: what is held
+    beyond the equity was paid in.
     """
 
     def __init__(self, kind: Kind, value: float) -> None:
@@ -38,7 +53,13 @@ class Holdings:
         self.gross = value
         """What the weights are shares of, in money."""
         self.equity = value
-        self.knows_cash = False
+        self._opening: dict[str, float] = {}
+        """Quantities at the last close ..."""
+        self._words: list[Word] = []
+        """... and what was told since then, of both quantities and cash."""
+        self._cash = Cash(None, {})
+        """At the last close, or when it was told last."""
+        self._cash_now = self._cash
         self.changed = True
 
     def set_weights(self, weights: Mapping[str, float], assets: Assets) -> None:
@@ -56,17 +77,42 @@ class Holdings:
         held: NDArray[np.int64] = self.columns[self.weights != 0.0]
         return held
 
-    def set_quantity(self, symbol: str, quantity: float, assets: Assets) -> None:
-        """Hold so many shares of a symbol from now on."""
-        self.quantities.pop(symbol, None)
-        if quantity:
-            self.quantities[symbol] = quantity
-        self.value_quantities(assets)
+    def tell(self, ts_ns: int, symbol: str, amount: float, assets: Assets) -> None:
+        """Hold so many shares of a symbol, or with CASH so much money, from ``ts_ns`` on.
 
-    def set_cash(self, amount: float) -> None:
-        """Hold so much cash beside the quantities from now on."""
-        self.equity = amount + self.value
-        self.knows_cash = True
+        Words of one time between two closes may come in any order.
+        """
+        self._words.append((ts_ns, symbol, amount))
+        self._words.sort(key=lambda word: (word[0], word[1] == CASH))
+        self.take_stock(assets)
+
+    def was_told(self, symbol: str, since_ns: int) -> bool:
+        """Return whether a quantity of the symbol was told of that time or later."""
+        return any(word[1] == symbol and word[0] >= since_ns for word in self._words)
+
+    def take_stock(self, assets: Assets) -> None:
+        """Make quantities and cash of those at the last close and what was told since.
+
+        A quantity is told in shares of its time, and kept in those of the last price: the next
+        close splits them.
+        """
+        held = dict(self._opening)
+        cash, unpaid = self._cash.amount, dict(self._cash.unpaid)
+        for ts_ns, symbol, amount in self._words:
+            if symbol == CASH:
+                cash, unpaid = amount, {}
+                continue
+            quantity = amount / assets.split_since(symbol, ts_ns)
+            bought = quantity - held.get(symbol, 0.0)
+            held[symbol] = quantity
+            price = assets.price_of(symbol)
+            if cash is not None and price:
+                cash -= bought * price
+            elif cash is not None:
+                unpaid[symbol] = unpaid.get(symbol, 0.0) + bought
+        self._cash_now = Cash(cash, unpaid)
+        self.quantities = {symbol: quantity for symbol, quantity in held.items() if quantity}
+        self.value_quantities(assets)
 
     def value_quantities(self, assets: Assets) -> None:
         """Make weights of the quantities at the last prices."""
@@ -77,13 +123,9 @@ class Holdings:
         self.set_weights(weights, assets)
 
     def follow(self, happened: Mapping[str, Action], assets: Assets) -> None:
-        """Let quantities, if it has any, follow splits, and value them at the last prices."""
-        if self.kind != "positions":
-            return
-        for symbol in self.symbols:
-            if symbol in happened:
-                self.quantities[symbol] *= happened[symbol].ratio
-        self.value_quantities(assets)
+        """Let a close pass without a return: of quantities alone, which have a value by it."""
+        if self.kind == "positions":
+            self._close(0.0, happened, assets)
 
     def move(self, ret: float, happened: Mapping[str, Action], assets: Assets) -> float:
         """Let a session pass in which the portfolio returned ``ret``; return the profit, in money.
@@ -91,12 +133,7 @@ class Holdings:
         Quantities follow splits, weights that are never rebalanced drift.
         """
         if self.kind == "positions":
-            profit = ret * self.gross
-            self.equity = profit + (
-                self.equity if self.knows_cash else max(self.equity, self.gross)
-            )
-            self.follow(happened, assets)
-            return profit
+            return self._close(ret, happened, assets)
         before, profit = self.value, ret * self.gross
         self.value += profit
         if self.kind == "never":
@@ -104,6 +141,29 @@ class Holdings:
         else:
             self.gross = max(self.value, 0.0)
         self.equity = self.value
+        return profit
+
+    def _close(self, ret: float, happened: Mapping[str, Action], assets: Assets) -> float:
+        """Let quantities follow splits, value them and the cash anew; return the profit."""
+        profit, cash = ret * self.gross, self._cash_now
+        before = max(self.equity, self.gross) if cash.amount is None else cash.amount + self.value
+        priced = dict(zip(self.symbols, self.weights.tolist(), strict=True))
+        unpaid = dict(cash.unpaid)
+        for symbol in self.symbols:
+            if symbol in happened:
+                self.quantities[symbol] *= happened[symbol].ratio
+                unpaid[symbol] = unpaid.get(symbol, 0.0) * happened[symbol].ratio
+        self.value_quantities(assets)
+        self.equity = before + profit
+        if cash.amount is not None:
+            # What has its first price now was there unless it has to be paid.
+            first = {s: q for s, q in self.quantities.items() if not priced.get(s)}
+            for symbol, quantity in first.items():
+                self.equity += (quantity - unpaid.get(symbol, 0.0)) * assets.price_of(symbol)
+            unpaid = {s: q for s, q in unpaid.items() if q and not assets.price_of(s)}
+            self._cash = Cash(self.equity - self.value, unpaid)
+        self._cash_now = self._cash
+        self._opening, self._words = dict(self.quantities), []
         return profit
 
     def _drift(self, ret: float, moves: NDArray[np.float64], *, was_whole: bool) -> None:
@@ -127,7 +187,10 @@ class Holdings:
             "value": self.value,
             "gross": self.gross,
             "equity": self.equity,
-            "knows_cash": self.knows_cash,
+            "opening": dict(self._opening),
+            "words": list(self._words),
+            "cash": tuple(self._cash),
+            "cash_now": tuple(self._cash_now),
             "weights": dict(zip(self.symbols, self.weights.tolist(), strict=True)),
             "quantities": dict(self.quantities),
             "changed": self.changed,
@@ -141,6 +204,9 @@ class Holdings:
         made.quantities = dict(parts["quantities"])
         made.gross = parts["gross"]
         made.equity = parts.get("equity", made.value)  # at first, cash was nobody's business
-        made.knows_cash = parts.get("knows_cash", False)
+        made._opening = dict(parts.get("opening", made.quantities))
+        made._words = [tuple(word) for word in parts.get("words", ())]
+        made._cash = Cash(*parts.get("cash", (None, {})))
+        made._cash_now = Cash(*parts.get("cash_now", (None, {})))
         made.changed = parts["changed"]
         return made

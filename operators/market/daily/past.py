@@ -15,13 +15,9 @@ Told = dict[tuple[str, ...], int]
 
 
 class Facts(NamedTuple):
-    """What counts at one time: actions, words of before, the prices of closes, words of now.
+    """What counts at one time: actions, words of before, the prices of closes, words of now."""
 
-    With each split come the portfolios whose position in its symbol was told, before this time and
-    of its ex time or later.
-    """
-
-    actions: list[tuple[Body, list[str]]]
+    actions: list[Body]
     before: list[Body]
     prices: dict[str, float]
     now: list[Body]
@@ -35,8 +31,8 @@ class Past:
     """Decides what counts of a time's events, so that no fact of the past counts as of now.
 
     - Closes count in the order of time: a close or a correction behind that is refused.
-    - A split or a dividend belongs to the first close from its ex time on: where that is over, it
-      is refused, whenever it was told.
+    - A split or a dividend belongs to the first close of its symbol from its ex time on: where that
+      is over, it is refused, whenever it was told.
     - Of a portfolio, a position, cash or a view, the word with the newest time counts from that
       time on. What is told late is applied while no session has closed since, for until then its
       time makes no difference; older than a word that it would replace, it is refused.
@@ -44,40 +40,48 @@ class Past:
 
     def __init__(self) -> None:
         self._close_ns = 0
+        self._priced: dict[str, int] = {}
+        """The last close of each symbol."""
         self._told: Told = {}
         """When the newest words were said, since the last close; those of before cannot win."""
 
     def sort(self, time_ns: int, items: Sequence[Item]) -> Facts:
         """Return what counts of the ``items`` of ``time_ns``, up to which all is known."""
         facts = Facts([], [], {}, [], [])
-        # Actions first: a position is told in shares as they are behind a split of its time.
-        for item in sorted(items, key=lambda item: item[-1]["type"] not in ACTIONS):
+        sessions: list[str] = []
+        for item in items:
             body = item[-1]
             reason = self._refusal(time_ns, body)
             if reason:
                 facts.refused.append((item, reason))
             elif body["type"] in ACTIONS:
-                facts.actions.append((body, self._positions_since(body)))
+                facts.actions.append(body)
             elif body["type"] == "closes":
                 facts.prices.update(body["prices"])
+                sessions += filter(None, [body.get("session")])
             elif body["ts_ns"] < time_ns:
                 facts.before.append(body)
             else:
                 facts.now.append(body)
         if facts.prices:
-            said = [s for item in items if (s := item[-1].get("session"))]
-            facts = facts._replace(session=date.fromisoformat(max(said)) if said else None)
             self._close_ns = time_ns
+            self._priced.update(dict.fromkeys(facts.prices, time_ns))
             for subject in [s for s, said in self._told.items() if said < time_ns]:
                 del self._told[subject]
-        return facts
+        return facts._replace(session=date.fromisoformat(max(sessions)) if sessions else None)
+
+    def note_weights(self, portfolio: str, time_ns: int) -> None:
+        """Note that a portfolio has taken other weights over: older words do not replace them."""
+        subject = ("holdings", portfolio)
+        self._told[subject] = max(time_ns, self._told.get(subject, 0))
 
     def _refusal(self, time_ns: int, body: Body) -> str:
         kind, ts_ns = body["type"], body["ts_ns"]
         if kind == "closes":
             return BEHIND if ts_ns < time_ns else ""
         if kind in ACTIONS:
-            return SESSION_CLOSED if ex_ns_of(body) <= self._close_ns else ""
+            over = ex_ns_of(body) <= self._priced.get(body["symbol"], 0)
+            return SESSION_CLOSED if over else ""
         if ts_ns < self._close_ns:
             return SESSION_CLOSED
         subject = _subject(body)
@@ -86,23 +90,18 @@ class Past:
         self._told[subject] = ts_ns
         return ""
 
-    def _positions_since(self, action: Body) -> list[str]:
-        if action["type"] != "split":
-            return []
-        ex_ns, symbol = ex_ns_of(action), action["symbol"]
-        return [
-            subject[1]
-            for subject, said in sorted(self._told.items())
-            if subject[0] == "holdings" and subject[2:] == (symbol,) and said >= ex_ns
-        ]
-
     def snapshot(self) -> dict[str, Any]:
         """Return a copy of the state."""
-        return {"close_ns": self._close_ns, "told": dict(self._told)}
+        return {
+            "close_ns": self._close_ns,
+            "priced": dict(self._priced),
+            "told": dict(self._told),
+        }
 
     def restore(self, parts: dict[str, Any]) -> None:
         """Take over a snapshot's state."""
-        self._close_ns, self._told = parts["close_ns"], dict(parts["told"])
+        self._close_ns = parts["close_ns"]
+        self._priced, self._told = dict(parts["priced"]), dict(parts["told"])
 
 
 def ex_ns_of(action: Body) -> int:

@@ -51,14 +51,22 @@ def test_a_symbol_in_two_partitions_stops_the_flow(restart: bool) -> None:
             combine(order, restart=restart)
 
 
-def test_a_symbol_that_was_forgotten_may_come_elsewhere() -> None:
-    combine(handed([tick(0, 1), tick(0, 200, "B"), tick(0, 201, "B"), tick(1, 300)]))
+def test_a_symbol_that_expired_keeps_its_home() -> None:
     combine(handed([tick(0, 1), tick(0, 200), tick(0, 400), tick(1, 400, "B")], restart=True))
+    apart = handed([tick(0, 1), tick(0, 200, "B"), tick(0, 201, "B")])
+    other = handed([tick(1, 300)])
+    for order in (apart + other, other + apart):
+        with pytest.raises(SplitSymbol):
+            combine(order)
 
 
-def test_a_state_of_before_homes_goes_on() -> None:
-    combined = make_combined(MARKET)
-    kept = combined.snapshot()
-    del kept["homes"]
-    combined.restore(kept)
-    combine(handed([tick(0, 1)]))
+def test_a_shard_of_before_homes_tells_all_of_its_symbols() -> None:
+    shard = make_shard(MARKET)
+    list(shard.process(block_of([tick(0, 1), tick(0, 1, "B")], 2), Outputs()))
+    kept = shard.snapshot()
+    del kept["symbols"]["homes"]
+    shard = make_shard(MARKET)
+    shard.restore(kept)
+    (handover,) = shard.process(block_of([tick(0, 2)], 2), Outputs())
+    with pytest.raises(SplitSymbol, match="'B' are in partitions 0 and 1"):
+        combine([handover, *handed([tick(1, 1, "B")])])

@@ -607,3 +607,32 @@ def test_cash_that_is_told_counts_and_none_is_paid_in() -> None:
 def test_what_is_sold_short_needs_its_own_money() -> None:
     events = [position(close_ns(0) - 1, -10.0), prices(0, A=10.0), prices(1, A=11.0)]
     assert equities(*events) == [(-10.0, -110.0, 90.0)]
+
+
+@pytest.mark.parametrize(("word", "told", "kept"), [(0.5, 2.0, False), (2.0, 5.0, True)])
+def test_words_that_are_told_late_and_answers_count_in_the_order_of_their_times(
+    word: float, told: float, kept: bool
+) -> None:
+    """Weights are asked for at a close, and count an hour later; others are told beside them."""
+    hour_ns = 3600 * 10**9
+    settings = replace(TARGETS, methods=("historical",), models_delay_ns=hour_ns)
+    asked = next(r["ts_ns"] for r in run(EVENTS, settings, compute=answer)["requests"])
+    before = [event for event in EVENTS if event["ts_ns"] <= asked]
+    weights = {"A": 0.8, "B": 0.1, "C": 0.1}
+    own = portfolio("P", weights) | {"ts_ns": asked + int(word * hour_ns)}
+
+    def held(*moments: tuple[float, dict | None]) -> dict:
+        daily = Daily(settings, compute=answer)
+        for event in sorted(before, key=time_of):
+            is_close = int(event["type"] == "closes")
+            daily.accept(event["ts_ns"], [(is_close, "t", 0, 0, 0, DEFAULTS | event)])
+        for hours, late in moments:
+            items = [] if late is None else [(0, "t", 0, 1, 0, DEFAULTS | late)]
+            daily.accept(asked + int(hours * hour_ns), items)
+        found: dict = daily.describe("P")["holdings"]["weights"]
+        return found
+
+    on_time = held((word, own), (1.5, None), (6.0, None))
+    assert (on_time == weights) == kept
+    assert held((told, own), (6.0, None)) == on_time
+    assert kept or held((1.5, None), (told, own), (6.0, None)) == on_time

@@ -10,6 +10,7 @@ import pytest
 
 from operators.market.daily.engine import Daily
 from operators.market.daily.logics import DailyRisk, EventMerge
+from operators.market.daily.past import Past
 from operators.market.daily.settings import DailySettings
 from operators.market.models import answer
 from operators.outputs import Outputs
@@ -103,6 +104,83 @@ def position(ts_ns: int, quantity: float, symbol: str = "A", portfolio: str = "Q
     return at(ts_ns, type="position", portfolio=portfolio, symbol=symbol, quantity=quantity)
 
 
+def cash(ts_ns: int, amount: float, portfolio: str = "Q") -> dict:
+    return at(ts_ns, type="cash", portfolio=portfolio, amount=amount)
+
+
+def equity(*events: dict) -> list[float]:
+    return [round(record["equity"], 6) for record in told(list(events))["pnl"]]
+
+
+def test_cash_counts_behind_the_positions_of_its_time_and_pays_for_later_ones() -> None:
+    """Whatever the order in which they come, and whenever the first price does."""
+    night = close_ns(1) + HOUR_NS
+    rest = [close(2, 100.0), close(3, 90.0)]
+    begun = [close(0), close(1)]
+    same = [position(night, 100.0), cash(night, 500.0)]
+    assert equity(*begun, *same, *rest) == equity(*begun, *same[::-1], *rest) == [10500.0, 9500.0]
+    paid = [cash(night, 500.0), position(night + 9, 100.0)]
+    beat = {"ts_ns": night + 20}
+    for words in (paid, [*paid[:1], beat, *paid[1:]], [paid[1], paid[0]], [paid[1], beat, paid[0]]):
+        assert equity(*begun, *words, *rest) == [500.0, -500.0], words
+    # Before there is any price, and of a symbol whose price comes later.
+    early = [position(close_ns(0) - 9, 100.0), cash(close_ns(0) - 9, 0.0)]
+    assert equity(*early, close(0), close(1, 90.0)) == [9000.0]
+    later = [
+        close(0),
+        cash(night, 1000.0),
+        position(night + 1, 10.0),
+        position(night + 1, 5.0, "N"),
+    ]
+    both = {"type": "closes", "ts_ns": close_ns(3), "prices": {"A": 100.0, "N": 50.0}}
+    then = both | {"ts_ns": close_ns(4), "prices": {"A": 100.0, "N": 60.0}}
+    assert equity(close(0), close(1), *later[1:], close(2), both, then) == [1000.0, 1000.0, 1050.0]
+    dividend = at(close_ns(3) + 1, type="dividend", symbol="A", amount=2.0)
+    assert equity(close(0), close(1), *later[1:3], close(2), close(3), dividend, close(4)) == [
+        1000.0, 1000.0, 1020.0
+    ]  # fmt: skip
+
+
+def test_a_split_finds_the_positions_that_there_are() -> None:
+    """A portfolio that has ended or has weights by now holds no position to be split."""
+    night = close_ns(1) + HOUR_NS
+    split = at(night + 30, type="split", symbol="A", ratio=2.0, ex_ns=night + 1)
+    for weights, sessions in (({}, 0), ({"A": 0.5, "B": 0.5}, 1)):
+        whole = at(night + 20, type="portfolio", portfolio="Q", weights=weights, value=1000.0)
+        found = told(
+            [close(0), close(1), position(night + 10, 100.0), whole, split, close(2, 55.0)]
+        )
+        assert len(found.get("pnl", [])) == sessions
+        assert all(r["pnl"] == pytest.approx(500.0) for r in found.get("pnl", []))
+
+
+def test_a_split_waits_for_a_close_of_its_symbol() -> None:
+    night = close_ns(1) + HOUR_NS
+    held = [close(0), close(1), position(night, 10.0)]
+    other = close(2, 7.0, "B")
+    split = at(close_ns(2) + 9, type="split", symbol="A", ratio=2.0, ex_ns=night + 9)
+    found = told([*held, other, split, close(3, 50.0)])
+    assert "late" not in found
+    assert [r["pnl"] for r in found["pnl"]] == [0.0, 0.0]
+
+
+def test_a_refused_close_dates_no_session() -> None:
+    dated = close(0, 90.0) | {"session": "2001-01-01"}
+    past = Past()
+    past.sort(close_ns(0), [(1, close(0))])
+    facts = past.sort(close_ns(1), [(1, dated), (1, close(1))])
+    assert (len(facts.refused), facts.session) == (1, None)
+
+
+def test_a_figure_comes_once() -> None:
+    words = at(close_ns(39), type="portfolio", portfolio="P", weights={"A": 0.3})
+    closes = [close(n, 100.0 + n % 3) for n in range(42)]
+    beats = [{"ts_ns": close_ns(39) + 5}]
+    found = told([HOLDS_A, *closes[:40], *beats, words, *closes[40:]])
+    ids = [record["id"] for record in found["risk"]]
+    assert len(set(ids)) == len(ids) > 20
+
+
 def test_a_position_that_is_told_late_counts_from_its_time_until_a_session_has_closed() -> None:
     night = close_ns(1) + HOUR_NS
     in_order = [close(0), close(1), position(night, 10.0), position(night + 9, 1.0, "B")]
@@ -165,12 +243,14 @@ def random_events(seed: int) -> list[dict]:
         for _ in range(rng.randint(0, 4)):
             ts_ns = start + rng.randrange(1, DAY_NS)
             symbol = rng.choice("AB")
-            kind = rng.choice(["position", "position", "weights", "split", "dividend"])
+            kind = rng.choice(["position", "position", "weights", "split", "dividend", "cash"])
             if kind == "position":
                 events.append(position(ts_ns, rng.choice([0, 5, -3, 8]), symbol))
             elif kind == "weights":
                 weights = {"A": rng.choice([0.2, 0.5]), "B": 0.5}
                 events.append(at(ts_ns, type="portfolio", portfolio="P", weights=weights))
+            elif kind == "cash":
+                events.append(cash(ts_ns, rng.choice([0.0, 1000.0, -300.0])))
             elif kind == "split":
                 ex_ns = rng.choice([None, ts_ns + rng.randrange(2 * DAY_NS)])
                 events.append(at(ts_ns, type="split", symbol=symbol, ratio=2.0, ex_ns=ex_ns))
@@ -222,4 +302,4 @@ def test_the_random_events_are_late_in_every_way() -> None:
         "session closed",
         "replaced",
     }
-    assert kinds == {"closes", "position", "portfolio", "split", "dividend"}
+    assert kinds == {"closes", "position", "cash", "portfolio", "split", "dividend"}
