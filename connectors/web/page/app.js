@@ -84,7 +84,11 @@ const tabs = new Tabs($("tabs"), $("main"), TABS, (id) => {
 for (const { id, Panel } of TABS) panels.set(id, new Panel(tabs.panel(id), { feed, api, announce, outputs }));
 
 feed.addEventListener("status", showStatus);
-feed.addEventListener("token", (event) => renew(event.detail));
+// The refusal and the end of its connection both tell it: who has closed the dialog between them is
+// not asked again.
+feed.addEventListener("token", (event) => {
+  if (!asked) renew(event.detail);
+});
 $("token-again").addEventListener("click", () => renew(asked));
 showStatus();
 setInterval(tick, 1000);
