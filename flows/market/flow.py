@@ -201,7 +201,7 @@ def warm_up() -> None:
         "table",
         "volatility",
         "windows",
-        "order",
+        "in_order",
         "nbbo",
         "breach",
         "luld",

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from operators.arrays import grown
-from operators.market.kernels import order as kernel
+from operators.market.kernels import in_order as kernel
 from operators.market.operator import Operator
 from operators.market.work import Forecasts, Work
 from operators.outputs import Outbox

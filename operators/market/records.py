@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from state.clock import NS
+from state.records import Coordinates
 
 TYPES = ("heartbeat", "trade", "quote")
 """The ``type`` of a tick by its ``TickBlock.kind``."""
@@ -33,3 +36,16 @@ def interval_name(interval_ns: int) -> str:
         if interval_ns % size == 0:
             return f"{interval_ns // size}{unit}"
     return f"{interval_ns}ns"
+
+
+def listed(where: Coordinates, ts_ns: int, symbol: str) -> dict[str, Any]:
+    """Return how a tick or an event is listed: TICK_BY_COORDINATES of the outputs."""
+    return {
+        "id": str(where),
+        "ts_ns": ts_ns,
+        "topic": where.topic,
+        "partition": where.partition,
+        "offset": where.offset,
+        "sequence": where.sequence,
+        "symbol": symbol,
+    }

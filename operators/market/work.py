@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from operators.market.handover import SessionClose
+from operators.market.records import listed
 from state.market.ticks import TickBlock
 
 
@@ -106,13 +107,5 @@ class Work:
 
     def listed(self, row: int) -> dict[str, Any]:
         """Return how a tick is listed by its coordinates: TICK_BY_COORDINATES of the outputs."""
-        where = self.block.coordinates(row)
-        return {
-            "id": str(where),
-            "ts_ns": int(self.block.ts_ns[row]),
-            "topic": where.topic,
-            "partition": where.partition,
-            "offset": where.offset,
-            "sequence": where.sequence,
-            "symbol": self.names[self.slot[row]],
-        }
+        where, ts_ns = self.block.coordinates(row), int(self.block.ts_ns[row])
+        return listed(where, ts_ns, self.names[self.slot[row]])

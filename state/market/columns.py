@@ -6,7 +6,10 @@ from state.outputs import Column, Kind
 
 TIME = {"minimum": 1, "maximum": 1 << 62}
 SYMBOL = {"minLength": 1, "maxLength": 32, "pattern": r"^[^\u0000-\u001f\u007f]+$"}
-INTERVAL = {"pattern": "^[1-9][0-9]*(ns|us|ms|s|m|h|d)$"}
+_INTERVAL = "[1-9][0-9]*(ns|us|ms|s|m|h|d)"
+INTERVAL = {"pattern": f"^{_INTERVAL}$"}
+BAR_ID = {"pattern": f"^.+\\|{_INTERVAL}\\|[0-9]+$"}
+"""symbol|interval|start_ns."""
 POSITIVE = {"exclusiveMinimum": 0}
 NOT_NEGATIVE = {"minimum": 0}
 AT_LEAST_1 = {"minimum": 1}

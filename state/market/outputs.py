@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from state.market.columns import (
     AT_LEAST_1,
+    BAR_ID,
     COORDINATES,
     INTERVAL,
     METHODS,
@@ -52,12 +53,7 @@ MARKET = (
         "bars",
         "start_ns",
         (
-            Column(
-                "id",
-                KEY,
-                "symbol|interval|start_ns",
-                {"pattern": "^.+\\|[1-9][0-9]*(ns|us|ms|s|m|h)\\|[0-9]+$"},
-            ),
+            Column("id", KEY, "symbol|interval|start_ns", BAR_ID),
             Column("symbol", KEY, "", SYMBOL),
             Column("interval", KEY, "", INTERVAL),
             Column(

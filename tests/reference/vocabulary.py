@@ -84,7 +84,7 @@ class ReferenceSettings:
 
 
 def interval_name(interval_ns: int) -> str:
-    """Return the interval in the largest unit that divides it: 1s, 90s, 5m, 24h, 250ms."""
+    """Return the interval in the largest unit that divides it: 1s, 90s, 5m, 1d, 250ms."""
     for unit, unit_ns in UNITS_NS:
         if interval_ns % unit_ns == 0:
             return f"{interval_ns // unit_ns}{unit}"

@@ -17,6 +17,7 @@ from operators.market.daily.requests import Answer, Request, Requests
 from operators.market.daily.settings import DailySettings
 from operators.market.daily.stress import Stress
 from operators.market.models import GARCH
+from operators.market.records import listed
 from operators.merge import Item
 from operators.outputs import Emission
 from state.clock import NS
@@ -288,15 +289,7 @@ class Daily:
 def _refused(time_ns: int, item: Item, reason: str) -> Emission:
     """Return the ``late`` record of an event; ``time_ns`` is what its partition had told before."""
     _, *where, body = item
-    at = Coordinates(*where)
-    record = {
-        "id": str(at),
-        "ts_ns": body["ts_ns"],
-        "topic": at.topic,
-        "partition": at.partition,
-        "offset": at.offset,
-        "sequence": at.sequence,
-        "symbol": body.get("symbol", ""),
+    record = listed(Coordinates(*where), body["ts_ns"], body.get("symbol", "")) | {
         "venue": "",
         "type": body["type"],
         "watermark_ns": time_ns,

@@ -132,6 +132,7 @@ def test_a_client_that_takes_nothing_at_all_is_disconnected_in_the_end(redis_url
                 await asyncio.to_thread(writer.quotes, number, 500)
                 number += 500
                 await asyncio.sleep(0.02)
+            assert count("headrace_feed_disconnected_slow_total") == before + 1
 
     play(scene)
 

@@ -12,7 +12,7 @@ import pytest
 
 from flows.market.settings import Luld, Market, Risk
 from operators.market.in_order import InOrder
-from operators.market.kernels import order as kernel
+from operators.market.kernels import in_order as kernel
 from operators.market.operator import Operator, Stateless
 from operators.market.shard import TickShard
 from operators.market.symbols import Symbols
