@@ -8,6 +8,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from operators.market.alignment import Alignment
 from state.clock import NS
 from state.errors import SettingsError
 
@@ -20,18 +21,23 @@ Sessions = tuple[NDArray[np.int64], NDArray[np.int64]]
 NO_SESSIONS: Sessions = (np.empty(0, np.int64), np.empty(0, np.int64))
 
 
-def check_closes(calendar: str, closes_ns: NDArray[np.int64], interval_ns: int) -> None:
+def check_closes(calendar: str, closes_ns: NDArray[np.int64], bars: Alignment) -> None:
     """Raise SettingsError where a session ends within a bar, which would mix two sessions."""
-    if (closes_ns % interval_ns).any():
+    if (bars.starts(closes_ns) != closes_ns).any():
         raise SettingsError(
-            f"market.closes: sessions of {calendar} do not end with a bar of "
-            f"market.risk.interval ({interval_ns / NS:g} s): choose a shorter one"
+            f"market.closes: sessions of {calendar} do not end with a bar of market.risk.interval "
+            f'({bars.interval_ns / NS:g} s): choose a shorter one, or market.align = "session"'
         )
 
 
 def session_borders(opens_ns: NDArray[np.int64], closes_ns: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the middles (ns) between each session's close and the next one's open."""
     return closes_ns[:-1] + (opens_ns[1:] - closes_ns[:-1]) // 2
+
+
+def window_borders(opens_ns: NDArray[np.int64], closes_ns: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the times (ns) at which sessions open or close, each once: where bars begin anew."""
+    return np.unique(np.concatenate((opens_ns, closes_ns)))
 
 
 @lru_cache(maxsize=4)

@@ -25,11 +25,12 @@ from flows.engine.context import Logics
 from flows.engine.inputs import Source, add_inputs
 from flows.engine.standalone import standalone
 from flows.engine.streams import dead_letters, under_one_key
-from flows.market.calendar import check_closes, session_borders, sessions_of
+from flows.market.calendar import check_closes, session_borders, sessions_of, window_borders
 from flows.market.daily import add_daily, daily_sources, make_daily, make_merge
 from flows.market.settings import MODELS, Market
 from flows.market.signals import pairs_of, signals_of
 from flows.settings.settings import Settings
+from operators.market.alignment import Alignment
 from operators.market.bars import Bars
 from operators.market.breach import Breaches
 from operators.market.closes import Closes
@@ -69,7 +70,7 @@ def chain(market: Market, in_order: Iterable[Operator] = ()) -> list[Operator]:
     if market.luld.enabled:
         by_time.append(LimitUpDown(market.luld.tiers, open_ns, close_ns, market.symbol_ttl))
     by_time += in_order
-    nbbo = Nbbo(min(market.intervals), market.quote_ttl)
+    nbbo = Nbbo(aligned(market, min(market.intervals)), market.quote_ttl)
     operators: list[Operator] = [
         Sequence(
             market.sequences,
@@ -78,14 +79,14 @@ def chain(market: Market, in_order: Iterable[Operator] = ()) -> list[Operator]:
             list_duplicates=market.list_duplicates,
         ),
         Conditions(market.excluded_conditions, market.excluded_bits),
-        Bars(market.intervals, market.lateness),
-        Volatility(risk.interval, market.intervals.index(risk.interval), risk.decay, close_ns),
+        Bars([aligned(market, interval) for interval in market.intervals], market.lateness),
+        Volatility(market.intervals.index(risk.interval), risk.decay, close_ns),
         SymbolRisk(levels(risk.confidences, risk.horizons), risk.interval, risk.min_observations),
         Breaches(risk.breach_confidence, risk.min_observations),
         InOrder([nbbo, *by_time], trades=bool(by_time)),
     ]
     if market.closes == "ticks":
-        check_closes(market.calendar, close_ns, risk.interval)
+        check_closes(market.calendar, close_ns, aligned(market, risk.interval))
         auction = Auction(
             market.auction.within,
             frozenset(market.auction.conditions),
@@ -97,6 +98,13 @@ def chain(market: Market, in_order: Iterable[Operator] = ()) -> list[Operator]:
     return [*operators, Late()]
 
 
+def aligned(market: Market, interval_ns: int) -> Alignment:
+    """Return where the windows of an interval begin."""
+    if market.align == "utc":
+        return Alignment(interval_ns)
+    return Alignment(interval_ns, window_borders(*sessions_of(market.calendar)))
+
+
 def make_shard(market: Market, more: More = tuple, in_order: More = tuple) -> TickShard:
     """Return an empty shard; operators of one's own come after ours."""
     groups = [*market.portfolios.values(), *market.signals.pairs.values()]
@@ -106,7 +114,7 @@ def make_shard(market: Market, more: More = tuple, in_order: More = tuple) -> Ti
         Symbols(market.symbol_ttl),
         [*chain(market, in_order()), *more()],
         universe,
-        market.risk.interval,
+        aligned(market, market.risk.interval),
         sessions=market.closes == "ticks",
         late_by_window=market.late == "window",
     )

@@ -280,6 +280,9 @@ class Market(Timed):
     """... or where a word of hexadecimal digits has one of these bits."""
     calendar: str = ""
     """The exchange whose sessions count, such as XNYS: no return is taken from one to the next."""
+    align: Literal["utc", "session"] = "utc"
+    """Where the windows of bars and of the NBBO begin: at multiples of the interval, or anew at
+    each open and close of the calendar's sessions, which also end the window before."""
     signals: Signals = Signals()
     luld: Luld = Luld()
     closes: Literal["events", "ticks"] = "events"
@@ -332,16 +335,22 @@ class Market(Timed):
                 raise ValueError(f"signals.pairs.{name} has one symbol twice")
         if self.symbol_ttl <= self.lateness + max(self.intervals):
             raise ValueError("symbol_ttl must exceed lateness + the longest interval")
-        if self.sequences == "session" and not self.calendar:
-            raise ValueError("sequences by session need calendar, which has the sessions")
-        if self.closes == "ticks" and not (self.calendar and self.daily):
-            raise ValueError("closes from ticks need calendar, which has the sessions, and daily")
         if self.auction.within and self.closes != "ticks":
             raise ValueError("auction needs closes from ticks")
         if self.closes == "ticks" and self.symbol_ttl < 2 * 86400 * NS + self.auction.within:
             raise ValueError(
                 "symbol_ttl must be 2d and auction.within, or more, where closes come from ticks"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _has_sessions(self) -> Market:
+        if self.sequences == "session" and not self.calendar:
+            raise ValueError("sequences by session need calendar, which has the sessions")
+        if self.align == "session" and not self.calendar:
+            raise ValueError("align by session needs calendar, which has the sessions")
+        if self.closes == "ticks" and not (self.calendar and self.daily):
+            raise ValueError("closes from ticks need calendar, which has the sessions, and daily")
         return self
 
     @property

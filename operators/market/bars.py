@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from operators.market.alignment import Alignment
 from operators.market.records import interval_name
 from operators.market.windows import Windows
 from operators.market.work import ClosedBars, Work
@@ -23,10 +25,10 @@ class Bars:
 
     name = "bars"
 
-    def __init__(self, intervals_ns: tuple[int, ...], lateness_ns: int) -> None:
-        self.intervals_ns = intervals_ns
-        self._names = [interval_name(interval) for interval in intervals_ns]
-        self._windows = [Windows(interval, lateness_ns) for interval in intervals_ns]
+    def __init__(self, alignments: Sequence[Alignment], lateness_ns: int) -> None:
+        """One of ``alignments`` for each interval."""
+        self._names = [interval_name(alignment.interval_ns) for alignment in alignments]
+        self._windows = [Windows(alignment, lateness_ns) for alignment in alignments]
 
     def process(self, work: Work, outbox: Outbox) -> None:
         """Take in the block's trades and emit the bars that close within it."""
@@ -102,6 +104,7 @@ def _sorted_bars(
         slot=whole[:, 2].astype(np.int32),
         interval=interval,
         start_ns=whole[:, 3].copy(),
+        end_ns=whole[:, 5].copy(),
         open=real[:, 0],
         high=real[:, 1],
         low=real[:, 2],

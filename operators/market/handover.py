@@ -34,7 +34,7 @@ class Home(NamedTuple):
 class Handover(NamedTuple):
     """Closed bars of one block, and how far its partitions have got.
 
-    ``passed``: the last multiple of the risk interval (ns) that the watermark of each
+    ``passed``: the end of the last window of the risk interval (ns) that the watermark of each
     partition that moved has passed. ``homes``: the symbols that came.
     """
 

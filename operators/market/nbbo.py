@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from operators.arrays import grown
+from operators.market.alignment import Alignment
 from operators.market.bars import by_name
 from operators.market.kernels import nbbo as kernel
 from operators.market.lookup import Lookup
@@ -29,10 +30,9 @@ class Nbbo:
 
     name = "nbbo"
 
-    def __init__(self, interval_ns: int, ttl_ns: int = 0) -> None:
-        self._interval_ns = interval_ns
+    def __init__(self, alignment: Alignment, ttl_ns: int = 0) -> None:
         self._ttl_ns = ttl_ns
-        self._windows = Windows(interval_ns, 0)
+        self._windows = Windows(alignment, 0)
         self._books = Lookup()
         self._entry: NDArray[np.float64] = np.empty((0, 4))
         self._entry_ns: NDArray[np.int64] = np.empty((0, 2), np.int64)
@@ -122,9 +122,9 @@ class Nbbo:
     def _emit(
         self, closed: list[int], values: list[float], names: list[str], outbox: Outbox
     ) -> None:
-        _, partition, slot, start_ns, _ = closed
+        _, partition, slot, start_ns, _, end_ns = closed
         bid, bid_size, ask, ask_size = values[:4]
-        symbol, end_ns = names[slot], start_ns + self._interval_ns
+        symbol = names[slot]
         identity = f"{symbol}|{start_ns}"
         record = {
             "id": identity,

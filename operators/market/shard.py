@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from operators.arrays import grown
 from operators.logic import Logic
+from operators.market.alignment import Alignment
 from operators.market.handover import Close, Handover
 from operators.market.operator import Operator
 from operators.market.symbols import Symbols
@@ -35,12 +36,14 @@ class TickShard(Logic):
         symbols: Symbols,
         operators: Sequence[Operator],
         universe: frozenset[str] = frozenset(),
-        progress_ns: int = 0,
+        progress: Alignment | None = None,
         *,
         sessions: bool = False,
         late_by_window: bool = False,
     ) -> None:
         """Hand over the bars of ``universe``, and the closes of sessions where ``sessions``.
+
+        ``progress``: the windows of these bars, whose ends are told as they pass.
 
         ``late_by_window``: a trade behind the watermark is kept for the bars that are still open.
         """
@@ -51,7 +54,7 @@ class TickShard(Logic):
         self._universe = universe
         self._hands_over = bool(universe) or sessions
         self._late_by_window = late_by_window
-        self._step_ns = progress_ns
+        self._windows = progress
         self._progress: NDArray[np.int64] = np.empty(0, np.int64)
 
     def process(self, item: TickBlock, outbox: Outbox) -> Iterable[Handover]:
@@ -148,9 +151,10 @@ class TickShard(Logic):
 
     def _passed(self) -> dict[int, int]:
         """Return the partitions' progress where it moved."""
+        assert self._windows is not None
         now = self.watermarks.current
         self._progress = grown(self._progress, len(now), UNKNOWN_NS)
-        passed = np.where(now == UNKNOWN_NS, UNKNOWN_NS, now - now % self._step_ns)
+        passed = np.where(now == UNKNOWN_NS, UNKNOWN_NS, self._windows.starts(now))
         moved = np.flatnonzero(passed != self._progress[: len(now)])
         self._progress[moved] = passed[moved]
         return dict(zip(moved.tolist(), passed[moved].tolist(), strict=True))

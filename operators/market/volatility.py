@@ -20,15 +20,15 @@ class Volatility(PerSymbol):
 
     name = "volatility"
 
-    def __init__(
-        self, interval_ns: int, interval: int, decay: float, closes_ns: NDArray[np.int64]
-    ) -> None:
-        """``closes_ns`` int64: when sessions close, ascending; none is one endless session."""
+    def __init__(self, interval: int, decay: float, closes_ns: NDArray[np.int64]) -> None:
+        """``interval``: which bars, as in ClosedBars.
+
+        ``closes_ns`` int64: when sessions close, ascending; none is one endless session.
+        """
         super().__init__(
             last_close=np.float64, variance=np.float64, observations=np.int64, session=np.int64
         )
         self._closes_ns = closes_ns
-        self._interval_ns = interval_ns
         self._interval = interval
         self._decay = decay
 
@@ -54,7 +54,7 @@ class Volatility(PerSymbol):
             at_row=bars.at_row[mine],
             partition=bars.partition[mine],
             slot=slot,
-            end_ns=bars.start_ns[mine] + self._interval_ns,
+            end_ns=bars.end_ns[mine],
             price=close,
             ret=ret,
             has_return=has_return,

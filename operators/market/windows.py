@@ -8,25 +8,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from operators.arrays import grown
+from operators.market.alignment import Alignment
 from operators.market.kernels import windows as kernel
 from operators.market.work import Work
 from state.snapshots import pack_array, unpack_array
 
 
 class Windows:
-    """Aggregates trades into [start, end) windows aligned to UTC and closes them by watermark.
+    """Aggregates trades into [start, end) windows and closes them by watermark.
 
     Only open windows are kept, so a snapshot is as large as what is open.
     """
 
-    def __init__(self, interval_ns: int, lateness_ns: int) -> None:
-        self.interval_ns = interval_ns
-        # What is open at one time starts between watermark - interval and watermark + lateness.
-        self._depth = lateness_ns // interval_ns + 2
-        self._tally = np.zeros(2, np.int64)
+    def __init__(self, alignment: Alignment, lateness_ns: int) -> None:
+        self._alignment = alignment
+        # What is open at one time touches the time from the watermark to watermark + lateness.
+        self._depth = alignment.most_within(lateness_ns)
+        self._tally = np.zeros(3, np.int64)
         self._slot: NDArray[np.int32] = np.empty(0, np.int32)
         self._partition: NDArray[np.int32] = np.empty(0, np.int32)
-        self._whole: NDArray[np.int64] = np.empty((0, 4), np.int64)
+        self._whole: NDArray[np.int64] = np.empty((0, 6), np.int64)
         self._real: NDArray[np.float64] = np.empty((0, 6))
         self._ring: NDArray[np.int32] = np.empty((0, self._depth), np.int32)
         self._next_end: NDArray[np.int64] = np.empty(0, np.int64)
@@ -44,14 +45,13 @@ class Windows:
     ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Take in the chosen rows as trades; return the windows that closed.
 
-        They are int64[k, 5] (row, partition, slot, start, trades) and float64[k, 6] (open, high,
-        low, close, volume, notional), in the order of the rows that closed them and in no
+        They are int64[k, 6] (row, partition, slot, start, trades, end) and float64[k, 6] (open,
+        high, low, close, volume, notional), in the order of the rows that closed them and in no
         order within one row.
         """
         out = self._prepare(work)
-        kernel.aggregate(
-            self.interval_ns, _rows(work), price, size, chosen, self._state(), out, work.placed
-        )
+        aligned, state = self._aligned(), self._state()
+        kernel.aggregate(aligned, _rows(work), price, size, chosen, state, out, work.placed)
         return self._closed(out)
 
     def sample(
@@ -62,9 +62,8 @@ class Windows:
         As `aggregate`, with the values in columns 0 to 3 of the float64[k, 6].
         """
         out = self._prepare(work)
-        kernel.sample(
-            self.interval_ns, _rows(work), values, chosen, self._state(), out, work.placed
-        )
+        aligned, state = self._aligned(), self._state()
+        kernel.sample(aligned, _rows(work), values, chosen, state, out, work.placed)
         return self._closed(out)
 
     def _prepare(self, work: Work) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -75,7 +74,11 @@ class Windows:
             self._whole, self._real = grown(self._whole, room), grown(self._real, room)
         self._ring = grown(self._ring, len(work.names), -1)
         self._next_end = grown(self._next_end, work.block.partitions, kernel.NEVER)
-        return np.empty((room, 5), np.int64), np.empty((room, 6))
+        return np.empty((room, 6), np.int64), np.empty((room, 6))
+
+    def _aligned(self) -> tuple[Any, ...]:
+        """Return where windows begin as the kernels take it."""
+        return self._alignment.interval_ns, self._alignment.begins_ns, self._alignment.firsts
 
     def _state(self) -> tuple[Any, ...]:
         """Return the open windows as the kernels take them."""
@@ -101,11 +104,11 @@ class Windows:
         mine = np.flatnonzero(self._slot[: self._count] == slot).tolist()
         return [
             {
-                "start_ns": int(self._whole[w, 0]),
-                "ticks": int(self._whole[w, 3]),
+                "start_ns": int(self._whole[w, kernel.START]),
+                "ticks": int(self._whole[w, kernel.TICKS]),
                 "values": self._real[w].tolist(),
             }
-            for w in sorted(mine, key=lambda w: self._whole[w, 0])
+            for w in sorted(mine, key=lambda w: self._whole[w, kernel.START])
         ]
 
     def snapshot(self) -> dict[str, Any]:
@@ -122,18 +125,25 @@ class Windows:
         """Take over a snapshot's open windows."""
         self._slot = unpack_array(parts["slot"])
         self._partition = unpack_array(parts["partition"])
-        self._whole = unpack_array(parts["whole"])
+        self._whole = self._completed(unpack_array(parts["whole"]))
         self._real = unpack_array(parts["real"])
         self._tally[kernel.OPEN] = len(self._slot)
-        starts = self._whole[:, 0]
-        number = starts // self.interval_ns
+        number = self._whole[:, kernel.NUMBER]
         # Once, quotes came by arrival, and a symbol had more windows open at one time.
         while len(np.unique(self._slot * self._depth + number % self._depth)) < self._count:
             self._depth += 1
         self._ring = np.full((int(self._slot.max(initial=-1)) + 1, self._depth), -1, np.int32)
         self._ring[self._slot, number % self._depth] = np.arange(self._count)
         self._next_end = np.full(int(self._partition.max(initial=-1)) + 1, kernel.NEVER, np.int64)
-        np.minimum.at(self._next_end, self._partition, starts + self.interval_ns)
+        np.minimum.at(self._next_end, self._partition, self._whole[:, kernel.END])
+
+    def _completed(self, whole: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return ``whole`` with END and NUMBER, which snapshots of before sessions do not have."""
+        if whole.shape[1] == 6:
+            return whole
+        starts = whole[:, kernel.START]
+        ends, numbers = self._alignment.ends(starts), self._alignment.numbers(starts)
+        return np.column_stack((whole, ends, numbers))
 
 
 def _rows(work: Work) -> tuple[Any, ...]:

@@ -28,6 +28,7 @@ class ClosedBars:
     slot: NDArray[np.int32]
     interval: NDArray[np.int32]
     start_ns: NDArray[np.int64]
+    end_ns: NDArray[np.int64]
     open: NDArray[np.float64]
     high: NDArray[np.float64]
     low: NDArray[np.float64]

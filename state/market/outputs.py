@@ -59,7 +59,7 @@ MARKET = (
             Column(
                 "start_ns",
                 INT,
-                "Begin of the window, ns since 1970 UTC; a multiple of the interval.",
+                "Begin of the window, ns since 1970 UTC; see market.align.",
                 TIME | NOT_NEGATIVE,
             ),
             Column("open", FLOAT, "Price of the first trade by (event time, offset).", POSITIVE),

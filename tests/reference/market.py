@@ -130,7 +130,7 @@ class Partition:
                     self._forecast(symbol, bar)
 
     def _forecast(self, symbol: SymbolState, bar: Record) -> None:
-        end_ns = bar["start_ns"] + self.settings.risk_interval_ns
+        _, end_ns = self.settings.window_of(bar["start_ns"], self.settings.risk_interval_ns)
         simple_return = symbol.forecast.close_bar(bar["close"], self.settings.ewma_lambda)
         self.risk_bars.append(ClosedRiskBar(end_ns, symbol.symbol, simple_return))
         if simple_return is not None:
@@ -218,8 +218,8 @@ class Partition:
         """Update the bars that are open; judge the breach of a trade that is not late, hold it."""
         any_open = False
         for interval_ns in self.settings.intervals_ns:
-            start_ns = trade.ts_ns - trade.ts_ns % interval_ns
-            if start_ns + interval_ns > self.watermark_ns:
+            start_ns, end_ns = self.settings.window_of(trade.ts_ns, interval_ns)
+            if end_ns > self.watermark_ns:
                 symbol.trades.setdefault((interval_ns, start_ns), []).append(trade)
                 any_open = True
         breach = None if late else symbol.breach_of(trade)

@@ -120,8 +120,7 @@ def nbbo_of(
     """
     interval_ns = settings.nbbo_interval_ns
     records = []
-    for start_ns in sorted({quote.ts_ns - quote.ts_ns % interval_ns for quote in quotes}):
-        end_ns = start_ns + interval_ns
+    for start_ns, end_ns in sorted({settings.window_of(q.ts_ns, interval_ns) for q in quotes}):
         if end_ns > watermark_ns:
             continue
         book = Book(settings.quote_ttl_ns)
@@ -182,7 +181,7 @@ class SymbolState:
         closed = sorted(
             (start_ns, interval_ns)
             for interval_ns, start_ns in self.trades
-            if start_ns + interval_ns <= watermark_ns
+            if self.settings.window_of(start_ns, interval_ns)[1] <= watermark_ns
         )
         return [
             (

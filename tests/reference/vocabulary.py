@@ -59,6 +59,7 @@ class ReferenceSettings:
     risk_interval_ns: int = 60_000_000_000
     quote_ttl_ns: int = 0
     late: Literal["record", "window"] = "record"
+    borders_ns: tuple[int, ...] = ()
     sequences: Literal["daily", "session", "continuous"] = "daily"
     session_borders_ns: tuple[int, ...] = ()
     sequence_restart_after: int = 0
@@ -81,6 +82,13 @@ class ReferenceSettings:
     def nbbo_interval_ns(self) -> int:
         """Return the length of the windows in which the NBBO is sampled."""
         return min(self.intervals_ns)
+
+    def window_of(self, ts_ns: int, interval_ns: int) -> tuple[int, int]:
+        """Return start and end of a time's window: it begins anew, and ends, at each border."""
+        begin_ns = max([0, *(border for border in self.borders_ns if border <= ts_ns)])
+        start_ns = ts_ns - (ts_ns - begin_ns) % interval_ns
+        later = [border for border in self.borders_ns if border > ts_ns]
+        return start_ns, min([start_ns + interval_ns, *later])
 
 
 def interval_name(interval_ns: int) -> str:
