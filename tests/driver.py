@@ -24,11 +24,11 @@ from operators.market.portfolio import Portfolios
 from operators.market.shard import TickShard
 from operators.outputs import Outputs
 from state.market.outputs import MARKET
-from state.market.ticks import HEARTBEAT, NO_SEQ, QUOTE, TRADE, TickBlock
+from state.market.ticks import CORRECTION, HEARTBEAT, NO_SEQ, QUOTE, TRADE, Correction, TickBlock
 from state.records import OutputBatch
 from tests.reference.vocabulary import Record, Tick
 
-KINDS = {"heartbeat": HEARTBEAT, "trade": TRADE, "quote": QUOTE}
+KINDS = {"heartbeat": HEARTBEAT, "trade": TRADE, "quote": QUOTE, "correction": CORRECTION}
 
 
 def _codes(values: Sequence[str]) -> tuple[NDArray[np.int32], list[str]]:
@@ -73,6 +73,17 @@ def block_of(ticks: Sequence[Tick], partitions: int, topic: str = "market.ticks"
         symbols=symbols,
         venues=venues,
         conditions=conditions,
+        corrections=[
+            Correction(
+                t.trade_ts_ns,
+                NO_SEQ if t.trade_seq is None else t.trade_seq,
+                t.price,
+                t.size,
+                t.condition,
+            )
+            for t in ticks
+            if t.kind == "correction"
+        ],
     )
 
 

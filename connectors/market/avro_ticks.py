@@ -22,8 +22,8 @@ TICK_SCHEMA = (Path(__file__).parent / "tick.avsc").read_text(encoding="utf-8")
 """Our own writer schema: JSON text, to be registered by whoever writes ticks with it."""
 
 _TICK: dict[str, Any] = orjson.loads(TICK_SCHEMA)
-TICK_FIELDS = frozenset(field["name"] for field in _TICK["fields"])
-"""The fields that a tick may have."""
+TICK_FIELDS = frozenset(field["name"] for field in _TICK["fields"]) | {"trade_ts_ns", "trade_seq"}
+"""The fields that a tick may have; those of cancels and corrections are in no schema of ours."""
 
 
 def encode_avro(ticks: TickColumns, identity: int) -> list[bytes]:

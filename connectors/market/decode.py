@@ -19,9 +19,9 @@ from connectors.market.frames import Frame, open_frame
 from connectors.market.interning import Interner
 from connectors.market.kernels.objects import decode_json
 from connectors.market.kernels.pacing import newest_by_partition
-from connectors.market.ticks import tick_of
+from connectors.market.ticks import correction_of, tick_of
 from state.errors import BadRecord, Malformed, NoKey
-from state.market.ticks import TickBlock
+from state.market.ticks import CORRECTION, Correction, TickBlock
 from state.records import MAX_DIGITS, RETRY_HEADER, SEQUENCE_HEADER, DeadLetter, Messages
 
 DEAD = 255
@@ -67,6 +67,8 @@ class _Batch:
         self._frames: dict[int, Frame] = {}
         self._retried: dict[int, int] = {}
         """Retried messages, with the sequence that their record had."""
+        self._corrections: dict[int, Correction] = {}
+        """By message."""
         self._dead: list[DeadLetter] = []
 
     def decode(self) -> TickBlock:
@@ -120,7 +122,10 @@ class _Batch:
                 self._frames[message] = open_frame(data)
             elif status == layout.ASK:
                 fields = self._fields(messages.value(message))
-                columns.put_tick(message, tick_of(fields, self._latest_ns(message)), self._strings)
+                tick = tick_of(fields, self._latest_ns(message))
+                if tick.kind == CORRECTION:
+                    self._corrections[message] = correction_of(fields)
+                columns.put_tick(message, tick, self._strings)
         except BadRecord as error:
             self._bury_message(message, error)
 
@@ -213,6 +218,7 @@ class _Batch:
             symbols=strings.texts(layout.SYMBOL),
             venues=strings.texts(layout.VENUE),
             conditions=strings.texts(layout.CONDITION),
+            corrections=[one for _, one in sorted(self._corrections.items())],
             dead=self._dead,
             ranges=dict(messages.ranges),
             newest={p: ts for p, ts in enumerate(newest.tolist()) if ts > 0},

@@ -7,9 +7,20 @@ from typing import Any, NamedTuple
 from connectors.market.bounds import LEAST_PRICE, LEAST_SIZE, MOST_PRICE, MOST_SIZE
 from state.clock import MAX_TIME_NS
 from state.errors import FromTheFuture, OutOfRange, WrongType
-from state.market.ticks import MAX_CONDITION, MAX_SYMBOL, MAX_VENUE, NO_SEQ, QUOTE, SIDES, TRADE
+from state.market.ticks import (
+    CORRECTION,
+    MAX_CONDITION,
+    MAX_SYMBOL,
+    MAX_VENUE,
+    NO_SEQ,
+    QUOTE,
+    SIDES,
+    TRADE,
+    Correction,
+)
 
-KINDS = {"trade": TRADE, "quote": QUOTE}
+CANCEL = "cancel"
+KINDS = {"trade": TRADE, "quote": QUOTE, CANCEL: CORRECTION, "correction": CORRECTION}
 """``type`` of a tick to ``TickBlock.kind``."""
 
 MAX_SEQ = 2**63 - 1
@@ -35,13 +46,15 @@ class Tick(NamedTuple):
 def tick_of(fields: dict[str, Any], latest_ns: int) -> Tick:
     """Return the tick that ``fields`` (the names of the JSON format) describe.
 
+    That of a correction or cancel has no price; `correction_of` tells the rest.
+
     Raises WrongType for a field that is missing or of another type, OutOfRange for a value
     that cannot be, and FromTheFuture where ``ts_ns`` exceeds ``latest_ns``. A reason names the
     field and never quotes its value.
     """
     kind = KINDS.get(_text(fields, "type", 16, required=True))
     if kind is None:
-        raise OutOfRange("type is neither trade nor quote")
+        raise OutOfRange("type is none of trade, quote, cancel and correction")
     symbol = _text(fields, "symbol", MAX_SYMBOL, required=True)
     if not symbol:
         raise OutOfRange("symbol is empty")
@@ -49,13 +62,11 @@ def tick_of(fields: dict[str, Any], latest_ns: int) -> Tick:
     recv_ns = _integer(fields, "recv_ns", 0, MAX_TIME_NS, missing=0)
     seq = _integer(fields, "seq", 0, MAX_SEQ, missing=NO_SEQ)
     venue = _text(fields, "venue", MAX_VENUE)
-    condition, side, ask, ask_size = "", 0, 0.0, 0.0
+    condition, side, price, size, ask, ask_size = "", 0, 0.0, 0.0, 0.0, 0.0
     if kind == TRADE:
-        price = _bounded(fields, "price", LEAST_PRICE, MOST_PRICE)
-        size = _bounded(fields, "size", LEAST_SIZE, MOST_SIZE)
-        condition = _text(fields, "condition", MAX_CONDITION)
+        price, size, condition = _trade(fields)
         side = _side(fields)
-    else:
+    elif kind == QUOTE:
         price, size = _quote_side(fields, "bid", "bid_size")
         ask, ask_size = _quote_side(fields, "ask", "ask_size")
         if price == 0 and ask == 0:
@@ -65,6 +76,22 @@ def tick_of(fields: dict[str, Any], latest_ns: int) -> Tick:
     return Tick(
         kind, symbol, venue, condition, side, ts_ns, recv_ns, seq, price, size, ask, ask_size
     )
+
+
+def correction_of(fields: dict[str, Any]) -> Correction:
+    """Return what a record of type correction or cancel says of a trade; raises as `tick_of`."""
+    ts_ns = _integer(fields, "trade_ts_ns", 1, MAX_TIME_NS, missing=0)
+    seq = _integer(fields, "trade_seq", 0, MAX_SEQ, missing=NO_SEQ)
+    if ts_ns == 0 and seq == NO_SEQ:
+        raise WrongType("trade_ts_ns and trade_seq are both missing: they tell which trade it is")
+    left = () if fields["type"] == CANCEL else _trade(fields)
+    return Correction(ts_ns, seq, *left)
+
+
+def _trade(fields: dict[str, Any]) -> tuple[float, float, str]:
+    price = _bounded(fields, "price", LEAST_PRICE, MOST_PRICE)
+    size = _bounded(fields, "size", LEAST_SIZE, MOST_SIZE)
+    return price, size, _text(fields, "condition", MAX_CONDITION)
 
 
 def _text(fields: dict[str, Any], name: str, longest: int, *, required: bool = False) -> str:

@@ -36,6 +36,7 @@ from operators.market.breach import Breaches
 from operators.market.closes import Closes
 from operators.market.combined import Combined
 from operators.market.conditions import Conditions
+from operators.market.corrections import Corrections
 from operators.market.in_order import InOrder
 from operators.market.late import Late
 from operators.market.luld import LimitUpDown
@@ -79,7 +80,7 @@ def chain(market: Market, in_order: Iterable[Operator] = ()) -> list[Operator]:
             list_duplicates=market.list_duplicates,
         ),
         Conditions(market.excluded_conditions, market.excluded_bits),
-        Bars([aligned(market, interval) for interval in market.intervals], market.lateness),
+        bars_of(market),
         Volatility(market.intervals.index(risk.interval), risk.decay, close_ns),
         SymbolRisk(levels(risk.confidences, risk.horizons), risk.interval, risk.min_observations),
         Breaches(risk.breach_confidence, risk.min_observations),
@@ -103,6 +104,15 @@ def aligned(market: Market, interval_ns: int) -> Alignment:
     if market.align == "utc":
         return Alignment(interval_ns)
     return Alignment(interval_ns, window_borders(*sessions_of(market.calendar)))
+
+
+def bars_of(market: Market) -> Bars:
+    """Return the bars of the settings, without trades."""
+    alignments = [aligned(market, interval) for interval in market.intervals]
+    corrections = Corrections(
+        alignments, market.correctable, market.excluded_conditions, market.excluded_bits
+    )
+    return Bars(alignments, market.lateness, corrections)
 
 
 def make_shard(market: Market, more: More = tuple, in_order: More = tuple) -> TickShard:

@@ -272,6 +272,9 @@ class Market(Timed):
     """How many lower numbers in a row mean that they have begun again at any time; 0: none do."""
     late: Literal["record", "window"] = "record"
     """What a trade behind the watermark counts for: nothing, or every bar that is still open."""
+    correctable: Duration = 0
+    """How far behind the watermark a trade may lie to be cancelled or corrected; 0: none is. The
+    trades of that time and of the longest interval are kept for it."""
     list_duplicates: bool = False
     """Whether ticks whose number was seen before are records of the output ``duplicates``."""
     excluded_conditions: tuple[str, ...] = ("suspicious",)
@@ -333,8 +336,8 @@ class Market(Timed):
         for name, (first, second) in self.signals.pairs.items():
             if first == second:
                 raise ValueError(f"signals.pairs.{name} has one symbol twice")
-        if self.symbol_ttl <= self.lateness + max(self.intervals):
-            raise ValueError("symbol_ttl must exceed lateness + the longest interval")
+        if self.symbol_ttl <= self.lateness + self.correctable + max(self.intervals):
+            raise ValueError("symbol_ttl must exceed lateness + correctable + the longest interval")
         if self.auction.within and self.closes != "ticks":
             raise ValueError("auction needs closes from ticks")
         if self.closes == "ticks" and self.symbol_ttl < 2 * 86400 * NS + self.auction.within:

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from operators.market.alignment import Alignment
-from operators.market.records import interval_name
+from operators.market.corrections import Corrections
+from operators.market.records import bar_record, interval_name
 from operators.market.windows import Windows
 from operators.market.work import ClosedBars, Work
 from operators.outputs import Outbox
@@ -25,25 +26,32 @@ class Bars:
 
     name = "bars"
 
-    def __init__(self, alignments: Sequence[Alignment], lateness_ns: int) -> None:
-        """One of ``alignments`` for each interval."""
+    def __init__(
+        self,
+        alignments: Sequence[Alignment],
+        lateness_ns: int,
+        corrections: Corrections | None = None,
+    ) -> None:
+        """One of ``alignments`` for each interval; ``corrections`` of the same."""
         self._names = [interval_name(alignment.interval_ns) for alignment in alignments]
         self._windows = [Windows(alignment, lateness_ns) for alignment in alignments]
+        self._corrections = corrections or Corrections(alignments)
 
     def process(self, work: Work, outbox: Outbox) -> None:
         """Take in the block's trades and emit the bars that close within it."""
         block = work.block
         closed = [w.aggregate(work, work.counts, block.price, block.size) for w in self._windows]
-        if not any(len(whole) for whole, _ in closed):
-            return
-        work.bars = _sorted_bars(closed, work.names)
-        for i in range(len(work.bars)):
-            self._emit(work.bars, i, work.names, outbox)
+        if any(len(whole) for whole, _ in closed):
+            work.bars = _sorted_bars(closed, work.names)
+            for i in range(len(work.bars)):
+                self._emit(work.bars, i, work.names, outbox)
+        self._corrections.process(work, self._windows, outbox)
 
     def release(self, slots: NDArray[np.int32]) -> None:
-        """Check that nothing of these slots is open."""
+        """Check that nothing of these slots is open; forget their trades."""
         for windows in self._windows:
             windows.release(slots)
+        self._corrections.release(slots)
 
     def describe(self, slot: int) -> dict[str, Any]:
         """Return the open windows by interval."""
@@ -52,34 +60,24 @@ class Bars:
 
     def snapshot(self) -> dict[str, Any]:
         """Return a copy of the state."""
-        return {"windows": [w.snapshot() for w in self._windows]}
+        windows = [w.snapshot() for w in self._windows]
+        return {"windows": windows, "corrections": self._corrections.snapshot()}
 
     def restore(self, parts: dict[str, Any]) -> None:
         """Take over a snapshot's state."""
         for windows, kept in zip(self._windows, parts["windows"], strict=True):
             windows.restore(kept)
+        if "corrections" in parts:  # at first there were none
+            self._corrections.restore(parts["corrections"])
 
     def _emit(self, bars: ClosedBars, i: int, names: list[str], outbox: Outbox) -> None:
         symbol, interval = names[bars.slot[i]], self._names[bars.interval[i]]
         start_ns = int(bars.start_ns[i])
-        identity = f"{symbol}|{interval}|{start_ns}"
-        volume, high, low = float(bars.volume[i]), float(bars.high[i]), float(bars.low[i])
-        record = {
-            "id": identity,
-            "symbol": symbol,
-            "interval": interval,
-            "start_ns": start_ns,
-            "open": float(bars.open[i]),
-            "high": high,
-            "low": low,
-            "close": float(bars.close[i]),
-            "volume": volume,
-            # Rounded sums may leave the range by a last digit, which a mean never does.
-            "vwap": min(max(float(bars.notional[i]) / volume, low), high),
-            "trades": int(bars.trades[i]),
-        }
+        columns = bars.open, bars.high, bars.low, bars.close, bars.volume, bars.notional
+        values = [float(column[i]) for column in columns]
+        record = bar_record(symbol, interval, start_ns, values, int(bars.trades[i]))
         key = f"{symbol}|{interval}"
-        outbox.emit("bars", int(bars.partition[i]), start_ns, identity, key, record)
+        outbox.emit("bars", int(bars.partition[i]), start_ns, record["id"], key, record)
 
 
 def by_name(slots: NDArray[np.int64], names: list[str]) -> NDArray[np.int64]:

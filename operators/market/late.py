@@ -8,28 +8,31 @@ from operators.market.operator import Stateless
 from operators.market.records import TYPES
 from operators.market.work import Work
 from operators.outputs import Outbox
-from state.market.outputs import BEHIND, TOO_OLD, WINDOW_CLOSED
-from state.market.ticks import QUOTE, TRADE
+from state.market.outputs import BEHIND, TOO_OLD, UNKNOWN_TRADE, WINDOW_CLOSED
+from state.market.ticks import CORRECTION, QUOTE
 from state.metrics import LATE
 
 
 class Late(Stateless):
-    """Emits ``late``: rows behind the watermark, too old to know, or retried too late."""
+    """Emits ``late``: rows behind the watermark, too old to know, or retried too late.
+
+    So are corrections of trades that are not known (any more).
+    """
 
     name = "late"
 
     def process(self, work: Work, outbox: Outbox) -> None:
         """Emit the late rows of a block; runs after every operator that could take them in."""
-        if not work.aside:
+        if not work.aside and not work.unknown:
             return
         block = work.block
         missed = work.keep & (block.retried | work.late) & ~work.placed
         if missed.any():
-            missed &= (
-                block.kind != TRADE
-            ) | work.counts  # a trade that does not count misses nothing
+            # A trade that does not count misses nothing; a correction has another rule.
+            missed &= (block.kind == QUOTE) | work.counts
         refused = (work.late & ~work.keep) | work.too_old
         late = (refused & ~work.duplicate & (work.slot >= 0)) | missed
+        late[-1] |= work.unknown
         rows = np.flatnonzero(late).tolist()
         for row in rows:
             _emit(work, row, _reason(work, row), outbox)
@@ -38,6 +41,8 @@ class Late(Stateless):
 
 
 def _reason(work: Work, row: int) -> str:
+    if work.keep[row] and work.block.kind[row] == CORRECTION:
+        return UNKNOWN_TRADE
     if work.keep[row]:
         # A book of event time is past a quote as soon as the watermark is, whatever window is open.
         return BEHIND if work.block.kind[row] == QUOTE else WINDOW_CLOSED

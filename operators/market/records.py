@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from state.clock import NS
 from state.records import Coordinates
 
-TYPES = ("heartbeat", "trade", "quote")
+TYPES = ("heartbeat", "trade", "quote", "correction")
 """The ``type`` of a tick by its ``TickBlock.kind``."""
 
 SESSION = "session"
@@ -36,6 +37,35 @@ def interval_name(interval_ns: int) -> str:
         if interval_ns % size == 0:
             return f"{interval_ns // size}{unit}"
     return f"{interval_ns}ns"
+
+
+def bar_record(
+    symbol: str,
+    interval: str,
+    start_ns: int,
+    values: Sequence[float],
+    trades: int,
+) -> dict[str, Any]:
+    """Return the record of a bar; prices are null where it has no trades.
+
+    ``values``: open, high, low, close, volume and notional.
+    """
+    open_, high, low, close, volume, notional = values
+    some = trades > 0
+    return {
+        "id": f"{symbol}|{interval}|{start_ns}",
+        "symbol": symbol,
+        "interval": interval,
+        "start_ns": start_ns,
+        "open": open_ if some else None,
+        "high": high if some else None,
+        "low": low if some else None,
+        "close": close if some else None,
+        "volume": volume,
+        # Rounded sums may leave the range by a last digit, which a mean never does.
+        "vwap": min(max(notional / volume, low), high) if some else None,
+        "trades": trades,
+    }
 
 
 def listed(where: Coordinates, ts_ns: int, symbol: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from operators.market.lookup import Lookup
 from operators.market.records import TYPES
 from operators.market.work import Work
 from operators.outputs import Outbox
+from state.market.ticks import CORRECTION, TRADE, TickBlock
 from state.metrics import DUPLICATES
 from state.snapshots import pack_array, unpack_array
 
@@ -27,9 +28,10 @@ NUMBERINGS = {
 class Sequence:
     """Sets aside duplicates, marks numbers too old to judge, and emits ``gaps``.
 
-    Ticks without a sequence number pass. The others count within a numbering, which remembers its
-    largest number, the head, and which of the last 256 it has seen. A new one begins where a number
-    is not above the head and its tick is later than all before it:
+    Ticks without a sequence number pass; corrections are numbered among the trades. Each stream has
+    a numbering, which remembers its largest number, the head, and which of the last 256 it has
+    seen. A new one begins where a number is not above the head and its tick is later than all
+    before it:
 
     - ``daily``: by a UTC day, or by an hour;
     - ``session``: by one of ``borders_ns``, times between an exchange's sessions, ascending;
@@ -68,7 +70,7 @@ class Sequence:
         verdict = np.empty(rows, np.uint8)
         before = np.empty(rows, np.int64)
         found.count = kernel.judge(
-            (work.slot, work.venue, block.kind, block.seq, block.ts_ns),
+            (work.slot, work.venue, _numbered(block), block.seq, block.ts_ns),
             (found.keys, found.values, found.entry_key),
             found.count,
             self._streams,
@@ -128,6 +130,13 @@ class Sequence:
                 unpack_array(parts["day"]) + 1
             ) * kernel.DAY_NS - 1
             self._streams[:, kernel.BEGUN_NS] = kernel.NEVER
+
+
+def _numbered(block: TickBlock) -> NDArray[np.uint8]:
+    """Return the kind by which a row is numbered: corrections are among the trades."""
+    if not block.corrections:
+        return block.kind
+    return np.where(block.kind == CORRECTION, np.uint8(TRADE), block.kind)
 
 
 def _emit_gap(work: Work, row: int, head: int, outbox: Outbox) -> None:

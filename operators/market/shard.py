@@ -18,7 +18,7 @@ from operators.market.work import Work
 from operators.outputs import Outbox
 from operators.watermark import UNKNOWN_NS, Watermarks
 from state.clock import NS
-from state.market.ticks import HEARTBEAT, TRADE, TickBlock
+from state.market.ticks import CORRECTION, HEARTBEAT, TRADE, TickBlock
 from state.metrics import HEARTBEATS, KEPT, RECORDS, WATERMARK_DELAY
 from state.snapshots import pack_array, unpack_array
 
@@ -59,22 +59,14 @@ class TickShard(Logic):
 
     def process(self, item: TickBlock, outbox: Outbox) -> Iterable[Handover]:
         """Work on one block; return what those who combine partitions need of it."""
-        block = item
         released = self.symbols.sweep(self.watermarks.current)
         if len(released):
             for operator in self.operators:
                 operator.release(released)
-        if not len(block):
+        if not len(item):
             return ()
-        self._topic = block.topic
-        RECORDS.labels(block.topic).inc(len(block))
-        outbox.timestamp_ns = int(block.timestamp_ns.max())
-        work = self._begin(block)
-        for operator in self.operators:
-            operator.process(work, outbox)
-        _count(work)
-        handover = self._handover(work)
-        return () if handover is None else (handover,)
+        handed = [self._process(block, outbox) for block in item.up_to_corrections()]
+        return [handover for handover in handed if handover is not None]
 
     def measure(self, now_ns: int) -> None:
         """Set the watermark delay of the shard's partitions."""
@@ -117,12 +109,25 @@ class TickShard(Logic):
             operator.restore(kept[operator.name])
         self._progress = unpack_array(parts["progress"])
 
+    def _process(self, block: TickBlock, outbox: Outbox) -> Handover | None:
+        """Work on a block of which a correction, if there is one, is the last row."""
+        self._topic = block.topic
+        RECORDS.labels(block.topic).inc(len(block))
+        outbox.timestamp_ns = int(block.timestamp_ns.max())
+        work = self._begin(block)
+        for operator in self.operators:
+            operator.process(work, outbox)
+        _count(work)
+        return self._handover(work)
+
     def _begin(self, block: TickBlock) -> Work:
         after, late, behind = self.watermarks.advance(
             block.partitions, block.partition, block.ts_ns, block.retried
         )
         rows = len(block)
         refused = late & (block.kind != TRADE) if behind and self._late_by_window else late
+        # A correction counts by the age of its trade, not by its own.
+        kept = ~refused | (block.kind == CORRECTION)
         return Work(
             block=block,
             slot=self.symbols.assign(block, after, refused),
@@ -131,7 +136,7 @@ class TickShard(Logic):
             late=late,
             too_old=np.zeros(rows, np.bool_),
             duplicate=np.zeros(rows, np.bool_),
-            keep=(block.kind != HEARTBEAT) & ~refused,
+            keep=(block.kind != HEARTBEAT) & kept,
             counts=np.zeros(rows, np.bool_),
             placed=np.zeros(rows, np.bool_),
             names=self.symbols.names,

@@ -69,7 +69,8 @@ class Symbols:
         pair, pairs = _pairs(block)
         known = [self._slots.get(pair_) for pair_ in pairs]
         if None in known:
-            known = [self._slot(p, symbol) for p, symbol in pairs]
+            # A part of a block may have no row of a symbol, whose partition is then not known.
+            known = [self._slot(p, symbol) if p >= 0 else -1 for p, symbol in pairs]
         slot_of = np.array(known, np.int32)
         slot = np.empty(len(block), np.int32)
         row = 0

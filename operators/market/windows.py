@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,30 @@ from operators.market.work import Work
 from state.snapshots import pack_array, unpack_array
 
 
+@dataclass(frozen=True, slots=True)
+class Aggregate:
+    """What a window of trades holds; ``values``: open, high, low, close, volume, notional."""
+
+    values: tuple[float, ...] = (0.0,) * 6
+    trades: int = 0
+    first_ns: int = kernel.NEVER
+    last_ns: int = -kernel.NEVER
+
+    @classmethod
+    def of(
+        cls, ts_ns: NDArray[np.int64], price: NDArray[np.float64], size: NDArray[np.float64]
+    ) -> Aggregate:
+        """Return that of trades in the order of arrival, as `kernels.windows.aggregate` does."""
+        if not len(ts_ns):
+            return cls()
+        first, last = int(np.argmin(ts_ns)), len(ts_ns) - 1 - int(np.argmax(ts_ns[::-1]))
+        # Summed one after another: numpy's own sum goes by pairs, and rounds otherwise.
+        volume, notional = (float(np.cumsum(each)[-1]) for each in (size, price * size))
+        values = price[first], price.max(), price.min(), price[last], volume, notional
+        numbers = tuple(map(float, values))
+        return cls(numbers, len(ts_ns), int(ts_ns[first]), int(ts_ns[last]))
+
+
 class Windows:
     """Aggregates trades into [start, end) windows and closes them by watermark.
 
@@ -21,7 +46,7 @@ class Windows:
     """
 
     def __init__(self, alignment: Alignment, lateness_ns: int) -> None:
-        self._alignment = alignment
+        self.alignment = alignment
         # What is open at one time touches the time from the watermark to watermark + lateness.
         self._depth = alignment.most_within(lateness_ns)
         self._tally = np.zeros(3, np.int64)
@@ -66,19 +91,47 @@ class Windows:
         kernel.sample(aligned, _rows(work), values, chosen, state, out, work.placed)
         return self._closed(out)
 
+    def put(self, work: Work, ts_ns: int, content: Aggregate) -> None:
+        """Put ``content`` in the open window of a time and of the block's last symbol.
+
+        A window that is left without trades stays open for others; it does not close as a record.
+        """
+        times = np.array([ts_ns])
+        [start], [end] = self.alignment.starts(times), self.alignment.ends(times)
+        [number] = self.alignment.numbers(times)
+        slot, partition = work.slot[-1], work.block.partition[-1]
+        w = int(self._ring[slot, number % self._depth])
+        if w == kernel.NONE:
+            w = self._count
+            self._make_room(w + 1)
+            self._tally[kernel.OPEN] += 1
+            self._ring[slot, number % self._depth] = w
+            self._slot[w], self._partition[w] = slot, partition
+            self._next_end[partition] = min(self._next_end[partition], end)
+        self._whole[w] = (
+            start, content.first_ns, content.last_ns, content.trades, end, number,
+        )  # fmt: skip
+        self._real[w] = content.values
+
     def _prepare(self, work: Work) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Make room in the state for one block; return room for all that may close in it."""
         room = self._count + len(work.block)
-        if room > len(self._slot):
-            self._slot, self._partition = grown(self._slot, room), grown(self._partition, room)
-            self._whole, self._real = grown(self._whole, room), grown(self._real, room)
+        self._make_room(room)
         self._ring = grown(self._ring, len(work.names), -1)
         self._next_end = grown(self._next_end, work.block.partitions, kernel.NEVER)
         return np.empty((room, 6), np.int64), np.empty((room, 6))
 
+    def _make_room(self, windows: int) -> None:
+        if windows > len(self._slot):
+            self._slot, self._partition = (
+                grown(self._slot, windows),
+                grown(self._partition, windows),
+            )
+            self._whole, self._real = grown(self._whole, windows), grown(self._real, windows)
+
     def _aligned(self) -> tuple[Any, ...]:
         """Return where windows begin as the kernels take it."""
-        return self._alignment.interval_ns, self._alignment.begins_ns, self._alignment.firsts
+        return self.alignment.interval_ns, self.alignment.begins_ns, self.alignment.firsts
 
     def _state(self) -> tuple[Any, ...]:
         """Return the open windows as the kernels take them."""
@@ -92,7 +145,9 @@ class Windows:
     ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Return what the kernel has filled of its outputs."""
         closed = int(self._tally[kernel.CLOSED])
-        return out[0][:closed], out[1][:closed]
+        whole, real = out[0][:closed], out[1][:closed]
+        some = whole[:, 4] > 0  # not where all trades were cancelled
+        return (whole, real) if some.all() else (whole[some], real[some])
 
     def release(self, slots: NDArray[np.int32]) -> None:
         """Check that these slots have no open window: their time to live exceeds every window."""
@@ -142,7 +197,7 @@ class Windows:
         if whole.shape[1] == 6:
             return whole
         starts = whole[:, kernel.START]
-        ends, numbers = self._alignment.ends(starts), self._alignment.numbers(starts)
+        ends, numbers = self.alignment.ends(starts), self.alignment.numbers(starts)
         return np.column_stack((whole, ends, numbers))
 
 

@@ -10,6 +10,8 @@ _INTERVAL = "[1-9][0-9]*(ns|us|ms|s|m|h|d)"
 INTERVAL = {"pattern": f"^{_INTERVAL}$"}
 BAR_ID = {"pattern": f"^.+\\|{_INTERVAL}\\|[0-9]+$"}
 """symbol|interval|start_ns."""
+CORRECTED_ID = {"pattern": f"^.+\\|{_INTERVAL}\\|[0-9]+\\|[0-9]+$"}
+"""That and the version."""
 POSITIVE = {"exclusiveMinimum": 0}
 NOT_NEGATIVE = {"minimum": 0}
 AT_LEAST_1 = {"minimum": 1}
@@ -24,7 +26,7 @@ MESSAGE = {"pattern": "^.+/[0-9]+/[0-9]+$"}
 COORDINATES = {"pattern": "^.+/[0-9]+/[0-9]+/[0-9]+$"}
 """topic/partition/offset/sequence."""
 NUMBERS = {"additionalProperties": {"type": "number"}}
-TICK = {"enum": ["trade", "quote"]}
+TICK = {"enum": ["trade", "quote", "correction"]}
 STATES = {"enum": ["ACTIVE", "REDUCING", "HALTED"]}
 METHODS = {
     "enum": [

@@ -6,6 +6,7 @@ from state.market.columns import (
     AT_LEAST_1,
     BAR_ID,
     COORDINATES,
+    CORRECTED_ID,
     INTERVAL,
     METHODS,
     NEVER_NULL,
@@ -30,8 +31,9 @@ __all__ = ["MARKET", "OUTPUTS", "TRADING"]
 BOOL, DOCUMENT, FLOAT, INT = Kind.BOOL, Kind.DOCUMENT, Kind.FLOAT, Kind.INT
 JSON, KEY, TEXT = Kind.JSON, Kind.KEY, Kind.TEXT
 
-BEHIND, TOO_OLD, WINDOW_CLOSED, SESSION_CLOSED, REPLACED = (
-    "behind the watermark", "sequence too old", "window closed", "session closed", "replaced",
+BEHIND, TOO_OLD, WINDOW_CLOSED, UNKNOWN_TRADE, SESSION_CLOSED, REPLACED = (
+    "behind the watermark", "sequence too old", "window closed", "unknown trade", "session closed",
+    "replaced",
 )  # fmt: skip
 """Why a record is ``late``; the last two are of events alone."""
 EVENTS = ("closes", "split", "dividend", "portfolio", "position", "cash", "view")
@@ -534,7 +536,16 @@ MARKET = (
                 "reason",
                 TEXT,
                 "",
-                {"enum": [BEHIND, TOO_OLD, WINDOW_CLOSED, SESSION_CLOSED, REPLACED]},
+                {
+                    "enum": [
+                        BEHIND,
+                        TOO_OLD,
+                        WINDOW_CLOSED,
+                        UNKNOWN_TRADE,
+                        SESSION_CLOSED,
+                        REPLACED,
+                    ]
+                },
             ),
         ),
         message_key="symbol",
@@ -556,6 +567,33 @@ MARKET = (
         filters=("symbol", "venue", "type"),
         by_coordinates=True,
         description="Ticks whose sequence number was seen before, where market.list_duplicates.",
+    ),
+    Output(
+        "market",
+        "corrected_bars",
+        "start_ns",
+        (
+            Column("id", KEY, "symbol|interval|start_ns|version", CORRECTED_ID),
+            Column("symbol", KEY, "", SYMBOL),
+            Column("interval", KEY, "", INTERVAL),
+            Column("start_ns", INT, "As in bars.", TIME | NOT_NEGATIVE),
+            *(
+                Column(name, FLOAT, "Null where no trade is left.", POSITIVE, nullable=True)
+                for name in ("open", "high", "low", "close", "vwap")
+            ),
+            Column("volume", FLOAT, "", NOT_NEGATIVE),
+            Column("trades", INT, "", NOT_NEGATIVE),
+            Column("version", INT, "2 for the first correction of the bar.", {"minimum": 2}),
+            Column("corrected_ns", INT, "Event time of the correction, ns since 1970 UTC.", TIME),
+            Column("cause", TEXT, "topic/partition/offset/sequence of it.", COORDINATES),
+        ),
+        message_key="symbol",
+        filters=("symbol", "interval"),
+        unit="day",
+        description=(
+            "Bars of which a trade was cancelled or corrected when they had closed, as they are "
+            "without it; market.correctable."
+        ),
     ),
 )
 OUTPUTS = (*MARKET, *TRADING)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from state.records import Coordinates, DeadLetter
 
-HEARTBEAT, TRADE, QUOTE = 0, 1, 2
-"""Values of ``TickBlock.kind``."""
+HEARTBEAT, TRADE, QUOTE, CORRECTION = 0, 1, 2, 3
+"""Values of ``TickBlock.kind``; a cancel is a correction that leaves nothing."""
 
 SIDES = ("", "buy", "sell")
 """``TickBlock.side`` indexes this; the aggressor of a trade, '' where unknown."""
@@ -20,6 +22,19 @@ NO_SEQ = -1
 
 MAX_SYMBOL, MAX_VENUE, MAX_CONDITION = 32, 16, 32
 """The most UTF-8 bytes that a symbol, a venue and a condition may have."""
+
+
+class Correction(NamedTuple):
+    """What has become of a trade of the same symbol and venue; a size of 0: nothing is left.
+
+    The trade is the one of this event time, this number, or both; 0 and NO_SEQ are not said.
+    """
+
+    trade_ts_ns: int
+    trade_seq: int
+    price: float = 0.0
+    size: float = 0.0
+    condition: str = ""
 
 
 @dataclass(slots=True)
@@ -34,7 +49,8 @@ class TickBlock:
     bid in ``price`` and ``size`` and its ask in ``ask`` and ``ask_size``, where a price
     of 0 means that the quote says nothing of that side. ``seq`` is NO_SEQ where absent.
     ``retried`` marks a retried dead letter. ``dead`` are the messages that could not
-    be decoded. ``ranges``: see Messages. ``newest``: the largest event time of each
+    be decoded. ``corrections`` are those of the rows of that kind, in their order; such a row has
+    the price and size 0. ``ranges``: see Messages. ``newest``: the largest event time of each
     partition's rows, heartbeats included, by which a source paces its partitions.
     """
 
@@ -60,12 +76,33 @@ class TickBlock:
     symbols: list[str]
     venues: list[str]
     conditions: list[str]
+    corrections: list[Correction] = field(default_factory=list)
     dead: list[DeadLetter] = field(default_factory=list)
     ranges: dict[int, tuple[int, int]] = field(default_factory=dict)
     newest: dict[int, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.ts_ns)
+
+    def up_to_corrections(self) -> Iterator[TickBlock]:
+        """Return the rows in blocks, of which each correction ends one; the usual block itself."""
+        if not self.corrections:
+            yield self
+            return
+        ends = [*(np.flatnonzero(self.kind == CORRECTION) + 1).tolist(), len(self)]
+        begin = 0
+        for end, correction in zip(ends, [*self.corrections, None], strict=True):
+            if begin < end:
+                yield self._rows(slice(begin, end), [correction] if correction else [])
+            begin = end
+
+    def _rows(self, rows: slice, corrections: list[Correction]) -> TickBlock:
+        columns = {
+            column.name: getattr(self, column.name)[rows]
+            for column in fields(self)
+            if isinstance(getattr(self, column.name), np.ndarray)
+        }
+        return replace(self, corrections=corrections, **columns)
 
     def coordinates(self, row: int) -> Coordinates:
         """Return the coordinates of one tick."""

@@ -16,7 +16,7 @@ from tests.docs.pages import PAGES, Block, blocks, name
 from tests.flows.runs import ROOT, settings
 
 RUN = ("python", "sh")
-READ = ("json", "toml", "hex", "console", "text")
+READ = ("json", "toml", "hex", "console", "text", "sql")
 PAGES_THAT_RUN = [
     page for page in PAGES if any(block.language in RUN or block.title for block in blocks(page))
 ]

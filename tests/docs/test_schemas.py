@@ -14,6 +14,7 @@ from connectors.market.tick_columns import TickColumns
 from flows.commands.schemas import documents
 from replay.market.session import Session, simulate
 from replay.message import Message
+from state.clock import NS
 from state.market.outputs import MARKET
 from state.outputs import DEAD
 from tests.daily_events import topics
@@ -42,12 +43,18 @@ def replayed(tmp_path_factory) -> Path:
         )
     )  # fmt: skip
     late = b'{"type":"trade","symbol":"SIM0000","ts_ns":%d,"price":9,"size":1}'
+    cancelled = (
+        b'{"type":"trade","symbol":"SIM0000","ts_ns":%d,"price":9,"size":1,"seq":7,"venue":"Z"}'
+    )
     more = [
         b"x" * 5000,
         frame[:-1],
         frame[:-1] + bytes([frame[-1] ^ 1]),
         frame,
         late % session[0].timestamp_ns,
+        cancelled % last.timestamp_ns,
+        b'{"type":"cancel","symbol":"SIM0000","ts_ns":%d,"trade_seq":7,"venue":"Z"}'
+        % (last.timestamp_ns + 4 * NS),
     ]
     messages = [
         *session,

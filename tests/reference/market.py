@@ -10,7 +10,10 @@ c. the bars that the watermark has passed close, then the held ticks that it has
 d. its symbol starts anew where the watermark has passed its newest tick by more than the
    time to live, and then the tick's sequence number makes it new, a duplicate or too old to know;
 e. a duplicate vanishes, a late or too old tick is set aside;
-f. of the others, a trade that counts goes into the bars and may breach the forecast, and
+f. a correction finds its trade, however late it is itself, or is set aside; the trade counts as
+   it is left from then on, and bars that it was in and that have closed are told anew; what else
+   was made of the trade stays;
+g. of the others, a trade that counts goes into the bars and may breach the forecast, and
    whatever is not behind the watermark is held, for a later message to apply.
 
 Bars, forecasts and breaches follow arrival. What follows event time sees the held ticks alone:
@@ -55,12 +58,14 @@ from __future__ import annotations
 import math
 import string
 from collections.abc import Sequence
+from dataclasses import replace
 
 from tests.reference.portfolios import merge
 from tests.reference.symbols import (
     ClosedRiskBar,
     MadeForecast,
     SymbolState,
+    TakenTrade,
     event_order,
     nbbo_of,
 )
@@ -68,11 +73,12 @@ from tests.reference.vocabulary import Record, ReferenceSettings, Tick, coordina
 
 __all__ = ["OUTPUTS", "ReferenceSettings", "Tick", "is_excluded", "run"]
 
-OUTPUTS = ("bars", "nbbo", "risk", "signals", "gaps", "late")
+OUTPUTS = ("bars", "nbbo", "risk", "signals", "gaps", "late", "corrected_bars")
 
 BEHIND = "behind the watermark"
 TOO_OLD = "sequence too old"
 WINDOW_CLOSED = "window closed"
+UNKNOWN_TRADE = "unknown trade"
 
 
 def is_excluded(condition: str, settings: ReferenceSettings) -> bool:
@@ -113,13 +119,15 @@ class Partition:
         verdict = self._judge_sequence(symbol, tick)
         if verdict == "duplicate":
             return
-        if late and not (may_count and verdict == "new"):
+        if tick.kind == "correction" and verdict == "new":
+            self._correct(symbol, tick)
+        elif late and not (may_count and verdict == "new"):
             self._set_aside(tick, BEHIND)
         elif verdict == "too old":
             self._set_aside(tick, TOO_OLD)
         elif tick.kind == "quote":
             self._take_quote(symbol, tick)
-        elif not is_excluded(tick.condition, self.settings):
+        else:
             self._take_trade(symbol, tick, late=late)
 
     def _close_bars(self) -> None:
@@ -172,7 +180,8 @@ class Partition:
     def _judge_sequence(self, symbol: SymbolState, tick: Tick) -> str:
         if tick.seq is None:
             return "new"
-        verdict, gap = symbol.streams[tick.venue, tick.kind].judge(tick.seq, tick.ts_ns)
+        kind = "trade" if tick.kind == "correction" else tick.kind
+        verdict, gap = symbol.streams[tick.venue, kind].judge(tick.seq, tick.ts_ns)
         if gap is not None:
             first, last = gap
             self.outputs["gaps"].append(
@@ -216,12 +225,16 @@ class Partition:
 
     def _take_trade(self, symbol: SymbolState, trade: Tick, *, late: bool) -> None:
         """Update the bars that are open; judge the breach of a trade that is not late, hold it."""
+        taken = TakenTrade(trade, counts=not is_excluded(trade.condition, self.settings))
+        symbol.taken.append(taken)
         any_open = False
         for interval_ns in self.settings.intervals_ns:
             start_ns, end_ns = self.settings.window_of(trade.ts_ns, interval_ns)
             if end_ns > self.watermark_ns:
-                symbol.trades.setdefault((interval_ns, start_ns), []).append(trade)
+                symbol.trades.setdefault((interval_ns, start_ns), []).append(taken)
                 any_open = True
+        if not taken.counts:
+            return
         breach = None if late else symbol.breach_of(trade)
         if breach is not None:
             self.outputs["signals"].append(breach)
@@ -229,6 +242,29 @@ class Partition:
             self._set_aside(trade, WINDOW_CLOSED)
         if trade.ts_ns >= self.watermark_ns:
             self.held.append((symbol, trade))
+
+    def _correct(self, symbol: SymbolState, correction: Tick) -> None:
+        """Correct a trade that is known and young; its bars that have closed get a new version."""
+        oldest_ns = self.watermark_ns - self.settings.correctable_ns
+        found = [
+            taken
+            for taken in symbol.taken
+            if taken.trade.venue == correction.venue
+            and not taken.cancelled
+            and taken.trade.ts_ns > oldest_ns
+            and correction.trade_ts_ns in (0, taken.trade.ts_ns)
+            and correction.trade_seq in (None, taken.trade.seq)
+        ]
+        if len(found) != 1:
+            self._set_aside(correction, UNKNOWN_TRADE)
+            return
+        taken = found[0]
+        taken.trade = replace(taken.trade, price=correction.price, size=correction.size)
+        taken.cancelled = correction.size == 0
+        taken.counts = not (taken.cancelled or is_excluded(correction.condition, self.settings))
+        cause = coordinates(self.settings.topic, correction)
+        bars = symbol.bars_anew(taken, cause, correction.ts_ns)
+        self.outputs["corrected_bars"].extend(bars)
 
 
 def _check_homes(messages: Sequence[Tick], settings: ReferenceSettings) -> None:
@@ -274,6 +310,6 @@ def run(messages: Sequence[Tick], settings: ReferenceSettings) -> dict[str, list
         if name == "late":
             records.sort(key=lambda late: (late["partition"], late["offset"], late["sequence"]))
         else:
-            time = "start_ns" if name == "bars" else "ts_ns"
+            time = "start_ns" if name in ("bars", "corrected_bars") else "ts_ns"
             records.sort(key=lambda record: (record[time], record["id"]))
     return outputs

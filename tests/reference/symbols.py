@@ -64,6 +64,22 @@ def bar_of(symbol: str, interval_ns: int, start_ns: int, trades: list[Tick]) -> 
     }
 
 
+@dataclass(slots=True, eq=False)
+class TakenTrade:
+    """A trade that was taken in, as it is left by its corrections."""
+
+    trade: Tick
+    counts: bool
+    cancelled: bool = False
+
+
+EMPTY_BAR: Record = {
+    **dict.fromkeys(("open", "high", "low", "close", "vwap")),
+    "volume": 0.0,
+    "trades": 0,
+}
+
+
 class Book:
     """The best bid and ask of each venue, and over all venues."""
 
@@ -170,7 +186,10 @@ class SymbolState:
         self.streams: dict[tuple[str, str], SequenceStream] = defaultdict(
             lambda: SequenceStream(settings)
         )
-        self.trades: dict[tuple[int, int], list[Tick]] = {}
+        self.taken: list[TakenTrade] = []
+        self.trades: dict[tuple[int, int], list[TakenTrade]] = {}
+        self.closed: dict[tuple[int, int], list[TakenTrade]] = {}
+        self.versions: dict[tuple[int, int], int] = {}
         self.quotes: list[Tick] = []
         self.book = Book(settings.quote_ttl_ns)
         self.forecast = Forecast()
@@ -183,15 +202,35 @@ class SymbolState:
             for interval_ns, start_ns in self.trades
             if self.settings.window_of(start_ns, interval_ns)[1] <= watermark_ns
         )
-        return [
-            (
-                interval_ns,
-                bar_of(
-                    self.symbol, interval_ns, start_ns, self.trades.pop((interval_ns, start_ns))
-                ),
+        bars = []
+        for start_ns, interval_ns in closed:
+            place = (interval_ns, start_ns)
+            self.closed[place] = self.trades.pop(place)
+            if counted := [taken.trade for taken in self.closed[place] if taken.counts]:
+                bars.append((interval_ns, bar_of(self.symbol, interval_ns, start_ns, counted)))
+        return bars
+
+    def bars_anew(self, changed: TakenTrade, cause: str, ts_ns: int) -> list[Record]:
+        """Return the closed bars that a trade was in, as its correction leaves them."""
+        records = []
+        for (interval_ns, start_ns), trades in self.closed.items():
+            if changed not in trades:
+                continue
+            version = self.versions.get((interval_ns, start_ns), 1) + 1
+            self.versions[interval_ns, start_ns] = version
+            counted = [taken.trade for taken in trades if taken.counts]
+            bar = bar_of(self.symbol, interval_ns, start_ns, counted) if counted else None
+            name = interval_name(interval_ns)
+            records.append(
+                (bar or EMPTY_BAR | {"symbol": self.symbol, "interval": name, "start_ns": start_ns})
+                | {
+                    "id": f"{self.symbol}|{name}|{start_ns}|{version}",
+                    "version": version,
+                    "corrected_ns": ts_ns,
+                    "cause": cause,
+                }
             )
-            for start_ns, interval_ns in closed
-        ]
+        return records
 
     def risk_of(self, end_ns: int) -> list[Record]:
         """Return the risk records of the forecast made at the end of a bar."""

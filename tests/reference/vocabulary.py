@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Record = dict[str, Any]
-Kind = Literal["trade", "quote", "heartbeat"]
+Kind = Literal["trade", "quote", "heartbeat", "correction"]
 
 DAY_NS = 86_400 * 1_000_000_000
 
@@ -25,7 +25,9 @@ class Tick:
     """One decoded tick or heartbeat with its first coordinates; times are ns since 1970 UTC.
 
     A trade has ``price`` and ``size``; a quote has the other four, and a price of 0 there
-    means that the quote says nothing of that side.
+    means that the quote says nothing of that side. A correction has what is left of the trade of
+    the same venue at ``trade_ts_ns`` (0: not said), of the number ``trade_seq``, or both; a size of
+    0 is a cancel.
     """
 
     partition: int
@@ -45,6 +47,8 @@ class Tick:
     ask_size: float = 0.0
     seq: int | None = None
     retried: bool = False
+    trade_ts_ns: int = 0
+    trade_seq: int | None = None
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,7 @@ class ReferenceSettings:
     risk_interval_ns: int = 60_000_000_000
     quote_ttl_ns: int = 0
     late: Literal["record", "window"] = "record"
+    correctable_ns: int = 0
     borders_ns: tuple[int, ...] = ()
     sequences: Literal["daily", "session", "continuous"] = "daily"
     session_borders_ns: tuple[int, ...] = ()

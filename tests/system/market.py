@@ -34,6 +34,7 @@ EVERYTHING = """
 daily = true
 events = ["market.closes", "market.portfolios"]
 list_duplicates = true
+correctable = "1m"
 [market.risk]
 window = 40
 [market.risk.scenarios.crash]

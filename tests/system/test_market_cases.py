@@ -62,6 +62,37 @@ def test_1_duplicates_are_listed_where_one_asks_for_them(tmp_path, capsys):
     assert "8 records: 4 kept, 4 duplicates, 0 late" in capsys.readouterr().err
 
 
+def test_a_cancelled_trade_leaves_the_bars_and_none_leaves_without_a_trace(tmp_path, capsys):
+    trades = [
+        {"type": "trade", "price": 10 + n, "size": 1, "seq": n, "ts_ns": 60 * NS + n * NS // 4}
+        for n in range(1, 9)
+    ]
+    rest = [
+        {"type": "cancel", "trade_seq": 4, "ts_ns": 62 * NS},
+        {"type": "correction", "trade_ts_ns": 62 * NS, "price": 5, "size": 2, "ts_ns": 62 * NS},
+        {"type": "cancel", "trade_seq": 99, "ts_ns": 62 * NS},
+        {"type": "cancel", "ts_ns": 62 * NS},
+        {"type": "cancel", "trade_seq": 1, "ts_ns": 64 * NS},
+    ]
+    lines, config = tmp_path / "ticks.jsonl", tmp_path / "correct.toml"
+    lines.write_bytes(b"".join(orjson.dumps({"symbol": "A"} | t) + b"\n" for t in trades + rest))
+    config.write_text('[market]\ncorrectable = "1m"\n')
+    found = Replayed(tmp_path, lines, config)
+    shape = ("interval", "start_ns", "open", "high", "low", "close", "volume", "trades")
+    assert [tuple(bar[field] for field in shape) for bar in found["bars"]] == [
+        ("1m", 60 * NS, 12.0, 17.0, 5.0, 5.0, 7.0, 6),
+        ("1s", 60 * NS, 11.0, 13.0, 11.0, 13.0, 3.0, 3),
+        ("1s", 61 * NS, 15.0, 17.0, 15.0, 17.0, 3.0, 3),
+        ("1s", 62 * NS, 5.0, 5.0, 5.0, 5.0, 2.0, 1),
+    ]
+    (bar,) = found["corrected_bars"]
+    assert (bar["id"], bar["open"], bar["volume"]) == (f"A|1s|{60 * NS}|2", 12.0, 2.0)
+    assert bar["cause"] == "market.ticks/0/12/0"
+    assert [late["reason"] for late in found["late"]] == ["unknown trade"]
+    assert [letter["error"] for letter in found["dead"]] == ["WrongType"]
+    assert "12 records: 11 kept, 0 duplicates, 1 late" in capsys.readouterr().err
+
+
 @needs_cases
 def test_2_a_correction_of_a_close_is_late_and_a_session_has_one_profit(tmp_path):
     recording, config = tmp_path / "r.parquet", tmp_path / "held.toml"

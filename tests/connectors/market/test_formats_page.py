@@ -11,7 +11,8 @@ from connectors.avro.schemas import SchemaDirectory
 from connectors.market.avro_ticks import TICK_SCHEMA
 from connectors.market.decode import TickDecoder
 from connectors.market.ticks import Tick
-from state.market.ticks import HEARTBEAT
+from state.clock import NS
+from state.market.ticks import HEARTBEAT, Correction
 from state.records import HEARTBEAT_HEADER
 from tests.connectors.market.batches import messages, rows
 
@@ -24,6 +25,8 @@ JSON_TICKS = [
     Tick(2, "IBM", "Q", "", 0, TIME_NS, RECV_NS, 42, 181.3, 3.0, 181.34, 5.0),
     Tick(2, "IBM", "Q", "", 0, TIME_NS, 0, -1, 0.0, 0.0, 181.34, 5.0),
     Tick(2, "IBM", "Q", "", 0, TIME_NS, 0, -1, 181.3, 0.0, 0.0, 0.0),
+    Tick(3, "IBM", "N", "", 0, TIME_NS + NS // 2, 0, -1, 0.0, 0.0, 0.0, 0.0),
+    Tick(3, "IBM", "N", "", 0, TIME_NS + NS // 2, 0, -1, 0.0, 0.0, 0.0, 0.0),
 ]
 
 
@@ -36,9 +39,10 @@ def examples(language: str) -> list[str]:
 
 def test_the_json_examples_mean_what_the_page_says():
     values = [text.encode() for text in examples("json")]
-    block = TickDecoder(0).decode(messages(values, timestamp_ns=TIME_NS))
+    block = TickDecoder(NS).decode(messages(values, timestamp_ns=TIME_NS))
     assert block.dead == []
     assert rows(block) == JSON_TICKS
+    assert block.corrections == [Correction(0, 41), Correction(TIME_NS, 41, 181.23, 100.0)]
 
 
 def test_the_heartbeat_example_is_a_heartbeat():

@@ -105,7 +105,7 @@ def test_a_new_output_has_its_table_without_a_migration(database: str) -> None:
         assert migrate(connection, made) == ["table wards_beds", "table wards_sealed"]
         assert (migrate(connection, made), pending(connection, made)) == ([], [])
         stored = connection.execute("SELECT name, layout FROM headrace_tables ORDER BY 1")
-        names = [*MADE, "wards_beds", "wards_sealed"]
+        names = [*sorted(MADE), "wards_beds", "wards_sealed"]
         assert stored.fetchall() == [(name, NATIVE) for name in names]
         names = [name for _, name, _ in _columns(connection, "wards_sealed")]
         fields = ["id", "key", "key_id", "sealed", "ts_ns"]

@@ -6,6 +6,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import bytewax.operators as op
 import psycopg
@@ -71,6 +72,25 @@ def test_records_come_back_in_canonical_order(
     writer.write_batch([block("bars", written[200:]), block("bars", written[:200])])
     found = list(records(connection, BARS, 1))
     assert found == sorted(written, key=lambda r: (r["start_ns"], r["id"]))
+
+
+def test_the_query_of_the_page_finds_bars_as_they_were_corrected(
+    writer: PostgresPartition, connection: Connection
+) -> None:
+    page = Path(__file__).parents[3] / "docs" / "outputs.md"
+    [query] = re.findall(r"```sql\n(.*?)```", page.read_text(), re.DOTALL)
+    whole = bar(3)
+    more = {"corrected_ns": T0, "cause": "market.ticks/0/7/0"}
+    corrected = [
+        whole | more | {"id": f"{whole['id']}|{version}", "version": version, "open": open_}
+        for version, open_ in ((2, 7.0), (10, 8.0), (9, None))
+    ]
+    writer.write_batch([block("bars", [whole, bar(4)]), block("corrected_bars", corrected)])
+    found = {row[:3]: (row[3], row[-1]) for row in connection.execute(query.encode())}
+    assert {key[2]: value for key, value in found.items()} == {
+        whole["start_ns"]: (8.0, 10),
+        bar(4)["start_ns"]: (bar(4)["open"], 1),
+    }
 
 
 def test_the_same_rows_twice_are_there_once(
