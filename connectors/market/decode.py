@@ -19,9 +19,9 @@ from connectors.market.frames import Frame, open_frame
 from connectors.market.interning import Interner
 from connectors.market.kernels.objects import decode_json
 from connectors.market.kernels.pacing import newest_by_partition
-from connectors.market.ticks import correction_of, tick_of
+from connectors.market.ticks import NONE_SIGNED, Signed, correction_of, tick_of
 from state.errors import BadRecord, Malformed, NoKey
-from state.market.ticks import CORRECTION, Correction, TickBlock
+from state.market.ticks import CORRECTION, QUOTE, Correction, TickBlock
 from state.records import MAX_DIGITS, RETRY_HEADER, SEQUENCE_HEADER, DeadLetter, Messages
 
 DEAD = 255
@@ -32,11 +32,14 @@ class TickDecoder:
     """Decodes the batches of one shard; keeps only caches between them, of strings and schemas.
 
     ``max_ahead_ns``: by how much an event time may exceed its message's Kafka timestamp.
-    ``schemas``: where those of Avro messages are.
+    ``schemas``: where those of Avro messages are. ``signed``: which prices may be below zero.
     """
 
-    def __init__(self, max_ahead_ns: int, schemas: Schemas | None = None) -> None:
+    def __init__(
+        self, max_ahead_ns: int, schemas: Schemas | None = None, signed: Signed = NONE_SIGNED
+    ) -> None:
         self._max_ahead_ns = max_ahead_ns
+        self._signed = signed
         self._strings = Interner()
         self._avro = AvroReader(schemas or NoSchemas("market.schemas"), TICK_FIELDS)
 
@@ -48,19 +51,26 @@ class TickDecoder:
         """
         self._strings.start_batch()
         self._avro.start_batch()
-        return _Batch(messages, self._max_ahead_ns, self._strings, self._avro).decode()
+        batch = _Batch(messages, self._max_ahead_ns, self._strings, self._avro, self._signed)
+        return batch.decode()
 
 
 class _Batch:
     """The decoding of one batch: a row a message, then the frames' rows put between."""
 
     def __init__(
-        self, messages: Messages, max_ahead_ns: int, strings: Interner, avro: AvroReader
+        self,
+        messages: Messages,
+        max_ahead_ns: int,
+        strings: Interner,
+        avro: AvroReader,
+        signed: Signed,
     ) -> None:
         self._messages = messages
         self._max_ahead_ns = max_ahead_ns
         self._strings = strings
         self._avro = avro
+        self._signed = signed
         self._columns = Columns.empty(len(messages))
         self._message_of: NDArray[np.int64] | None = None
         """The message of each row; None while row i is of message i."""
@@ -73,6 +83,8 @@ class _Batch:
 
     def decode(self) -> TickBlock:
         self._decode_json()
+        if self._signed.any:
+            self._doubt_zeros()
         self._note_retried()
         for message in np.flatnonzero(self._columns.status).tolist():
             self._finish(message)
@@ -99,6 +111,19 @@ class _Batch:
                 return
             self._strings.reserve(self._strings.capacity)
 
+    def _doubt_zeros(self) -> None:
+        """Let the definition judge the quotes with a price of 0 of symbols that may have it."""
+        _ints, floats, codes, small = self._columns.arrays
+        quotes = np.flatnonzero(
+            (self._columns.status == layout.DONE)
+            & (small[layout.KIND] == QUOTE)
+            & ((floats[layout.PRICE] == 0) | (floats[layout.ASK_PRICE] == 0))
+        )
+        symbols = self._strings.texts(layout.SYMBOL)
+        for row in quotes.tolist():
+            if self._signed.has(symbols[codes[layout.SYMBOL, row]]):
+                self._columns.status[row] = layout.ASK
+
     def _note_retried(self) -> None:
         for message, headers in self._messages.headers.items():
             if any(name == RETRY_HEADER for name, _ in headers):
@@ -122,9 +147,9 @@ class _Batch:
                 self._frames[message] = open_frame(data)
             elif status == layout.ASK:
                 fields = self._fields(messages.value(message))
-                tick = tick_of(fields, self._latest_ns(message))
+                tick = tick_of(fields, self._latest_ns(message), self._signed)
                 if tick.kind == CORRECTION:
-                    self._corrections[message] = correction_of(fields)
+                    self._corrections[message] = correction_of(fields, self._signed)
                 columns.put_tick(message, tick, self._strings)
         except BadRecord as error:
             self._bury_message(message, error)
@@ -162,7 +187,7 @@ class _Batch:
         for sequence, fields in unsure.items():
             row = first + sequence
             try:
-                columns.put_tick(row, tick_of(fields, latest_ns), self._strings)
+                columns.put_tick(row, tick_of(fields, latest_ns, self._signed), self._strings)
                 columns.arrays[2][layout.SEQUENCE, row] = sequence
             except BadRecord as error:
                 columns.status[row] = DEAD

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Any, NamedTuple
 
-from connectors.market.bounds import LEAST_PRICE, LEAST_SIZE, MOST_PRICE, MOST_SIZE
+from connectors.market.bounds import LEAST_PRICE, LEAST_SIZE, MOST_PRICE, MOST_SIZE, ZERO
 from state.clock import MAX_TIME_NS
 from state.errors import FromTheFuture, OutOfRange, WrongType
 from state.market.ticks import (
@@ -43,7 +45,22 @@ class Tick(NamedTuple):
     ask_size: float
 
 
-def tick_of(fields: dict[str, Any], latest_ns: int) -> Tick:
+class Signed:
+    """Which symbols may have prices at and below zero, by patterns such as ``CL*``."""
+
+    def __init__(self, patterns: tuple[str, ...] = ()) -> None:
+        self.any = bool(patterns)
+        self._patterns = patterns
+        self.has = lru_cache(maxsize=4096)(self._has)
+
+    def _has(self, symbol: str) -> bool:
+        return any(fnmatchcase(symbol, pattern) for pattern in self._patterns)
+
+
+NONE_SIGNED = Signed()
+
+
+def tick_of(fields: dict[str, Any], latest_ns: int, signed: Signed = NONE_SIGNED) -> Tick:
     """Return the tick that ``fields`` (the names of the JSON format) describe.
 
     That of a correction or cancel has no price; `correction_of` tells the rest.
@@ -64,11 +81,12 @@ def tick_of(fields: dict[str, Any], latest_ns: int) -> Tick:
     venue = _text(fields, "venue", MAX_VENUE)
     condition, side, price, size, ask, ask_size = "", 0, 0.0, 0.0, 0.0, 0.0
     if kind == TRADE:
-        price, size, condition = _trade(fields)
+        price, size, condition = _trade(fields, below_zero=signed.has(symbol))
         side = _side(fields)
     elif kind == QUOTE:
-        price, size = _quote_side(fields, "bid", "bid_size")
-        ask, ask_size = _quote_side(fields, "ask", "ask_size")
+        below_zero = signed.has(symbol)
+        price, size = _quote_side(fields, "bid", "bid_size", below_zero=below_zero)
+        ask, ask_size = _quote_side(fields, "ask", "ask_size", below_zero=below_zero)
         if price == 0 and ask == 0:
             raise OutOfRange("neither bid nor ask is given")
     if ts_ns > latest_ns:
@@ -78,18 +96,19 @@ def tick_of(fields: dict[str, Any], latest_ns: int) -> Tick:
     )
 
 
-def correction_of(fields: dict[str, Any]) -> Correction:
+def correction_of(fields: dict[str, Any], signed: Signed = NONE_SIGNED) -> Correction:
     """Return what a record of type correction or cancel says of a trade; raises as `tick_of`."""
     ts_ns = _integer(fields, "trade_ts_ns", 1, MAX_TIME_NS, missing=0)
     seq = _integer(fields, "trade_seq", 0, MAX_SEQ, missing=NO_SEQ)
     if ts_ns == 0 and seq == NO_SEQ:
         raise WrongType("trade_ts_ns and trade_seq are both missing: they tell which trade it is")
-    left = () if fields["type"] == CANCEL else _trade(fields)
+    below_zero = signed.has(fields["symbol"])
+    left = () if fields["type"] == CANCEL else _trade(fields, below_zero=below_zero)
     return Correction(ts_ns, seq, *left)
 
 
-def _trade(fields: dict[str, Any]) -> tuple[float, float, str]:
-    price = _bounded(fields, "price", LEAST_PRICE, MOST_PRICE)
+def _trade(fields: dict[str, Any], *, below_zero: bool) -> tuple[float, float, str]:
+    price = _price(fields, "price", below_zero=below_zero)
     size = _bounded(fields, "size", LEAST_SIZE, MOST_SIZE)
     return price, size, _text(fields, "condition", MAX_CONDITION)
 
@@ -135,12 +154,25 @@ def _bounded(fields: dict[str, Any], name: str, least: float, most: float) -> fl
     return value
 
 
-def _quote_side(fields: dict[str, Any], price_name: str, size_name: str) -> tuple[float, float]:
+def _price(fields: dict[str, Any], name: str, *, below_zero: bool) -> float:
+    if not below_zero:
+        return _bounded(fields, name, LEAST_PRICE, MOST_PRICE)
+    value = _bounded(fields, name, -MOST_PRICE, MOST_PRICE)
+    if 0 < abs(value) < LEAST_PRICE:
+        raise OutOfRange(f"{name} is nearer to 0 than {LEAST_PRICE}")
+    return value
+
+
+def _quote_side(
+    fields: dict[str, Any], price_name: str, size_name: str, *, below_zero: bool
+) -> tuple[float, float]:
     """Return (price, size) of one side of a quote; (0.0, 0.0) where it says nothing of it."""
     size = 0.0 if fields.get(size_name) is None else _number(fields, size_name)
-    if fields.get(price_name) is None or _number(fields, price_name) == 0:
+    if fields.get(price_name) is None:
         return 0.0, 0.0
-    price = _bounded(fields, price_name, LEAST_PRICE, MOST_PRICE)
+    if _number(fields, price_name) == 0 and not (below_zero and fields.get(size_name) is not None):
+        return 0.0, 0.0
+    price = _price(fields, price_name, below_zero=below_zero) or ZERO
     if fields.get(size_name) is None:
         raise WrongType(f"{size_name} is missing")
     if size != 0:

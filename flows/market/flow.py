@@ -21,6 +21,7 @@ from bytewax.dataflow import Dataflow
 
 from connectors.avro.places import schemas_at
 from connectors.market.decode import TickDecoder
+from connectors.market.ticks import Signed
 from flows.engine.context import Logics
 from flows.engine.inputs import Source, add_inputs
 from flows.engine.standalone import standalone
@@ -165,7 +166,7 @@ def build(context: Context, more: More = tuple, in_order: More = tuple) -> Dataf
             context.lifecycle,
             "market.schemas",
         )
-        decoder = TickDecoder(market.max_ahead, schemas)
+        decoder = TickDecoder(market.max_ahead, schemas, Signed(market.signed))
         sources["ticks"] = context.source(market.topic, decoder.decode)
     sources |= daily_sources(context)
     streams = add_inputs(flow, sources)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import tomllib
 from datetime import date
+from fnmatch import fnmatchcase
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -277,6 +279,9 @@ class Market(Timed):
     trades of that time and of the longest interval are kept for it."""
     list_duplicates: bool = False
     """Whether ticks whose number was seen before are records of the output ``duplicates``."""
+    signed: tuple[str, ...] = ()
+    """Symbols whose prices may be zero or below, by patterns such as ``CL*``; all others' are above
+    zero, or their ticks become dead letters."""
     excluded_conditions: tuple[str, ...] = ("suspicious",)
     """A trade does not count where one of its condition's words (split at ':') is here."""
     excluded_bits: int = 0
@@ -336,6 +341,11 @@ class Market(Timed):
         for name, (first, second) in self.signals.pairs.items():
             if first == second:
                 raise ValueError(f"signals.pairs.{name} has one symbol twice")
+        for name in (*chain(*self.portfolios.values()), *chain(*self.signals.pairs.values())):
+            if any(fnmatchcase(name, pattern) for pattern in self.signed):
+                raise ValueError(
+                    f"signed: {name} is in a portfolio or pair, whose returns need prices above 0"
+                )
         if self.symbol_ttl <= self.lateness + self.correctable + max(self.intervals):
             raise ValueError("symbol_ttl must exceed lateness + correctable + the longest interval")
         if self.auction.within and self.closes != "ticks":

@@ -152,7 +152,8 @@ class LimitUpDown:
         block = work.block
         quoted = work.keep & (block.kind == QUOTE)
         nbbo = np.empty((0, 4)) if work.nbbo is None else work.nbbo
-        rows = block.partition, work.slot, block.ts_ns, work.counts, quoted, block.price, nbbo
+        counts = work.counts & (block.price > 0)  # bands are shares of a price
+        rows = block.partition, work.slot, block.ts_ns, counts, quoted, block.price, nbbo
         rules = self._open_ns, self._close_ns, self._ttl_ns
         symbols = self._whole, self._real, self._sums, self._counts, self._soonest
         taken = np.zeros(1, np.int64)

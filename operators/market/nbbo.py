@@ -18,6 +18,9 @@ from operators.outputs import Outbox
 from state.market.ticks import QUOTE
 from state.snapshots import pack_array, unpack_array
 
+LEAST = 1e-300
+"""No price but that of a quoted 0 is nearer to 0 (`connectors.market.bounds.ZERO`)."""
+
 
 class Nbbo:
     """Consolidates one-sided quotes of many venues; emits ``nbbo``.
@@ -130,9 +133,16 @@ class Nbbo:
             "id": identity,
             "symbol": symbol,
             "ts_ns": end_ns,
-            "bid": bid or None,
+            "bid": _price(bid, bid_size),
             "bid_size": bid_size,
-            "ask": ask or None,
+            "ask": _price(ask, ask_size),
             "ask_size": ask_size,
         }
         outbox.emit("nbbo", partition, end_ns, identity, symbol, record)
+
+
+def _price(price: float, size: float) -> float | None:
+    """Return a price to be told: a quoted 0 is a number that only looks like it (ticks' bounds)."""
+    if size == 0:
+        return None
+    return price if abs(price) > LEAST else 0.0

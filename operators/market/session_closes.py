@@ -50,7 +50,8 @@ class SessionCloses:
     of the first of those that are as large; else
     the close of the last bar in [open, close). It is known when the watermark of the symbol's
     partition has passed the close and the time for the auction behind it. A symbol without a trade
-    in a session has none. Bars outside of sessions do not count.
+    in a session has none, nor has one whose price is not above 0. Bars outside of sessions do not
+    count.
     """
 
     name = "session_closes"
@@ -155,7 +156,8 @@ class SessionCloses:
         for (close_ns, slot), price in list(self._held.items()):
             if close_ns + within_ns <= reached[price.partition]:
                 close = price.auction if price.size else price.last
-                work.session_closes.append(SessionClose(close_ns, work.names[slot], close))
+                if close > 0:
+                    work.session_closes.append(SessionClose(close_ns, work.names[slot], close))
                 del self._held[close_ns, slot]
         self._soonest_ns = min((close_ns for close_ns, _ in self._held), default=_NEVER)
 

@@ -64,12 +64,12 @@ MARKET = (
                 "Begin of the window, ns since 1970 UTC; see market.align.",
                 TIME | NOT_NEGATIVE,
             ),
-            Column("open", FLOAT, "Price of the first trade by (event time, offset).", POSITIVE),
-            Column("high", FLOAT, "", POSITIVE),
-            Column("low", FLOAT, "", POSITIVE),
-            Column("close", FLOAT, "Price of the last trade by (event time, offset).", POSITIVE),
+            Column("open", FLOAT, "Price of the first trade by (event time, offset)."),
+            Column("high", FLOAT, ""),
+            Column("low", FLOAT, ""),
+            Column("close", FLOAT, "Price of the last trade by (event time, offset)."),
             Column("volume", FLOAT, "Sum of the sizes.", POSITIVE),
-            Column("vwap", FLOAT, "Sum of price times size over volume.", POSITIVE),
+            Column("vwap", FLOAT, "Sum of price times size over volume."),
             Column("trades", INT, "", AT_LEAST_1),
         ),
         key=("symbol", "interval"),
@@ -88,9 +88,7 @@ MARKET = (
             Column("id", KEY, "symbol|begin of the window in ns", {"pattern": "^.+\\|[0-9]+$"}),
             Column("symbol", KEY, "", SYMBOL),
             Column("ts_ns", INT, "End of the window, ns since 1970 UTC.", TIME),
-            Column(
-                "bid", FLOAT, "The highest bid; null where no venue bids.", POSITIVE, nullable=True
-            ),
+            Column("bid", FLOAT, "The highest bid; null where no venue bids.", nullable=True),
             Column(
                 "bid_size",
                 FLOAT,
@@ -102,7 +100,6 @@ MARKET = (
                 "ask",
                 FLOAT,
                 "The lowest offer; null where no venue offers.",
-                POSITIVE,
                 nullable=True,
             ),
             Column(
@@ -578,7 +575,7 @@ MARKET = (
             Column("interval", KEY, "", INTERVAL),
             Column("start_ns", INT, "As in bars.", TIME | NOT_NEGATIVE),
             *(
-                Column(name, FLOAT, "Null where no trade is left.", POSITIVE, nullable=True)
+                Column(name, FLOAT, "Null where no trade is left.", nullable=True)
                 for name in ("open", "high", "low", "close", "vwap")
             ),
             Column("volume", FLOAT, "", NOT_NEGATIVE),

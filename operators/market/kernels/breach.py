@@ -41,7 +41,7 @@ def breaches(rows, forecasts, symbols, out):
             continue
         s = slot[i]
         limit = threshold[s]
-        if reference[s] == 0.0 or limit < 0.0:
+        if reference[s] <= 0.0 or limit < 0.0:
             continue
         move = price[i] / reference[s] - 1.0
         if move < -limit and fired[s] & DOWN == 0:

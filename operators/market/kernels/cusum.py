@@ -24,7 +24,8 @@ def cusum(rows, changes, symbols, out):
     S+ = max(0, S+ + r), S- = min(0, S- + r); S+ >= h or S- <= -h is an event and sets that sum to
     0 (Page, "Continuous inspection schemes", Biometrika 41, 1954; the symmetric filter is in López
     de Prado, "Advances in Financial Machine Learning", 2018, section 2.5.2.1). r is the
-    log return from the symbol's trade before, in the order of the rows, whatever their times.
+    log return from the symbol's trade before, in the order of the rows, whatever their times; there
+    is none from or to a price that is not above 0.
     """
     trades, slot, price = rows
     at_row, new_slot, new_threshold = changes
@@ -44,7 +45,7 @@ def cusum(rows, changes, symbols, out):
             r = 0.0
         else:
             state[s, 0] = price[i]
-            if before == 0.0:
+            if before <= 0.0 or price[i] <= 0.0:
                 continue
             r = math.log(price[i] / before)
         up = max(0.0, state[s, 1] + r)

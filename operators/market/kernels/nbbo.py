@@ -8,7 +8,7 @@ from operators.market.kernels.table import EMPTY, place_of
 
 @kernel("void(i4, i8, i4[::1], i4[::1], f8[:, ::1], i8[:, ::1], f8[:, ::1])")
 def _best_bid(slot, oldest, first, following, entry, entry_ns, best):
-    """Set columns 0 and 1 of the slot's ``best`` from its venues; price 0 where absent.
+    """Set columns 0 and 1 of the slot's ``best`` from its venues; price and size 0 where absent.
 
     Quotes of before ``oldest`` (ns) do not count, where it is not 0.
     """
@@ -17,7 +17,7 @@ def _best_bid(slot, oldest, first, following, entry, entry_ns, best):
     e = first[slot]
     while e >= 0:
         if entry[e, 1] > 0.0 and (oldest == 0 or entry_ns[e, 0] >= oldest):
-            if entry[e, 0] > price:
+            if size == 0.0 or entry[e, 0] > price:
                 price = entry[e, 0]
                 size = entry[e, 1]
             elif entry[e, 0] == price:
@@ -35,7 +35,7 @@ def _best_ask(slot, oldest, first, following, entry, entry_ns, best):
     e = first[slot]
     while e >= 0:
         if entry[e, 3] > 0.0 and (oldest == 0 or entry_ns[e, 1] >= oldest):
-            if price == 0.0 or entry[e, 2] < price:
+            if size == 0.0 or entry[e, 2] < price:
                 price = entry[e, 2]
                 size = entry[e, 3]
             elif entry[e, 2] == price:
@@ -84,22 +84,22 @@ def consolidate(rows, ttl, table, count, books, after):  # noqa: C901  # one quo
         e = values[place]
         # A quote that neither was nor is at the best price changes nothing of it, so the venues
         # are not searched: that spares half of the searches on real quotes.
-        if bid[i] > 0.0:
-            touches = entry[e, 0] == best[s, 0] or bid[i] >= best[s, 0]
+        if bid[i] != 0.0:
+            touches = entry[e, 0] == best[s, 0] or bid[i] >= best[s, 0] or best[s, 1] == 0.0
             entry[e, 0] = bid[i]
             entry[e, 1] = bid_size[i]
             if touches:
                 _best_bid(s, 0, first, following, entry, entry_ns, best)
-        if ask[i] > 0.0:
-            touches = entry[e, 2] == best[s, 2] or ask[i] <= best[s, 2] or best[s, 2] == 0.0
+        if ask[i] != 0.0:
+            touches = entry[e, 2] == best[s, 2] or ask[i] <= best[s, 2] or best[s, 3] == 0.0
             entry[e, 2] = ask[i]
             entry[e, 3] = ask_size[i]
             if touches:
                 _best_ask(s, 0, first, following, entry, entry_ns, best)
         if ttl > 0:  # time passes at each row, so each searches the venues
-            if bid[i] > 0.0:
+            if bid[i] != 0.0:
                 entry_ns[e, 0] = ts_ns[i]
-            if ask[i] > 0.0:
+            if ask[i] != 0.0:
                 entry_ns[e, 1] = ts_ns[i]
             oldest = max(ts_ns[i] - ttl, 1)
             _best_bid(s, oldest, first, following, entry, entry_ns, best)

@@ -20,7 +20,8 @@ that is forecast for the next one, and the returns so far."""
 def ewma_volatility(bars, decay, symbols, out):
     """Step the variance of each closing bar's symbol: v = decay v + (1 - decay) r², first v = r².
 
-    No return is taken from a bar of one session to a bar of another: over night prices jump.
+    No return is taken from a bar of one session to a bar of another: over night prices jump. None
+    is taken from or to a price that is not above 0, and such a bar counts as without returns.
     """
     slot, close, session = bars
     last_close, variance, observations, last_session = symbols
@@ -28,7 +29,7 @@ def ewma_volatility(bars, decay, symbols, out):
     for i in range(len(slot)):
         s = slot[i]
         ret[i] = 0.0
-        has_return[i] = last_close[s] > 0.0 and last_session[s] == session[i]
+        has_return[i] = last_close[s] > 0.0 and close[i] > 0.0 and last_session[s] == session[i]
         if has_return[i]:
             r = close[i] / last_close[s] - 1.0
             ret[i] = r
@@ -40,7 +41,7 @@ def ewma_volatility(bars, decay, symbols, out):
         last_close[s] = close[i]
         last_session[s] = session[i]
         sigma[i] = math.sqrt(variance[s])
-        seen[i] = observations[s]
+        seen[i] = observations[s] if close[i] > 0.0 else 0
 
 
 @kernel("void(f8[:, ::1], f8[::1], f8, b1)")
