@@ -17,7 +17,7 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
-from connectors.web import audit
+from connectors.web.audit import Audit
 from connectors.web.frames import JSON, SUBPROTOCOLS
 from connectors.web.hub import Hub
 from connectors.web.limits import Limits
@@ -42,12 +42,18 @@ class Gate:
     """What every connection shares: the hub, who may come in, and the bounds."""
 
     def __init__(
-        self, hub: Hub, tokens: Tokens | None, limits: Limits, origins: Collection[str] = ()
+        self,
+        hub: Hub,
+        tokens: Tokens | None,
+        limits: Limits,
+        audit: Audit,
+        origins: Collection[str] = (),
     ) -> None:
         """Without ``tokens`` everybody may everything."""
         self.hub = hub
         self.tokens = tokens
         self.limits = limits
+        self.audit = audit
         self.origins = frozenset(origins)
         self.clients = 0
 
@@ -128,7 +134,9 @@ class Connection(asyncio.Protocol):
                 self._take(self._session, event)
         if self._protocol.parser_exc is not None:
             code = self._protocol.close_sent.code if self._protocol.close_sent else 0
-            audit.refused(self._subject, self._address, "message", f"closed-{code}", "bad frame")
+            self._gate.audit.refused(
+                self._subject, self._address, "message", f"closed-{code}", "bad frame"
+            )
         self._send()
 
     def eof_received(self) -> None:
@@ -184,7 +192,7 @@ class Connection(asyncio.Protocol):
         if refused is None:
             response = self._protocol.accept(request)
         else:
-            audit.refused("", self._address, "connect", refused[1], refused[2])
+            self._gate.audit.refused("", self._address, "connect", refused[1], refused[2])
             response = self._protocol.reject(refused[0], refused[2] + "\n")
         self._protocol.send_response(response)
         self._send()
@@ -209,7 +217,9 @@ class Connection(asyncio.Protocol):
     def _open(self, request: Request) -> None:
         gate = self._gate
         encoding = str(self._protocol.subprotocol or JSON)
-        session = Session(gate.hub, gate.verify, gate.limits, encoding, self._address, self)
+        session = Session(
+            gate.hub, gate.verify, gate.limits, gate.audit, encoding, self._address, self
+        )
         self._session = session
         gate.clients += 1
         FEED_CLIENTS.inc()

@@ -13,7 +13,6 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from connectors.web import audit
 from connectors.web.connection import LOOPBACK, Connection, Gate
 from connectors.web.limits import Buckets
 from connectors.web.rest.problems import Problem
@@ -97,7 +96,8 @@ class HttpProtocol(HttpToolsProtocol):
         self._refuse(408, "timeout", "no whole request in feed.header_timeout")
 
     def _refuse(self, status: int, code: str, reason: str) -> None:
-        audit.refused("", self.client[0] if self.client else "", "connect", code, reason)
+        address = self.client[0] if self.client else ""
+        self._gate.audit.refused("", address, "connect", code, reason)
         self._end(status, reason)
 
     def _end(self, status: int, detail: str) -> None:

@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from connectors.web import audit, frames
+from connectors.web import frames
+from connectors.web.audit import Audit
 from connectors.web.channels import UnknownChannel, parse
 from connectors.web.frame_queue import FrameQueue, Outlet
 from connectors.web.frames import BadMessage, Record
@@ -33,7 +34,14 @@ class Session:
     """A client after its handshake. Not for several threads."""
 
     def __init__(
-        self, hub: Hub, verify: Verify, limits: Limits, encoding: str, address: str, outlet: Outlet
+        self,
+        hub: Hub,
+        verify: Verify,
+        limits: Limits,
+        audit: Audit,
+        encoding: str,
+        address: str,
+        outlet: Outlet,
     ) -> None:
         """``verify`` returns the access that a token gives, or raises Refused."""
         self.encoding = encoding
@@ -44,6 +52,7 @@ class Session:
         self._hub = hub
         self._verify = verify
         self._limits = limits
+        self._audit = audit
         self._address = address
         self._outlet = outlet
         self._queue = FrameQueue(outlet, limits.queue_bytes, lambda: hub.dirty.add(self))
@@ -133,7 +142,7 @@ class Session:
 
     def admit(self, access: Access) -> None:
         """Let the client do what ``access`` allows."""
-        audit.allowed(access.subject, self._address, "auth")
+        self._audit.allowed(access.subject, self._address, "auth")
         self.access = access
 
     def _subscribe(self, asked: object, after: object) -> None:
@@ -159,7 +168,7 @@ class Session:
             reason = f"{MAX_WIDE} channels at the most that do not filter by {fields[0]}"
             self.error("too-many", reason, name)
         else:
-            audit.allowed(self.subject, self._address, f"subscribe {name}")
+            self._audit.allowed(self.subject, self._address, f"subscribe {name}")
             group = self._hub.group(channel, access)
             subscription = Subscription(self, group, asked, position)
             self.subscriptions[name] = subscription
@@ -176,11 +185,11 @@ class Session:
         self._hub.leave(self.subscriptions.pop(name))
 
     def _forbid(self, name: str, reason: str) -> None:
-        audit.refused(self.subject, self._address, f"subscribe {name}", "forbidden", reason)
+        self._audit.refused(self.subject, self._address, f"subscribe {name}", "forbidden", reason)
         self.error("forbidden", reason, name)
 
     def _refuse(self, what: str, code: str, reason: str, close: int) -> None:
-        audit.refused(self.subject, self._address, what, code, reason)
+        self._audit.refused(self.subject, self._address, what, code, reason)
         self.error(code, reason)
         self._close(close, reason)
 
@@ -259,7 +268,7 @@ class Session:
 
     def _too_slow(self, reason: str) -> None:
         FEED_SLOW.inc()
-        audit.refused(self.subject, self._address, "stay", "slow", reason)
+        self._audit.refused(self.subject, self._address, "stay", "slow", reason)
         self._close(TOO_SLOW, f"too slow: {reason}")
 
     def _close(self, code: int, reason: str) -> None:

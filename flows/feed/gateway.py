@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 from contextlib import suppress
 
+from connectors.web.audit import INTERVAL_S, Audit
 from connectors.web.connection import Gate
 from connectors.web.hub import Hub
 from connectors.web.limits import Limits
@@ -57,13 +58,14 @@ async def serve(settings: Settings, ready: Callable[[str], None] = LOG.info) -> 
     seal = opening(settings)
     hub = Hub(tail, declared_outputs(), feed.heartbeat / NS, seal)
     bounds = limits(settings)
-    gate = Gate(hub, tokens, bounds, feed.origins)
     parts = rest_parts(settings, tokens, bounds, seal)
+    gate = Gate(hub, tokens, bounds, parts.audit, feed.origins)
     made = server(make_app(parts), gate, feed.tls_certificate, feed.tls_key)
     sock = listen(feed.host, feed.port, guarded=tokens is not None)
     following = asyncio.create_task(hub.run())
     # A hub that fails is a fault of ours: then nothing is served that would never change.
     following.add_done_callback(lambda _: setattr(made, "should_exit", True))
+    telling = asyncio.create_task(_tell(parts.audit))
     notifiers.start()
     ready(f"{'https' if feed.tls_key else 'http'}://{feed.host}:{sock.getsockname()[1]}")
     try:
@@ -74,8 +76,16 @@ async def serve(settings: Settings, ready: Callable[[str], None] = LOG.info) -> 
     finally:
         hub.stop()
         await notifiers.stop()
+        telling.cancel()
+        parts.audit.tell()
         following.cancel()
         with suppress(asyncio.CancelledError):
             await following
         await tail.close()
         parts.close()
+
+
+async def _tell(audit: Audit) -> None:
+    while True:
+        await asyncio.sleep(INTERVAL_S)
+        audit.tell()

@@ -10,6 +10,7 @@ from typing import Any
 from connectors.kafka.topics import partition_count
 from connectors.postgres.client import Database
 from connectors.redis.client import client
+from connectors.web.audit import Audit
 from connectors.web.limits import Buckets, Limits
 from connectors.web.rest.connections import Connections
 from connectors.web.rest.health import Workers
@@ -39,7 +40,7 @@ def rest_parts(
 
     ``seal`` opens sealed records for those who may.
     """
-    keyring = settings.sealing.keyring()
+    keyring, rate = settings.sealing.keyring(), limits.requests_per_second
     feed, cluster = settings.feed, cluster_of(settings.kafka)
     redis = client(settings.redis.url)
     history = Connections(Database(settings.postgres.dsn))
@@ -61,7 +62,9 @@ def rest_parts(
         seal=seal,
         origins=feed.origins,
         limits=limits,
-        buckets=Buckets(limits.requests_per_second, limits.requests_per_second),
+        audit=Audit(),
+        reads=Buckets(rate, rate),
+        commands=Buckets(rate, rate),
         now_ns=now_ns,
     )
 

@@ -16,7 +16,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from connectors.web import asyncapi, audit
+from connectors.web import asyncapi
+from connectors.web.limits import Buckets
 from connectors.web.rest import (
     answers,
     dead,
@@ -88,7 +89,12 @@ def make_app(parts: Parts, page: Path = PAGE) -> Starlette:
     return Starlette(
         routes=[*served, *page_routes(parts.catalog.outputs, page)],
         middleware=[
-            Middleware(Guard, origins=parts.origins, authenticated=parts.tokens is not None),
+            Middleware(
+                Guard,
+                audit=parts.audit,
+                origins=parts.origins,
+                authenticated=parts.tokens is not None,
+            ),
             Middleware(
                 CORSMiddleware,
                 allow_origins=parts.origins,
@@ -120,40 +126,41 @@ async def _serve(operation: Operation, request: Request, parts: Parts) -> Respon
     what = f"{request.method} {operation.path}"
     subject = ""
     try:
-        if operation.open:
-            access = ANYONE
-            _count(parts, f"{address} open")
-        else:
-            access = _admitted(request, parts, address)
+        access = _admitted(operation, request, parts, address)
         subject = access.subject
         given = parse(operation, request)
         body = await _body(request, parts.limits.message_bytes)
         response = await operation.handler(Call(request, parts, access, given, body))
     except Problem as problem:
         if problem.status in REFUSALS:
-            audit.refused(subject, address, what, REFUSALS[problem.status], problem.detail)
+            parts.audit.refused(subject, address, what, REFUSALS[problem.status], problem.detail)
         raise
     if not operation.open:
-        audit.allowed(subject, address, what)
+        parts.audit.allowed(subject, address, what)
     return response
 
 
-def _admitted(request: Request, parts: Parts, address: str) -> Access:
+def _admitted(operation: Operation, request: Request, parts: Parts, address: str) -> Access:
     """Return what the request may. Raises Problem 401, or 429 for too many of one client.
 
-    A client is an address and a subject; what comes with wrong tokens counts by its address.
+    A client is an address and a subject; what comes with wrong tokens counts by its address. Vital
+    requests count by themselves, and those that are open to all do not count.
     """
+    if operation.open:
+        if not operation.vital:
+            _count(parts.reads, f"{address} open")
+        return ANYONE
     try:
         access = access_of(request, parts)
     except Problem:
-        _count(parts, address)
+        _count(parts.reads, address)
         raise
-    _count(parts, f"{address} {access.subject}")
+    _count(parts.commands if operation.vital else parts.reads, f"{address} {access.subject}")
     return access
 
 
-def _count(parts: Parts, client: str) -> None:
-    if not parts.buckets.take(client, time.monotonic()):
+def _count(buckets: Buckets, client: str) -> None:
+    if not buckets.take(client, time.monotonic()):
         raise Problem(429, "too many requests", headers={"Retry-After": "1"})
 
 

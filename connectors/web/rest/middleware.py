@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from connectors.web.audit import Audit
 from connectors.web.rest.problems import Problem
 
 SECURITY: Mapping[str, str] = {
@@ -30,14 +31,18 @@ LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 class Guard:
     """Adds the security headers to all answers, and refuses requests of foreign pages.
 
-    A browser sends a page's ``Origin`` along with what the page posts: without this check any
-    page that is open on this machine could throw the kill switch. Where there is no
-    authentication the host has to be loopback by name, so that a foreign name that resolves to
-    loopback (DNS rebinding) is of no use.
+    A browser sends a page's ``Origin`` along with what the page posts, or at least says in
+    ``Sec-Fetch-Site`` that a page of another site asks (Fetch Metadata): without these checks any
+    page that is open on this machine could throw the kill switch, or ask without end. A link to
+    our page is followed from anywhere. Where there is no authentication the host has to be loopback
+    by name, so that a foreign name that resolves to loopback (DNS rebinding) is of no use.
     """
 
-    def __init__(self, app: ASGIApp, origins: tuple[str, ...], authenticated: bool) -> None:
+    def __init__(
+        self, app: ASGIApp, audit: Audit, origins: tuple[str, ...], authenticated: bool
+    ) -> None:
         self._app = app
+        self._audit = audit
         self._origins = frozenset(origins)
         self._authenticated = authenticated
 
@@ -54,22 +59,37 @@ class Guard:
                     headers.setdefault(name, value)
             await send(message)
 
-        problem = self._refusal(scope["method"], Headers(scope=scope))
+        problem = self._refusal(Headers(scope=scope))
         if problem is not None:
+            address = scope["client"][0] if scope.get("client") else ""
+            what, code = f"{scope['method']} {scope['path'][:64]}", problem.field.lower()
+            self._audit.refused("", address, what, code, problem.detail)
             await problem.response()(scope, receive, send_safely)
             return
         await self._app(scope, receive, send_safely)
 
-    def _refusal(self, method: str, headers: Headers) -> Problem | None:
+    def _refusal(self, headers: Headers) -> Problem | None:
         host = headers.get("host", "")
         if not self._authenticated and _hostname(host) not in LOOPBACK:
             return Problem(403, "without authentication only loopback is served", "Host")
-        origin = headers.get("origin")
-        if method not in ("GET", "HEAD") and origin is not None:
-            own = urlsplit(origin).netloc == host and host != ""
-            if not own and origin not in self._origins:
-                return Problem(403, "pages of this origin may not write", "Origin")
+        if self._is_foreign(headers, host):
+            return Problem(403, "pages of this origin are not served", "Origin")
         return None
+
+    def _is_foreign(self, headers: Headers, host: str) -> bool:
+        origin = headers.get("origin")
+        if origin is not None:
+            own = _netloc(origin) == host and host != ""
+            return not own and origin not in self._origins
+        site, goal = headers.get("sec-fetch-site", "none"), headers.get("sec-fetch-dest")
+        return site not in ("none", "same-origin") and goal != "document"
+
+
+def _netloc(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return ""
 
 
 def _hostname(host: str) -> str:

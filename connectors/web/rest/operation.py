@@ -53,7 +53,8 @@ class Operation:
     """One method of one path.
 
     ``scope`` says what a token needs, for people; the handler asks `Access`. ``errors`` are
-    those that not every operation answers. An ``open`` one is served without a token.
+    those that not every operation answers. An ``open`` one is served without a token. A ``vital``
+    one is served whatever else is asked for: the kill switch, and whether we live.
     """
 
     method: Literal["GET", "POST"]
@@ -69,6 +70,7 @@ class Operation:
     tagged: bool = False
     errors: tuple[int, ...] = ()
     open: bool = False
+    vital: bool = False
 
 
 def parse(operation: Operation, request: Request) -> dict[str, Any]:

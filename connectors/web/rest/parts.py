@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 import redis
 
+from connectors.web.audit import Audit
 from connectors.web.limits import Buckets, Limits
 from connectors.web.rest.connections import Connections
 from connectors.web.rest.health import Workers
@@ -70,8 +71,11 @@ class Parts:
     origins: tuple[str, ...]
     """Origins of other pages that may read and write."""
     limits: Limits
-    buckets: Buckets
-    """Requests, by address and subject."""
+    audit: Audit
+    reads: Buckets
+    """Requests, by address and subject ..."""
+    commands: Buckets
+    """... and those that are vital."""
     now_ns: Callable[[], int]
 
     def close(self) -> None:

@@ -85,7 +85,7 @@ OPERATIONS = (
             "properties": {"sources": SOURCES, "workers": {"type": "array", "items": WORKER}},
         },
     ),
-    Operation("GET", "/live", get_live, "Whether the process turns", open=True),
+    Operation("GET", "/live", get_live, "Whether the process turns", open=True, vital=True),
     Operation("GET", "/ready", get_ready, "Whether live data can be read", open=True),
     Operation(
         "GET",

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from connectors.market.events import Cash, Portfolio, Position, event_of
 from connectors.web.rest import answers
 from connectors.web.rest.access import admit, rows_seen
-from connectors.web.rest.blocking import run
+from connectors.web.rest.blocking import Blocking, run
 from connectors.web.rest.market.tables import EventTable, cash, portfolios, positions
 from connectors.web.rest.operation import Call, Operation
 from connectors.web.rest.problems import Problem
@@ -147,9 +147,11 @@ def checked(fields: dict[str, Any], latest_ns: int) -> dict[str, Any]:
     return event
 
 
-async def produce(call: Call, topic: str, key: str, event: dict[str, Any]) -> Response:
+async def produce(
+    call: Call, topic: str, key: str, event: dict[str, Any], blocking: Blocking = run
+) -> Response:
     """Answer 202 with the coordinates, once the broker has the event."""
-    at = await run(call.parts.producing.send, topic, key, event)
+    at = await blocking(call.parts.producing.send, topic, key, event)
     told = {"topic": at.topic, "partition": at.partition, "offset": at.offset}
     return answers.json(told | {"ts_ns": event["ts_ns"]}, 202)
 

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from connectors.web.rest import answers
 from connectors.web.rest.access import admit, admit_reader, rows_seen
-from connectors.web.rest.blocking import run
+from connectors.web.rest.blocking import command, run
 from connectors.web.rest.latest import read_now
 from connectors.web.rest.market.events import ACKNOWLEDGED, event_fields, produce
 from connectors.web.rest.operation import Call, Operation
@@ -77,7 +77,7 @@ async def _switch(call: Call, kind: str) -> Response:
     event = {"type": kind, "ts_ns": now_ns, "by": call.access.subject, **switch.model_dump()}
     if not rows_seen(call.access, [event], FIELDS):
         raise Problem(403, "the token's rows do not include this account", "account")
-    return await produce(call, TOPIC, switch.account, event)
+    return await produce(call, TOPIC, switch.account, event, command)
 
 
 def _write(path: str, handler: Any, summary: str) -> Operation:
@@ -85,7 +85,7 @@ def _write(path: str, handler: Any, summary: str) -> Operation:
     body["properties"]["account"]["description"] = "* for all."
     return Operation(
         "POST", path, handler, summary, "control", body=body, answer=ACKNOWLEDGED, status=202,
-        errors=(415,),
+        errors=(415,), vital=True,
     )  # fmt: skip
 
 
