@@ -96,8 +96,8 @@ def handovers() -> list[Any]:
 
 
 def orders() -> list[Any]:
-    """Return sequenced orders and what the controls go by."""
-    rows = sequence(6, 400)
+    """Return sequenced orders and what the controls go by; each account begins with an order."""
+    rows = sequence(7, 400)
     return [RowBlock("market.sequenced", 1, rows[at : at + 20]) for at in range(0, len(rows), 20)]
 
 

@@ -6,8 +6,9 @@ from typing import Any
 
 from operators.market.controls.account import Account
 from operators.market.controls.limits import ControlSettings, Limits
-from operators.market.controls.states import ALL, Cause, Event, Hold, Standing, effective
+from operators.market.controls.states import Cause, Event, Hold, Standing, effective
 from state.errors import OutOfRange
+from state.market.accounts import ALL
 
 
 class Accounts:
@@ -38,6 +39,11 @@ class Accounts:
                 raise OutOfRange(f"there are {self._most} accounts already (max_accounts)")
             account = self._accounts[name] = Account(self._order_ids)
         return account
+
+    def require(self, name: str) -> None:
+        """Raise OutOfRange unless it is ALL or an account that is known."""
+        if name != ALL and name not in self._accounts:
+            raise OutOfRange(f'{name!r} is no known account; with "new": true it becomes one')
 
     def hold(self, name: str | None) -> Hold:
         """Return what holds an account back; everyone's hold where it is ALL or not known."""

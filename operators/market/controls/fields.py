@@ -28,11 +28,17 @@ def field(body: Mapping[str, Any], name: str) -> Any:
         raise WrongType(f"{name!r} is missing") from None
 
 
-def name_of(body: Mapping[str, Any], name: str) -> str:
-    """Return a name: text of 1 to MAX_NAME characters."""
+def string_of(body: Mapping[str, Any], name: str) -> str:
+    """Return text of any length."""
     value = field(body, name)
     if not isinstance(value, str):
         raise WrongType(f"{name!r} must be text")
+    return value
+
+
+def name_of(body: Mapping[str, Any], name: str) -> str:
+    """Return a name: text of 1 to MAX_NAME characters."""
+    value = string_of(body, name)
     if not 0 < len(value) <= MAX_NAME:
         raise OutOfRange(f"{name!r} must have 1 to {MAX_NAME} characters")
     return value
@@ -50,9 +56,7 @@ def text_of(body: Mapping[str, Any], name: str) -> str:
 
 def choice_of(body: Mapping[str, Any], name: str, choices: Mapping[str, T]) -> T:
     """Return what a field's text stands for."""
-    value = field(body, name)
-    if not isinstance(value, str):
-        raise WrongType(f"{name!r} must be text")
+    value = string_of(body, name)
     if value not in choices:
         raise OutOfRange(f"{name!r} must be one of {', '.join(choices)}")
     return choices[value]

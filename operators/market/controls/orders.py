@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from operators.market.controls import fields
-from operators.market.controls.states import ALL
-from state.errors import OutOfRange
+from state.market.accounts import account_name
 
 SIDES = {"buy": 1, "sell": -1}
 
@@ -80,8 +79,5 @@ def fill_of(body: dict[str, Any]) -> Fill:
 
 
 def account_of(body: dict[str, Any]) -> str:
-    """Return the account of an order: one account, without '|', which joins keys."""
-    account = fields.name_of(body, "account")
-    if account == ALL or "|" in account:
-        raise OutOfRange(f"{account!r} is not an account")
-    return account
+    """Return the account of a body, in its one spelling."""
+    return account_name(fields.string_of(body, "account"))

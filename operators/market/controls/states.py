@@ -11,9 +11,6 @@ from dataclasses import dataclass
 from enum import Enum, IntEnum
 from typing import Any
 
-ALL = "*"
-"""Stands for every account."""
-
 
 class State(IntEnum):
     """From free to held: the larger is the worse."""

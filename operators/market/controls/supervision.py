@@ -7,8 +7,9 @@ from operators.market.controls.accounts import Accounts
 from operators.market.controls.breakers import drawdown_of, judge
 from operators.market.controls.entries import Emitted, Entry
 from operators.market.controls.limits import Limits
-from operators.market.controls.states import ALL, Cause, Event, Hold, State
+from operators.market.controls.states import Cause, Event, Hold, State
 from state.errors import WrongType
+from state.market.accounts import ALL
 
 BY_STATE = {"ACTIVE": Event.ACTIVATE, "REDUCING": Event.REDUCE, "HALTED": Event.HALT}
 NO_LIMITS = frozenset({"type", "ts_ns", "account", "reason", "by"})
@@ -115,6 +116,8 @@ class Supervision:
     def _by_hand(self, entry: Entry, cause: Cause, event: Event) -> list[Emitted]:
         fields.time_of(entry.body)
         name, reason = _account_or_all(entry), fields.text_of(entry.body, "reason")
+        if not ("new" in entry.body and fields.flag_of(entry.body, "new")):
+            self._accounts.require(name)
         return self._move(entry, name, cause, event, reason)
 
     def _let_go(self, entry: Entry, name: str, cause: Cause) -> list[Emitted]:
@@ -145,16 +148,14 @@ class Supervision:
 
 
 def _account_or_all(entry: Entry) -> str:
+    # Exactly so: a star with a space is more likely a slip than everybody.
     if entry.body.get("account") == ALL:
         return ALL
     return orders.account_of(entry.body)
 
 
 def _scope(entry: Entry) -> str:
-    scope = fields.field(entry.body, "scope")
-    if not isinstance(scope, str):
-        raise WrongType("'scope' must be text")
-    return scope
+    return fields.string_of(entry.body, "scope")
 
 
 def _portfolio(entry: Entry) -> str:

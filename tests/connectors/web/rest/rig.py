@@ -133,10 +133,17 @@ class Issuer:
         return {"Authorization": f"Bearer {token}"}
 
 
-def write(url: str, output: str, records: list[dict[str, Any]], keys: list[str], first: int = 1):
-    """Write records of market into Redis, as the flow does."""
+def write(
+    url: str,
+    output: str,
+    records: list[dict[str, Any]],
+    keys: list[str],
+    first: int = 1,
+    system: str = "market",
+):
+    """Write records of a system into Redis, as the flow does."""
     name = shard_name(0)
-    sink = RedisSink(SecretStr(url), Keys("market", 1), "l", 100_000, [name], [name], Lifecycle())
+    sink = RedisSink(SecretStr(url), Keys(system, 1), "l", 100_000, [name], [name], Lifecycle())
     partition = sink.build_part("redis", name, None)
     times = [1] * len(records)
     ids = [record["id"] for record in records]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 import time
 import uuid
+from unittest.mock import ANY
 
+import httpx2
 import orjson
 import pytest
 from confluent_kafka import Consumer, TopicPartition
@@ -16,9 +19,11 @@ from flows.market.trading_settings import Trading
 from flows.settings.settings import Settings
 from operators.market.controls.controls import Controls
 from operators.market.controls.entries import Entry
+from state.clock import NS
 from state.records import Coordinates
 from tests import servers
-from tests.connectors.web.rest.rig import Issuer, problem, serving, settings
+from tests.conftest import empty_redis
+from tests.connectors.web.rest.rig import Issuer, problem, serving, settings, write
 from tests.waiting import PATIENCE_S
 
 TOPICS = ("market.portfolios", "market.positions", "market.control")
@@ -144,11 +149,60 @@ def test_the_controls_understand_the_kill_switch(feed, given):
         assert {e.record["reason"] for e in emitted} == {"fire drill"}
 
 
+def state(account: str, ts_ns: int) -> dict:
+    """Return a heartbeat of trading."""
+    return {"id": f"{account}{ts_ns}", "ts_ns": ts_ns, "account": account, "state": "ACTIVE"}
+
+
+def test_an_account_that_trading_does_not_know_is_not_found(given, valkey):
+    url = empty_redis(valkey)
+
+    def beat(first: int, ago_ns: int) -> None:
+        accounts = ["*", "known"]
+        records = [state(account, time.time_ns() - ago_ns) for account in accounts]
+        write(url, "state", records, accounts, first, system="trading")
+
+    with serving(settings(url, bootstrap=given.kafka.bootstrap)) as client:
+
+        def kill(account: str, **more: object) -> httpx2.Response:
+            return client.post("/api/v1/trading/kill", json={"account": account, **more})
+
+        assert kill("knwon").status_code == 202, "nobody has heard trading"
+        beat(1, 3600 * NS)
+        assert kill("knwon").status_code == 202, "trading was not heard lately"
+        beat(3, -3600 * NS)
+        before = offset_bounds(cluster_of(given.kafka), "market.control")[0][1]
+        assert "refuses" in problem(kill("knwon"), 404, "account")["detail"]
+        for good in (kill("known"), kill("*"), kill(" known "), kill("knwon", new=True)):
+            assert good.status_code == 202
+        assert message(given, kill(" known ").json()) == (
+            b"known",
+            message(given, kill("known").json())[1] | {"ts_ns": ANY},
+        )
+        # The flow decides on what was not found here, too.
+        told = {"topic": "market.control", "partition": 0, "offset": before}
+        assert message(given, told)[1]["account"] == "knwon"
+
+
+@pytest.mark.parametrize("hangs", [False, True])
+def test_a_kill_needs_no_redis(given, hangs):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1] if hangs else 1
+        redis_url = f"redis://127.0.0.1:{port}/0"
+        with serving(settings(redis_url, bootstrap=given.kafka.bootstrap)) as client:
+            for account in ("*", "anybody"):
+                answer = client.post("/api/v1/trading/kill", json={"account": account})
+                assert answer.status_code == 202
+
+
 def test_a_control_event_is_checked(feed):
     for field, body in (
         ("account", {}),
         ("account", {"account": ""}),
         ("account", {"account": "a|b"}),
+        ("account", {"account": " * "}),
+        ("account", {"account": "a\u200b"}),
+        ("new", {"account": "a", "new": 1}),
         ("reason", {"account": "*", "reason": "x" * 201}),
         ("by", {"account": "*", "by": "somebody else"}),
         ("ts_ns", {"account": "*", "ts_ns": "1"}),

@@ -19,7 +19,7 @@ from operators.market.controls.controls import Controls
 from operators.market.controls.entries import Emitted, Entry
 from operators.market.controls.limits import ControlSettings, Limits
 from state.clock import NS
-from state.errors import BadRecord
+from state.errors import BadRecord, OutOfRange
 from state.records import Coordinates
 from tests.operators.market.controls.stage import START, WIDE, Stage
 
@@ -91,7 +91,7 @@ def test_a_reason_that_is_null_is_none_and_does_not_hold_up_the_kill_switch() ->
 def test_what_halts_all_is_told_to_each_whom_it_changes() -> None:
     s = quoted()
     s.order("1", account="C")
-    s.control("state", account="B", state="HALTED")
+    s.control("state", account="B", state="HALTED", new=True)
     told = s.control("kill", account="*", reason="all")
     assert [(r["account"], r["state"]) for r in told] == [
         ("*", "HALTED"),
@@ -106,6 +106,44 @@ def test_what_halts_all_is_told_to_each_whom_it_changes() -> None:
     assert s.beat() == {"*": "ACTIVE", "A": "ACTIVE", "B": "HALTED", "C": "ACTIVE"} | {
         "never seen": "ACTIVE"
     }
+
+
+@pytest.mark.parametrize("kind", ["kill", "resume", "state"])
+def test_an_account_that_is_not_known_is_refused_unless_it_is_said_to_be_new(kind: str) -> None:
+    s = quoted()
+    with pytest.raises(OutOfRange, match="no known account"):
+        s.control(kind, account="AA", state="HALTED")
+    with pytest.raises(OutOfRange, match="no known account"):
+        s.control(kind, account="AA", state="HALTED", new=False)
+    assert set(s.beat()) == {"*", "A"}
+    s.control(kind, account="AA", state="HALTED", new=True)
+    assert set(s.beat()) == {"*", "A", "AA"}
+    s.control(kind, account="AA", state="ACTIVE")
+
+
+def test_an_account_held_back_before_its_first_order_stays_so() -> None:
+    s = quoted()
+    s.control("kill", account="late", new=True)
+    assert s.order("1", account="late")["reason"] == "ACCOUNT_HALTED"
+
+
+def test_an_account_has_one_spelling() -> None:
+    s = quoted()
+    s.order("1", account="Zo\u00eb")
+    for spelling in (" Zo\u00eb", "Zoe\u0308", "Zo\u00eb\u3000\t"):
+        (told,) = s.control("kill", account=spelling)
+        assert told["account"] == "Zo\u00eb"
+        assert s.order(spelling, account=spelling)["reason"] == "ACCOUNT_HALTED"
+        s.control("resume", account=spelling)
+    assert set(s.beat()) == {"*", "A", "Zo\u00eb"}
+
+
+@pytest.mark.parametrize("name", ["A\x00", "A\nB", "A\u200b", "\u202eA", "A\ud800", " * ", "\t"])
+def test_a_name_that_cannot_be_read_is_no_account(name: str) -> None:
+    s = quoted()
+    with pytest.raises(OutOfRange):
+        s.control("kill", account=name, new=True)
+    assert s.order("1", account=name)["reason"] == "MALFORMED"
 
 
 def test_a_heartbeat_tells_why() -> None:
@@ -369,6 +407,7 @@ BAD = [
     ("market.control", {"type": "kill", "account": "A"}),
     ("market.control", {"type": "kill", "ts_ns": 1}),
     ("market.control", {"type": "kill", "ts_ns": 1, "account": "A", "reason": 5}),
+    ("market.control", {"type": "kill", "ts_ns": 1, "account": "A", "new": "yes"}),
     ("market.control", {"type": "state", "ts_ns": 1, "account": "A", "state": "active"}),
     ("market.control", {"type": "explode", "ts_ns": 1, "account": "A"}),
     ("market.control", {"type": "limits", "ts_ns": 1, "account": "A", "max_quantity": -1.0}),
