@@ -72,6 +72,7 @@ class Rig:
         settings: dict[str, int | str] = {
             "port": 0,
             "clients": 2 * clients,
+            "clients_per_address": 2 * clients,
             "connections_per_second": 2 * clients,
             **more,
         }

@@ -21,8 +21,9 @@ from connectors.web.audit import Audit
 from connectors.web.frames import JSON, SUBPROTOCOLS
 from connectors.web.hub import Hub
 from connectors.web.limits import Limits
+from connectors.web.seats import Seats
 from connectors.web.session import Session
-from connectors.web.tokens import ANYONE, Access, Tokens
+from connectors.web.tokens import ANYONE, Access, Tokens, TooMany
 from state.metrics import FEED_CLIENTS
 
 PATH = "/ws"
@@ -33,6 +34,7 @@ PIECE = 4096
 MAX_LATE = 1000
 """Frames that may still come after our goodbye."""
 GOING_AWAY = 1012
+TRY_AGAIN = 1013
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _QUIET = logging.getLogger("headrace.websockets")
 _QUIET.setLevel(logging.WARNING)
@@ -55,7 +57,7 @@ class Gate:
         self.limits = limits
         self.audit = audit
         self.origins = frozenset(origins)
-        self.clients = 0
+        self.seats = Seats(limits)
 
     def verify(self, token: str) -> Access:
         """Return what a token gives. Raises Refused."""
@@ -105,16 +107,17 @@ class Connection(asyncio.Protocol):
         self._connections.add(self)
         peer = transport.get_extra_info("peername")
         self._address = peer[0] if peer else ""
+        self._gate.seats.give(transport, self._put_out)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the client."""
         self._connections.discard(self)
         for timer in self._timers:
             timer.cancel()
+        self._gate.seats.leave(self._transport)
         if self._session is not None:
             self._session.end()
             self._session = None
-            self._gate.clients -= 1
             FEED_CLIENTS.dec()
 
     def data_received(self, data: bytes) -> None:
@@ -173,6 +176,10 @@ class Connection(asyncio.Protocol):
         """Return the bytes that wait in the transport."""
         return self._transport.get_write_buffer_size()
 
+    def keep(self) -> None:
+        """Give way to no other client any more."""
+        self._gate.seats.keep(self._transport)
+
     def close(self, code: int, reason: str) -> None:
         """Send a close frame behind what waits, and hang up after a while at the latest."""
         if self._protocol.state is State.OPEN:
@@ -206,8 +213,6 @@ class Connection(asyncio.Protocol):
         tls = self._transport.get_extra_info("sslcontext") is not None
         if path != PATH:
             return http.HTTPStatus.NOT_FOUND, "path", f"WebSocket is at {PATH}"
-        if self._gate.clients >= self._gate.limits.clients:
-            return http.HTTPStatus.SERVICE_UNAVAILABLE, "clients", "too many clients"
         if len(origins) > 1 or len(hosts) != 1:
             return http.HTTPStatus.BAD_REQUEST, "origin", "one Host, and one Origin at the most"
         if origins and not self._gate.own(origins[0], "https" if tls else "http", hosts[0]):
@@ -218,10 +223,9 @@ class Connection(asyncio.Protocol):
         gate = self._gate
         encoding = str(self._protocol.subprotocol or JSON)
         session = Session(
-            gate.hub, gate.verify, gate.limits, gate.audit, encoding, self._address, self
+            gate.hub, self._verify, gate.limits, gate.audit, encoding, self._address, self
         )
         self._session = session
-        gate.clients += 1
         FEED_CLIENTS.inc()
         session.open()
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
@@ -232,6 +236,23 @@ class Connection(asyncio.Protocol):
         else:
             self._later(gate.limits.header_timeout_s, self._unauthenticated)
         session.flush()
+
+    def _verify(self, token: str) -> Access:
+        """Return what a token gives; its subject has the seat. Raises Refused or TooMany."""
+        access = self._gate.verify(token)
+        if self._gate.tokens is not None and not self._gate.seats.name(
+            self._transport, access.subject
+        ):
+            raise TooMany("the subject has feed.clients_per_subject connections")
+        return access
+
+    def _put_out(self, reason: str) -> None:
+        """Give way to another client."""
+        self._gate.audit.refused(self._subject, self._address, "stay", "clients", reason)
+        if self._session is not None:
+            self._session.end()
+        self.close(TRY_AGAIN, reason)
+        self._hang_up()
 
     def _unauthenticated(self) -> None:
         if self._session is not None and self._session.access is None:

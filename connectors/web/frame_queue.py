@@ -17,6 +17,9 @@ class Outlet(Protocol):
     def waiting(self) -> int:
         """Return how many bytes are kept."""
 
+    def keep(self) -> None:
+        """Give way to no other client any more: this one is at work."""
+
     def close(self, code: int, reason: str) -> None:
         """Say goodbye and hang up."""
 

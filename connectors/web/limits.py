@@ -19,6 +19,8 @@ class Limits:
     queue_bytes: int = 1 << 20
     message_bytes: int = 1 << 16
     clients: int = 2_000
+    clients_per_address: int = 1_000
+    clients_per_subject: int = 200
     connections_per_second: int = 50
     requests_per_second: int = 50
     header_timeout_s: float = 10.0

@@ -15,7 +15,7 @@ from connectors.web.frames import BadMessage, Record
 from connectors.web.groups import Subscription
 from connectors.web.hub import Hub
 from connectors.web.limits import MAX_SUBSCRIPTIONS, MAX_WIDE, Bucket, Limits
-from connectors.web.tokens import UNSEAL, Access, Refused
+from connectors.web.tokens import UNSEAL, Access, Refused, TooMany
 from state.metrics import FEED_CONFLATED, FEED_SLOW
 from state.outputs import LATEST
 
@@ -24,6 +24,7 @@ FORBIDDEN = 4003
 TOO_SLOW = 4008
 RATE = 4009
 EXPIRED = 4010
+TOO_MANY = 4011
 STALLED_S = 60.0
 """A client that takes nothing for longer is disconnected, whatever it is subscribed to."""
 
@@ -43,7 +44,7 @@ class Session:
         address: str,
         outlet: Outlet,
     ) -> None:
-        """``verify`` returns the access that a token gives, or raises Refused."""
+        """``verify`` returns the access that a token gives, or raises Refused or TooMany."""
         self.encoding = encoding
         self.access: Access | None = None
         self.subscriptions: dict[str, Subscription] = {}
@@ -124,6 +125,9 @@ class Session:
         except Refused as error:
             self._refuse("auth", "unauthenticated", str(error), UNAUTHENTICATED)
             return
+        except TooMany as error:
+            self._refuse("auth", "clients", str(error), TOO_MANY)
+            return
         if self.access is not None and (access.subject, access.rows) != (
             self.access.subject,
             self.access.rows,
@@ -173,6 +177,7 @@ class Session:
             subscription = Subscription(self, group, asked, position)
             self.subscriptions[name] = subscription
             self._hub.join(subscription)
+            self._outlet.keep()
 
     def _wide(self) -> int:
         return sum(each.group.channel.wide for each in self.subscriptions.values())

@@ -33,6 +33,10 @@ LOOK_SECONDS = 1.0
 warnings.filterwarnings("ignore", message="EdDSA is deprecated", module="joserfc")
 
 
+class TooMany(Exception):
+    """The subject of a token has too many connections; args: (reason,)."""
+
+
 class Refused(Exception):
     """A token that is not taken; args: (reason,), which never holds any part of it."""
 

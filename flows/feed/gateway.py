@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import resource
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -23,6 +24,8 @@ from state.clock import NS
 from state.sealing import Seal
 
 LOG = logging.getLogger("headrace.feed")
+OWN_FILES = 512
+"""Files that the feed opens beside its clients' connections, about."""
 
 
 def limits(settings: Settings) -> Limits:
@@ -32,6 +35,8 @@ def limits(settings: Settings) -> Limits:
         queue_bytes=feed.queue_bytes,
         message_bytes=feed.message_bytes,
         clients=feed.clients,
+        clients_per_address=feed.clients_per_address,
+        clients_per_subject=feed.clients_per_subject,
         connections_per_second=feed.connections_per_second,
         requests_per_second=feed.requests_per_second,
         header_timeout_s=feed.header_timeout / NS,
@@ -52,6 +57,7 @@ async def serve(settings: Settings, ready: Callable[[str], None] = LOG.info) -> 
     of Redis cannot be used.
     """
     feed = settings.feed
+    _raise_open_files(feed.clients)
     tokens = Tokens(feed.jwks, feed.audience, feed.issuer) if feed.jwks else None
     tail = Tail(settings.redis.url)
     notifiers = Notifiers(feed.webhooks, declared_outputs(), tail)
@@ -83,6 +89,17 @@ async def serve(settings: Settings, ready: Callable[[str], None] = LOG.info) -> 
             await following
         await tail.close()
         parts.close()
+
+
+def _raise_open_files(clients: int) -> None:
+    """Let the process open as many files as it may have connections, as far as it is allowed."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = clients + OWN_FILES
+    if hard != resource.RLIM_INFINITY and hard < wanted:
+        LOG.warning("feed.clients = %d needs %d open files, %d are allowed", clients, wanted, hard)
+        wanted = hard
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 async def _tell(audit: Audit) -> None:

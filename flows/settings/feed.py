@@ -35,6 +35,10 @@ class Feed(Part):
     """What may wait for one client; beyond it values are conflated, or it is disconnected."""
     clients: int = Field(default=2_000, ge=1)
     """Connections at the same time ..."""
+    clients_per_address: int = Field(default=1_000, ge=1)
+    """... of one address, which all clients behind a proxy share ..."""
+    clients_per_subject: int = Field(default=200, ge=1)
+    """... WebSockets of one token's subject ..."""
     connections_per_second: int = Field(default=50, ge=1)
     """... new ones a second from one address ..."""
     requests_per_second: int = Field(default=50, ge=1)

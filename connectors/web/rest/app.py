@@ -78,7 +78,10 @@ def operations(catalog: Catalog, rooms: Iterable[Room]) -> tuple[Operation, ...]
 
 
 def make_app(parts: Parts, page: Path = PAGE) -> Starlette:
-    """Return the application; nothing is asked of a server before a request needs it."""
+    """Return the application; nothing is asked of a server before a request needs it.
+
+    Its ``state.vital`` holds (method, path) of what is served where all seats are taken.
+    """
     by_path: defaultdict[str, dict[str, Operation]] = defaultdict(dict)
     for operation in operations(parts.catalog, parts.rooms):
         by_path[operation.path][operation.method] = operation
@@ -86,7 +89,7 @@ def make_app(parts: Parts, page: Path = PAGE) -> Starlette:
         Route(path, _endpoint(methods, parts), methods=list(methods))
         for path, methods in by_path.items()
     ]
-    return Starlette(
+    made = Starlette(
         routes=[*served, *page_routes(parts.catalog.outputs, page)],
         middleware=[
             Middleware(
@@ -105,6 +108,9 @@ def make_app(parts: Parts, page: Path = PAGE) -> Starlette:
         ],
         exception_handlers={Exception: answer, Problem: answer, **dict.fromkeys(ERRORS, answer)},
     )
+    every = (operation for methods in by_path.values() for operation in methods.values())
+    made.state.vital = frozenset((each.method, each.path) for each in every if each.vital)
+    return made
 
 
 def _endpoint(

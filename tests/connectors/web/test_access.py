@@ -266,7 +266,8 @@ def test_rates_of_messages_and_connections(redis_url):
             assert answers.count(429) >= 4
             await asyncio.sleep(0.5)
             assert await attempt(url) == 101
-        async with served(redis_url, clients=1) as url, connected(url):
+        async with served(redis_url, clients=1) as url, connected(url) as client:
+            await client.subscribe("market.bars")
             assert await attempt(url) == 503
 
     async def attempt(url: str) -> int:
@@ -445,5 +446,41 @@ def test_a_limited_client_gets_the_newest_of_what_it_may_see(redis_url, keys):
             await other.next("delta")
             await client.subscribe("market.gaps")
             assert [r["ts_ns"] for r in (await client.next("snapshot"))["records"]] == ["0"]
+
+    play(scene)
+
+
+ASKED = {
+    "/ws": "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n",
+    "/live": "",
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "version", "hosts", "status"),
+    [
+        ("/ws", "1.1", 1, 101),
+        ("/ws", "1.1", 2, 400),
+        ("/ws", "1.1", 0, 400),
+        ("/ws", "1.0", 1, 400),
+        ("/ws", "0.9", 1, 400),
+        ("/live", "1.1", 1, 200),
+        ("/live", "1.1", 2, 400),
+        ("/live", "1.1", 0, 400),
+        ("/live", "1.0", 1, 200),
+    ],
+)
+def test_a_request_names_one_host_and_an_upgrade_is_of_http_1_1(
+    redis_url, path, version, hosts, status
+):
+    async def scene():
+        async with served(redis_url) as url:
+            port = int(url.rpartition(":")[2].partition("/")[0])
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            named = f"Host: 127.0.0.1:{port}\r\n" * hosts
+            writer.write(f"GET {path} HTTP/{version}\r\n{named}{ASKED[path]}\r\n".encode())
+            assert b" %d " % status in await reader.readline()
+            writer.close()
 
     play(scene)

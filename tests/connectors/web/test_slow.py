@@ -186,6 +186,9 @@ class Full:
     def waiting(self) -> int:
         return self.kept
 
+    def keep(self) -> None:
+        """Give way to nobody."""
+
     def close(self, code: int, reason: str) -> None:
         raise AssertionError
 
