@@ -95,7 +95,11 @@ async def judge(url: str, status: int, why: str) -> None:
             assert (await asking.get("/live")).json() == {"live": True}
             answer = await asking.post("/api/v1/trading/kill", json={})
             assert (answer.status_code, answer.json()["field"]) == (400, "account")
-        answer = await asking.get("/api/v1/recordings")
+        # Where it is the rate that is too high, a slow machine lets one through now and then.
+        anew = {"Connection": "close"}
+        answer = await asking.get("/api/v1/recordings", headers=anew)
+        while answer.status_code == 200:
+            answer = await asking.get("/api/v1/recordings", headers=anew)
         assert (answer.status_code, why in answer.json()["detail"]) == (status, True)
 
 
