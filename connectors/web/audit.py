@@ -15,6 +15,8 @@ INTERVAL_S = 10.0
 """How often the refusals that were counted are written."""
 MAX_KINDS = 100
 """Kinds of refusals that are told apart in an interval."""
+MAX_WHAT = 256
+"""Characters of what was asked for that are logged: a channel may have thousands."""
 
 
 class Decision(TypedDict):
@@ -75,4 +77,5 @@ class Audit:
 
 def _log(decision: Decision) -> None:
     level = logging.INFO if decision["allowed"] else logging.WARNING
+    decision["what"] = decision["what"][:MAX_WHAT]
     LOGGER.log(level, "%s", orjson.dumps(decision).decode())

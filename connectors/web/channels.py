@@ -6,13 +6,16 @@ of the values. Values are percent-encoded as in a URL.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 from urllib.parse import quote, unquote
 
 from state.outputs import Output
 
+_PLAIN = re.compile(r"[A-Za-z0-9_.~:-]*")
 MAX_CHANNEL = 4096
 """Characters that a channel may have."""
 
@@ -126,7 +129,7 @@ def text(value: object) -> str:
     return value if isinstance(value, str) else repr(value)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Channel:
     """A source and what its records have to be like; ``str`` is the canonical spelling."""
 
@@ -134,9 +137,13 @@ class Channel:
     filters: tuple[tuple[str, frozenset[str]], ...]
 
     def __str__(self) -> str:
+        return self.name
+
+    @cached_property
+    def name(self) -> str:
+        """Return the canonical spelling."""
         words = [
-            f"{name}={','.join(quote(value, safe=':') for value in sorted(values))}"
-            for name, values in self.filters
+            f"{name}={','.join(map(_quoted, sorted(values)))}" for name, values in self.filters
         ]
         return "?".join([self.source.name, *(["&".join(words)] if words else [])])
 
@@ -156,6 +163,11 @@ class Channel:
         """Return the channel with those filters alone that a key passes once and for all."""
         key = self.source.key_fields
         return Channel(self.source, tuple(pair for pair in self.filters if pair[0] in key))
+
+
+def _quoted(value: str) -> str:
+    # Most values are plain, and a filter may name a thousand.
+    return value if _PLAIN.fullmatch(value) else quote(value, safe=":")
 
 
 def parse(channel: str, sources: Sources) -> Channel:

@@ -74,8 +74,9 @@ class Hub:
         key = channel.source, str(channel), _rows(access)
         if key not in self._groups:
             made = self._groups[key] = Group(channel, access, self._mirrors[channel.source])
+            routes = self._routes[channel.source]
             for value in made.routes():
-                self._routes[channel.source].setdefault(value, set()).add(made)
+                routes.setdefault(value, set()).add(made)
         return self._groups[key]
 
     def join(self, subscription: Subscription) -> None:

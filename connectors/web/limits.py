@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 MAX_SUBSCRIPTIONS = 500
 """Channels of one client at the same time."""
+MAX_CHARACTERS = 1 << 16
+"""Characters of all of them, as asked for and as spelled by us: a few MB of memory at most."""
 MAX_WIDE = 50
 """Those of them that do not name the first field: each looks at every record of its output."""
 MAX_BUCKETS = 10_000

@@ -14,7 +14,7 @@ from connectors.web.frame_queue import FrameQueue, Outlet
 from connectors.web.frames import BadMessage, Record
 from connectors.web.groups import Subscription
 from connectors.web.hub import Hub
-from connectors.web.limits import MAX_SUBSCRIPTIONS, MAX_WIDE, Bucket, Limits
+from connectors.web.limits import MAX_CHARACTERS, MAX_SUBSCRIPTIONS, MAX_WIDE, Bucket, Limits
 from connectors.web.tokens import UNSEAL, Access, Refused, TooMany
 from state.metrics import FEED_CONFLATED, FEED_SLOW
 from state.outputs import LATEST
@@ -168,6 +168,9 @@ class Session:
             self.error("bad-message", "subscribed already", name)
         elif len(self.subscriptions) >= MAX_SUBSCRIPTIONS:
             self.error("too-many", f"{MAX_SUBSCRIPTIONS} channels at the most", name)
+        elif self._characters() + len(name) + len(asked) > MAX_CHARACTERS:
+            reason = f"{MAX_CHARACTERS} characters at the most in all channels"
+            self.error("too-many", reason, name[:200])
         elif channel.wide and self._wide() >= MAX_WIDE:
             reason = f"{MAX_WIDE} channels at the most that do not filter by {fields[0]}"
             self.error("too-many", reason, name)
@@ -178,6 +181,9 @@ class Session:
             self.subscriptions[name] = subscription
             self._hub.join(subscription)
             self._outlet.keep()
+
+    def _characters(self) -> int:
+        return sum(len(name) + len(each.asked) for name, each in self.subscriptions.items())
 
     def _wide(self) -> int:
         return sum(each.group.channel.wide for each in self.subscriptions.values())

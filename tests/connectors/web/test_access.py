@@ -18,6 +18,7 @@ from websockets.exceptions import InvalidStatus
 
 from benchmarks.web.writer import Writer
 from connectors.web.client import follow
+from connectors.web.limits import MAX_CHARACTERS
 from connectors.web.tokens import LOOK_SECONDS
 from state.errors import Misuse
 from tests.connectors.web.feeds import connected, play, served, starts
@@ -484,3 +485,33 @@ def test_a_request_names_one_host_and_an_upgrade_is_of_http_1_1(
             writer.close()
 
     play(scene)
+
+
+def test_the_channels_of_a_client_are_bounded_in_bytes(redis_url, log):
+    """Case: 500 channels of 4,096 characters once held 150 MB for one client."""
+
+    async def scene():
+        async with (
+            served(redis_url, requests_per_second=1000) as url,
+            connected(url) as client,
+        ):
+            held = []
+            values = ",".join(f"{number:x}" for number in range(1000, 1950))
+            for number in range(100):
+                channel = f"market.bars?symbol=S{number:02d},{values}"
+                answer = await client.subscribe(channel)
+                if answer["type"] == "error":
+                    assert answer["code"] == "too-many"
+                    assert len(answer["channel"]) <= 200
+                    break
+                await client.next("snapshot")
+                held.append(answer["channel"])
+            assert held
+            assert (
+                2 * len(channel) * len(held) <= MAX_CHARACTERS < 2 * len(channel) * (len(held) + 1)
+            )
+            await client.send(type="unsubscribe", channel=held[0])
+            assert (await client.subscribe(channel))["asked"] == channel
+
+    play(scene)
+    assert all(len(d["what"]) <= 256 for d in log())
