@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import codecs
 import http
 import logging
 import time
@@ -36,6 +37,7 @@ MAX_LATE = 1000
 GOING_AWAY = 1012
 TRY_AGAIN = 1013
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_UTF8 = codecs.getincrementaldecoder("utf-8")
 _QUIET = logging.getLogger("headrace.websockets")
 _QUIET.setLevel(logging.WARNING)
 
@@ -95,6 +97,7 @@ class Connection(asyncio.Protocol):
         self._session: Session | None = None
         self._timers: list[asyncio.TimerHandle] = []
         self._parts: list[bytes] = []
+        self._text: codecs.IncrementalDecoder | None = None
         self._late = 0
         self._address = ""
         self._ended = False
@@ -130,6 +133,8 @@ class Connection(asyncio.Protocol):
             self._handle_events()
 
     def _handle_events(self) -> None:
+        if self._protocol.state is State.OPEN and self._protocol.parser_exc is None:
+            self._send()  # pongs, before what a message brings
         for event in self._protocol.events_received():
             if isinstance(event, Request):
                 self._shake_hands(event)
@@ -264,11 +269,23 @@ class Connection(asyncio.Protocol):
             if self._late > MAX_LATE:
                 self._hang_up()
         elif session.spend() and frame.opcode in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
-            self._parts.append(bytes(frame.data))
-            if frame.fin:
-                data = b"".join(self._parts)
-                self._parts.clear()
-                session.receive(data)
+            if frame.opcode is not Opcode.CONT:
+                self._text = _UTF8() if frame.opcode is Opcode.TEXT else None
+            self._gather(session, bytes(frame.data), last=frame.fin)
+
+    def _gather(self, session: Session, data: bytes, *, last: bool) -> None:
+        """Take in a part of a message; a text is judged part by part."""
+        try:
+            if self._text is not None:
+                self._text.decode(data, final=last)
+        except UnicodeDecodeError:
+            session.garbled()
+            return
+        self._parts.append(data)
+        if last:
+            whole = b"".join(self._parts)
+            self._parts.clear()
+            session.receive(whole)
 
     def _send(self) -> None:
         for data in self._protocol.data_to_send():

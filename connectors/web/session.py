@@ -19,6 +19,7 @@ from connectors.web.tokens import UNSEAL, Access, Refused, TooMany
 from state.metrics import FEED_CONFLATED, FEED_SLOW
 from state.outputs import LATEST
 
+INVALID_DATA = 1007
 UNAUTHENTICATED = 4001
 FORBIDDEN = 4003
 TOO_SLOW = 4008
@@ -93,6 +94,10 @@ class Session:
             return True
         self._refuse("message", "rate", "too many messages a second", RATE)
         return False
+
+    def garbled(self) -> None:
+        """Disconnect: a text is no UTF-8 (RFC 6455, section 8.1)."""
+        self._refuse("message", "utf-8", "a text has to be UTF-8", INVALID_DATA)
 
     def receive(self, data: bytes) -> None:
         """Do what a message asks for, or answer why not."""

@@ -16,12 +16,17 @@ from typing import Any, TypeGuard
 
 import orjson
 from joserfc import errors, jwt
-from joserfc.jwk import KeySet
+from joserfc.jwk import KeySet, RSAKey
 
 from connectors.web.channels import Filters, Source
 from state.errors import SettingsError
 
 ALGORITHMS = ("EdDSA", "ES256", "RS256")
+TYPES = ("jwt", "at+jwt", "application/at+jwt")
+"""What a token may say that it is, if it says so: other things are signed by such keys, too
+(RFC 8725, 3.11; RFC 9068, 2.1)."""
+MIN_RSA_BITS = 2048
+"""What RS256 needs (RFC 7518, 3.3)."""
 UNSEAL = "unseal"
 """The scope of those who get secret outputs and sealed dead letters in clear."""
 MAX_TOKEN = 16_384
@@ -121,6 +126,8 @@ class Tokens:
                 found = jwt.decode(token, self._current(), algorithms=list(ALGORITHMS))
         except (errors.JoseError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise Refused(f"the token cannot be verified ({_name(error)})") from None
+        if str(found.header.get("typ", "jwt")).lower() not in TYPES:
+            raise Refused("the token says that it is something else (typ)")
         return self._judge(found.claims, now_s)
 
     def _judge(self, claims: dict[str, Any], now_s: float) -> Access:
@@ -172,11 +179,14 @@ def _load(path: Path) -> KeySet:
         content = orjson.loads(path.read_bytes())
         if any("d" in key or key["kty"] == "oct" for key in content["keys"]):
             raise SettingsError(f"{path} holds a secret key: keep only the public ones there")
-        return KeySet.import_key_set(content)
+        keys = KeySet.import_key_set(content)
     except OSError as error:
         raise SettingsError(f"cannot read feed.jwks {path}: {error.strerror}") from None
     except (errors.JoseError, ValueError, KeyError, TypeError):
         raise SettingsError(f"feed.jwks {path} is no JSON Web Key Set") from None
+    if any(isinstance(k, RSAKey) and k.public_key.key_size < MIN_RSA_BITS for k in keys):
+        raise SettingsError(f"feed.jwks {path} holds an RSA key of less than {MIN_RSA_BITS} bits")
+    return keys
 
 
 def _rows(rows: object) -> dict[str, frozenset[str]]:

@@ -28,7 +28,9 @@ def claims(**changed: Any) -> dict[str, Any]:
     return {name: value for name, value in (good | changed).items() if value is not None}
 
 
-def token(key: Any = ED, alg: str = "EdDSA", **changed: Any) -> str:
-    """Return a signed token."""
+def token(key: Any = ED, alg: str = "EdDSA", typ: Any = None, **changed: Any) -> str:
+    """Return a signed token; it says that it is a JWT, or ``typ``."""
     header = {"alg": alg, "kid": key.kid} if getattr(key, "kid", None) else {"alg": alg}
+    if typ is not None:
+        header["typ"] = typ
     return jwt.encode(header, claims(**changed), key, algorithms=[alg])

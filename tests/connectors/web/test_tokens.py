@@ -9,7 +9,7 @@ import time
 import orjson
 import pytest
 from joserfc import jws
-from joserfc.jwk import OKPKey
+from joserfc.jwk import OKPKey, RSAKey
 
 from connectors.web import tokens
 from connectors.web.tokens import ANYONE, Refused, Tokens
@@ -81,6 +81,17 @@ def test_claims_that_are_refused(verifier, changed, reason):
         verify(verifier, token(**({"iss": "us"} | changed)))
 
 
+@pytest.mark.parametrize("typ", [None, "JWT", "jwt", "at+jwt", "application/at+JWT"])
+def test_what_a_token_may_say_that_it_is(verifier, typ):
+    verify(verifier, token(iss="us", typ=typ))
+
+
+@pytest.mark.parametrize("typ", ["", "logout+jwt", "dpop+jwt", "secevent+jwt", "JWS", "J\u017fWT"])
+def test_what_is_signed_for_another_use_is_no_token(verifier, typ):
+    with pytest.raises(Refused, match="typ"):
+        verify(verifier, token(iss="us", typ=typ))
+
+
 def test_algorithms_that_a_token_may_not_choose(verifier):
     none = f"{part({'alg': 'none'})}.{part(claims(iss='us'))}."
     # Key confusion: the public key, which everybody has, as the secret of an HMAC.
@@ -149,3 +160,17 @@ def test_a_file_of_keys_that_cannot_be_used(tmp_path):
     path.write_bytes(orjson.dumps({"keys": [ED.as_dict(private=True)]}))
     with pytest.raises(SettingsError, match="secret key"):
         Tokens(path, "headrace")
+    weak = RSAKey.generate_key(1024, {"kid": "weak"})
+    with pytest.raises(SettingsError, match="2048 bits"):
+        Tokens(jwks(path, ED, weak), "headrace")
+
+
+def test_a_weak_key_is_not_rotated_in(tmp_path, monkeypatch):
+    monkeypatch.setattr(tokens, "LOOK_SECONDS", 0.0)
+    weak = RSAKey.generate_key(1024, {"kid": "weak"})
+    path = jwks(tmp_path / "jwks.json", ED)
+    verifier = Tokens(path, "headrace")
+    jwks(path, weak)
+    with pytest.raises(Refused):
+        verify(verifier, token(weak, "RS256"))
+    verify(verifier, token(ED))
