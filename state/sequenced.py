@@ -12,7 +12,7 @@ class Sequenced(NamedTuple):
     """One message that was sequenced.
 
     ``coordinates`` are its own, ``source`` those of the message that was appended, ``ts_ns`` its
-    Kafka timestamp. Where a flow of ours wrote that message, ``run`` names the run and the origin
+    Kafka timestamp. Where a flow of ours wrote that message, ``run`` is the ``generation/origin``
     of its records and ``counter`` the record's number among them; else they are '' and 0. ``body``
     is what ``value`` says.
     """
@@ -25,6 +25,13 @@ class Sequenced(NamedTuple):
     key: bytes | None
     value: bytes
     body: dict[str, Any]
+
+    @property
+    def generation(self) -> int:
+        """Return the generation of the flow that wrote the message; 0 where none of ours did."""
+        number = self.run.partition("/")[0]
+        # More digits than an int64 has would take time to read.
+        return int(number) if number.isascii() and number.isdigit() and len(number) < 19 else 0
 
     def dead(self, error: BadRecord) -> DeadLetter:
         """Return the message as a dead letter, with the coordinates of what was appended."""

@@ -9,7 +9,8 @@ again. The messages of one source partition are appended in the order of their o
 one idempotent producer, so that a reader drops a repetition by the largest offset seen.
 
 Time enters here too, as a record: once a second the wall clock appends one of its own, whose
-"offset" is the number of the second since 1970.
+"offset" is the number of the second since 1970. It tells besides which generation of the flow that
+wrote the topics readers are to use.
 """
 
 from __future__ import annotations
@@ -84,12 +85,19 @@ class SequencerSource(FixedPartitionedSource[tuple[str, Outgoing], State]):
     """
 
     def __init__(
-        self, cluster: Cluster, plan: Sequencing, lifecycle: Lifecycle, now_ns: Callable[[], int]
+        self,
+        cluster: Cluster,
+        plan: Sequencing,
+        lifecycle: Lifecycle,
+        now_ns: Callable[[], int],
+        generation: Callable[[], int | None],
     ) -> None:
+        """Nothing is appended before ``generation`` tells one that is not None."""
         self._cluster = cluster
         self._plan = plan
         self._lifecycle = lifecycle
         self._now_ns = now_ns
+        self._generation = generation
 
     def list_parts(self) -> list[str]:
         """Return the first shard, where it is this process's."""
@@ -102,7 +110,13 @@ class SequencerSource(FixedPartitionedSource[tuple[str, Outgoing], State]):
             raise Misuse(f"{self._plan.into} has {count} partitions: an order needs exactly one")
         offsets = _position(self._cluster, self._plan, resume_state)
         return Sequencer(
-            self._cluster, self._plan, self._lifecycle, self._now_ns, for_part, offsets
+            self._cluster,
+            self._plan,
+            self._lifecycle,
+            self._now_ns,
+            self._generation,
+            for_part,
+            offsets,
         )
 
 
@@ -115,12 +129,14 @@ class Sequencer(StatefulSourcePartition[tuple[str, Outgoing], State]):
         plan: Sequencing,
         lifecycle: Lifecycle,
         now_ns: Callable[[], int],
+        generation: Callable[[], int | None],
         name: str,
         offsets: Offsets,
     ) -> None:
         self._plan = plan
         self._lifecycle = lifecycle
         self._now_ns = now_ns
+        self._generation = generation
         self._name = name
         self._offsets = offsets
         self._snapshot: Offsets | None = _copy(offsets)
@@ -148,9 +164,12 @@ class Sequencer(StatefulSourcePartition[tuple[str, Outgoing], State]):
             self._drained = True
             raise StopIteration
         self._check()
+        generation = self._generation()
+        if generation is None:
+            return []
         found = [m for m in self._consumer.consume(self._plan.batch, 0) if self._usable(m)]
         appended = [self._take(message) for message in found]
-        appended += self._tick()
+        appended += self._tick(generation)
         return [(self._name, outgoing) for outgoing in appended if outgoing is not None]
 
     def snapshot(self) -> State:
@@ -186,14 +205,14 @@ class Sequencer(StatefulSourcePartition[tuple[str, Outgoing], State]):
             key, value = None, b""
         return Outgoing(self._plan.into, key, value, headers)
 
-    def _tick(self) -> list[Outgoing]:
+    def _tick(self, generation: int) -> list[Outgoing]:
         now_ns = self._now_ns()
         second = now_ns // NS
         if second <= self._second:
             return []
         self._second = second
         headers: Headers = [(SOURCE_HEADER, f"{CLOCK}/0/{second}".encode())]
-        value = to_json({"type": "clock", "ts_ns": now_ns})
+        value = to_json({"type": "clock", "ts_ns": now_ns, "generation": generation})
         return [Outgoing(self._plan.into, CLOCK.encode(), value, headers)]
 
     def _became_durable(self, offsets: Offsets) -> None:

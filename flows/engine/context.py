@@ -80,9 +80,12 @@ class MakeSequencer(Protocol):
     """Makes the source and the sink that append the messages of some topics to one."""
 
     def __call__(
-        self, topics: Sequence[str], into: str
+        self, topics: Sequence[str], into: str, system: str
     ) -> tuple[FixedPartitionedSource[tuple[str, Outgoing], Any], Sink[tuple[str, Outgoing]]]:
-        """Return both; what is between them is ``(shard name, message)``."""
+        """Return both; what is between them is ``(shard name, message)``.
+
+        The clock among what is appended tells the generation of ``system`` that readers use.
+        """
 
 
 @dataclass(frozen=True)

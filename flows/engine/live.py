@@ -20,6 +20,7 @@ from connectors.kafka.source import (
 )
 from connectors.pacing import Pacing
 from connectors.redis.keys import Keys
+from connectors.redis.promoted import Promoted
 from connectors.redis.sink import RedisSink
 from flows.engine.cluster import cluster_of, group_name
 from flows.engine.context import Context, Flow, Sinks
@@ -98,12 +99,15 @@ class _Inputs:
         pacing = Pacing(len(offsets), self.flow.table(self.settings).max_skew)
         return KafkaSource(cluster_of(kafka), plan, decode, self.lifecycle, pacing)
 
-    def sequencer(self, topics: Sequence[str], into: str) -> tuple[SequencerSource, SequencerSink]:
+    def sequencer(
+        self, topics: Sequence[str], into: str, system: str
+    ) -> tuple[SequencerSource, SequencerSink]:
         offsets, kafka = {topic: self._offsets(topic) for topic in topics}, self.settings.kafka
         plan = Sequencing(into, self._group(), self.shards, self.local, offsets, kafka.batch)
         cluster = cluster_of(kafka)
+        promoted = Promoted(self.settings.redis.url, system, self.lifecycle)
         return (
-            SequencerSource(cluster, plan, self.lifecycle, now_ns),
+            SequencerSource(cluster, plan, self.lifecycle, now_ns, promoted),
             SequencerSink(cluster, plan, self.lifecycle),
         )
 

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from flows.engine.context import Context
 
 SYSTEM = "trading"
+MARKET = "market"
+"""The flow whose outputs are read: those of the generation that is promoted in Redis."""
 SHARDED = False
 """One shard decides, however many there are."""
 
@@ -56,7 +58,7 @@ def build(context: Context) -> Dataflow:
     sources: dict[str, Source] = {"sequenced": context.source(SEQUENCED, SequencedDecoder().decode)}
     if context.sequencer is not None:
         topics = context.settings.of(Trading).topics
-        sources["unordered"], sink = context.sequencer(topics, SEQUENCED)
+        sources["unordered"], sink = context.sequencer(topics, SEQUENCED, MARKET)
     streams = add_inputs(flow, sources)
     if context.sequencer is not None:
         op.output("sequence", streams["unordered"], sink)

@@ -7,7 +7,7 @@ from typing import Any
 
 from connectors.kafka.sequencer import SOURCE_HEADER
 from replay.message import Message
-from state.clock import NS
+from state.clock import MS, NS
 from state.outputs import to_json
 from state.records import Coordinates
 from state.sequenced import Sequenced
@@ -27,9 +27,11 @@ def control(kind: str, account: str = "*", **more: Any) -> Body:
     return {"type": kind, "account": account, "ts_ns": START_NS, "reason": "a test"} | more
 
 
-def quote(symbol: str = "AAPL", bid: float = 99.5, ask: float = 100.5) -> Body:
+def quote(
+    symbol: str = "AAPL", bid: float = 99.5, ask: float = 100.5, ts_ns: int = START_NS
+) -> Body:
     """Return what the controls read of an nbbo record."""
-    return {"symbol": symbol, "bid": bid, "ask": ask}
+    return {"symbol": symbol, "ts_ns": ts_ns, "bid": bid, "ask": ask}
 
 
 def row(
@@ -68,9 +70,13 @@ def sequence(seed: int, count: int) -> list[Sequenced]:
         for each in again:
             place = each.coordinates._replace(offset=len(rows))
             # Kafka's clock may step back.
-            ts_ns = START_NS + (len(rows) * 20 + rng.randrange(-30, 30)) * 1_000_000
+            ts_ns = _moment(len(rows)) + rng.randrange(-30, 30) * MS
             rows.append(each._replace(coordinates=place, ts_ns=ts_ns))
     return rows
+
+
+def _moment(number: int) -> int:
+    return START_NS + number * 20 * MS
 
 
 def _event(rng: random.Random, number: int) -> tuple[str, Body]:
@@ -90,7 +96,7 @@ def _event(rng: random.Random, number: int) -> tuple[str, Body]:
         body = order(f"o{rng.randrange(number + 1)}", account) | {"type": "cancel"}
         return "market.orders", body
     if kind == "quote":
-        return "market.nbbo", quote()
+        return "market.nbbo", quote(ts_ns=_moment(number))
     if kind == "clock":
         return "clock", {"type": "clock", "ts_ns": START_NS}
     if kind == "state":
@@ -105,7 +111,7 @@ def _of_market(rng: random.Random, number: int, account: str) -> tuple[str, Body
     """Return what moves breakers, bands, limits and positions."""
     scope = f"portfolio:{account}"
     figure = {"method": "historical", "confidence": 0.99, "horizon": 1, "interval": "session"}
-    bands = {"symbol": "AAPL", "lower": 95.0, "upper": 105.0}
+    bands = {"symbol": "AAPL", "ts_ns": _moment(number), "lower": 95.0, "upper": 105.0}
     return rng.choice(
         [
             (

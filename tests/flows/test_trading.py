@@ -11,7 +11,9 @@ import orjson
 import pytest
 from pydantic import SecretStr
 
+from connectors.kafka.delivery import Headers
 from connectors.kafka.sequencer import SOURCE_HEADER
+from connectors.kafka.sink import COUNTER_HEADER, GENERATION_HEADER
 from connectors.redis.reader import RedisReader
 from flows.__main__ import main
 from flows.market.trading_settings import Trading, trading_hash
@@ -20,6 +22,7 @@ from operators.market.controls.controls import Controls
 from operators.market.controls.decider import Decider
 from operators.outputs import Outputs
 from replay.recording import Recording
+from state.clock import NS, now_ns
 from state.outputs import to_json
 from state.records import Coordinates
 from state.rows import RowBlock
@@ -210,8 +213,8 @@ class Client:
         self._reader = RedisReader(SecretStr(redis_url), "trading", 1)
         self.sent = 0
 
-    def send(self, topic: str, body: dict) -> None:
-        self._producer.produce(topic, to_json(body), key=b"k")
+    def send(self, topic: str, body: dict, headers: Headers | None = None) -> None:
+        self._producer.produce(topic, to_json(body), key=b"k", headers=headers)
         assert self._producer.flush(PATIENCE_S) == 0
 
     def orders(self, count: int) -> list[str]:
@@ -219,9 +222,16 @@ class Client:
         ids = [f"o{self.sent + n}" for n in range(count)]
         self.sent += count
         for order_id in ids:
-            self.send("market.nbbo", quote())
+            self.send("market.nbbo", quote(ts_ns=now_ns()))
             self.send("market.orders", order(order_id, account=f"a{self.sent % 2}"))
         return ids
+
+    def backfill(self) -> None:
+        """Have generation 2 of market write quotes of now at another price, and one of before."""
+        for counter, age_s in enumerate((0, 0, 0, 7200), 1):
+            told = quote(bid=499.0, ask=501.0, ts_ns=now_ns() - age_s * NS)
+            where = (COUNTER_HEADER, b"0/%d" % counter)
+            self.send("market.nbbo", told, [where, (GENERATION_HEADER, b"2")])
 
     def decisions(self) -> dict[str, str]:
         """Return the reason of each decision by order id."""
@@ -254,6 +264,8 @@ def test_live_through_a_crash_it_decides_as_a_replay_does(
     with Run(env, ("trading",), tmp_path / "log") as run:
         run.ready()
         assert client.decided(client.orders(10)) == {"NONE"}
+        client.backfill()
+        assert client.decided(client.orders(1)) == {"NONE"}
         client.send("market.control", control("kill", by="alice"))
         eventually(lambda: client.state() == "HALTED")
         assert client.decided(client.orders(5)) == {"ACCOUNT_HALTED"}

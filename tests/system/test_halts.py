@@ -74,7 +74,9 @@ def env(directory: Path) -> dict[str, str]:
         HEADRACE_MARKET__LULD__ENABLED="true",
         HEADRACE_MARKET__LULD__TIERS='{"BAC": 1}',
         HEADRACE_TRADING__TOPICS=orjson.dumps(HEARD).decode(),
-        HEADRACE_TRADING__STALE_AFTER="1h",
+        # Live, the ticks of 2013 are that old.
+        HEADRACE_TRADING__STALE_AFTER="20000d",
+        HEADRACE_TRADING__SYMBOL_TTL="20001d",
     )  # fmt: skip
 
 

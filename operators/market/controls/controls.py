@@ -20,7 +20,7 @@ from operators.market.controls.supervision import Supervision
 from state.errors import OutOfRange
 
 Handler = Callable[[Entry], list[Emitted]]
-Hear = Callable[[dict[str, Any], str, int], None]
+Hear = Callable[[Entry, str], None]
 
 
 class Controls:
@@ -53,8 +53,8 @@ class Controls:
             "market.nbbo": _heard(quotes.hear_nbbo),
             "market.bars": _heard(quotes.hear_bar),
             "market.bands": _heard(quotes.hear_bands),
-            "market.pnl": supervision.pnl,
-            "market.risk": supervision.risk,
+            "market.pnl": self._if_in_use(supervision.pnl),
+            "market.risk": self._if_in_use(supervision.risk),
         }
 
     def apply(self, entry: Entry) -> list[Emitted]:
@@ -82,9 +82,20 @@ class Controls:
         self._quotes.restore(parts["quotes"])
 
     def _clock(self, entry: Entry) -> list[Emitted]:
+        """Let time pass; the clock also tells which generation of market counts from here on."""
         beats = self._supervision.heartbeat(entry)
+        if "generation" in entry.body:
+            self._quotes.use(fields.generation_of(entry.body))
         self._quotes.pass_time(entry.ts_ns)
         return beats
+
+    def _if_in_use(self, handler: Handler) -> Handler:
+        """Return a handler that passes over what other generations of the market flow say."""
+
+        def handle(entry: Entry) -> list[Emitted]:
+            return handler(entry) if self._quotes.in_use(entry) else []
+
+        return handle
 
 
 def _by_type(handlers: Mapping[str, Handler]) -> Handler:
@@ -96,7 +107,7 @@ def _by_type(handlers: Mapping[str, Handler]) -> Handler:
 
 def _heard(hear: Hear) -> Handler:
     def handle(entry: Entry) -> list[Emitted]:
-        hear(entry.body, records.where(entry.source), entry.ts_ns)
+        hear(entry, records.where(entry.source))
         return []
 
     return handle

@@ -71,7 +71,8 @@ class Decider(Logic):
             return None
         RECORDS.labels(row.source.topic).inc()
         self._now_ns = outbox.timestamp_ns = max(row.ts_ns, self._now_ns)
-        entry = Entry(row.coordinates, row.source, self._now_ns, row.source.topic, row.body)
+        at, source = row.coordinates, row.source
+        entry = Entry(at, source, self._now_ns, source.topic, row.body, row.generation)
         try:
             emitted = self._controls.apply(entry)
         except BadRecord as error:

@@ -16,6 +16,7 @@ class Entry:
     sequenced, and ``topic`` is that message's topic, such as ``market.orders``. ``ts_ns`` is when
     it was sequenced (ns since 1970 UTC): the only clock that the controls know; it does not go back
     from one entry to the next. ``body`` is the parsed JSON object; it is read, never changed.
+    ``generation`` is that of the flow that wrote the message, 0 where none of ours did.
     """
 
     coordinates: Coordinates
@@ -23,6 +24,7 @@ class Entry:
     ts_ns: int
     topic: str
     body: dict[str, Any]
+    generation: int = 0
 
 
 @dataclass(frozen=True, slots=True)

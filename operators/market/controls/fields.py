@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, TypeVar
 
+from state.clock import DAY_NS, MS, NS
 from state.errors import OutOfRange, WrongType
 
 MAX_NAME = 64
@@ -16,6 +18,11 @@ MAX_NUMBER = 1e15
 
 UNITS = 10**8
 """Quantities are kept as whole numbers of this part of a share, so that sums of them are exact."""
+
+_UNITS_NS = {
+    "ns": 1, "us": 1_000, "ms": MS, "s": NS, "m": 60 * NS, "h": 3600 * NS, "d": DAY_NS,
+}  # fmt: skip
+_INTERVAL = re.compile(r"(\d{1,18})(ns|us|ms|s|m|h|d)", re.ASCII)
 
 T = TypeVar("T")
 
@@ -101,6 +108,24 @@ def time_of(body: Mapping[str, Any], name: str = "ts_ns") -> int:
     if not 0 <= value < 1 << 63:
         raise OutOfRange(f"{name!r} must be ns since 1970")
     return value
+
+
+def generation_of(body: Mapping[str, Any]) -> int:
+    """Return the number of a generation, from 1 on."""
+    value = field(body, "generation")
+    if type(value) is not int:
+        raise WrongType("'generation' must be a whole number")
+    if not 0 < value < 1 << 63:
+        raise OutOfRange("generations count from 1")
+    return value
+
+
+def interval_of(body: Mapping[str, Any]) -> int:
+    """Return how long the ``interval`` of a bar lasts, in ns."""
+    match = _INTERVAL.fullmatch(name_of(body, "interval"))
+    if match is None:
+        raise OutOfRange("'interval' must be a number and its unit")
+    return int(match[1]) * _UNITS_NS[match[2]]
 
 
 def units_of(body: Mapping[str, Any], name: str) -> int:

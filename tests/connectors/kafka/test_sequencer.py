@@ -45,6 +45,7 @@ class Rig:
     into: str
     lifecycle: Lifecycle = field(default_factory=Lifecycle)
     now_ns: int = 0
+    generation: int | None = 1
     group: str = field(default_factory=lambda: f"g.{uuid.uuid4().hex[:8]}")
     opened: list[Sequencer] = field(default_factory=list)
 
@@ -53,7 +54,9 @@ class Rig:
         return Sequencing(self.into, self.group, NAMES, local, start, 100)
 
     def open(self, state=None) -> Sequencer:
-        source = SequencerSource(self.cluster, self.plan(), self.lifecycle, lambda: self.now_ns)
+        source = SequencerSource(
+            self.cluster, self.plan(), self.lifecycle, lambda: self.now_ns, lambda: self.generation
+        )
         part = source.build_part("in", NAMES[0], state)
         self.opened.append(part)
         return part
@@ -141,10 +144,21 @@ def test_the_clock_says_each_second_once(rig):
         items = [item for _, item in part.next_batch()]
         return [(source_of(item), orjson.loads(item.value)) for item in items]
 
-    assert told(5 * NS + 1) == [(f"{CLOCK}/0/5", {"type": "clock", "ts_ns": 5 * NS + 1})]
+    clock = {"type": "clock", "ts_ns": 5 * NS + 1, "generation": 1}
+    assert told(5 * NS + 1) == [(f"{CLOCK}/0/5", clock)]
     assert told(5 * NS + 2) == []
     assert told(4 * NS) == []  # a clock that is set back is silent until it has caught up
     assert [where for where, _ in told(9 * NS)] == [f"{CLOCK}/0/9"]
+
+
+def test_the_clock_tells_the_generation_and_nothing_is_appended_before_it_is_known(rig):
+    rig.generation, rig.now_ns = None, NS
+    part = rig.open()
+    assert [part.next_batch() for _ in range(100)] == [[]] * 100
+    for number in (1, 2):
+        rig.generation, rig.now_ns = number, rig.now_ns + NS
+        ((_, clock),) = part.next_batch()
+        assert orjson.loads(clock.value)["generation"] == number
 
 
 def test_a_snapshot_is_gone_on_from(rig):
@@ -182,7 +196,7 @@ def test_stopping_ends_the_source(rig):
 
 def test_the_first_shard_alone_does_it(rig):
     def parts(local: list[str]) -> list[str]:
-        source = SequencerSource(rig.cluster, rig.plan(local), rig.lifecycle, lambda: 0)
+        source = SequencerSource(rig.cluster, rig.plan(local), rig.lifecycle, lambda: 0, lambda: 1)
         return source.list_parts()
 
     assert parts(NAMES) == parts(NAMES[:1]) == NAMES[:1]

@@ -32,7 +32,7 @@ class Stage:
         self.offsets: dict[str, int] = {}
         self.values: dict[str, float] = {}
 
-    def put(self, topic: str, **body: Any) -> list[Emitted]:
+    def put(self, topic: str, generation: int = 0, /, **body: Any) -> list[Emitted]:
         """Apply the next message of a topic."""
         offset = self.offsets.get(topic, 0)
         self.offsets[topic] = offset + 1
@@ -44,6 +44,7 @@ class Stage:
                 self.now_ns,
                 topic,
                 body,
+                generation,
             )
         )
 
@@ -51,9 +52,18 @@ class Stage:
         """Let time pass."""
         self.now_ns += int(seconds * NS)
 
-    def quote(self, bid: float | None = 99.0, ask: float | None = 101.0, symbol: str = "X") -> None:
-        """Tell the national best bid and offer, by default around 100."""
-        assert self.put("market.nbbo", symbol=symbol, ts_ns=1, bid=bid, ask=ask) == []
+    def quote(
+        self,
+        bid: float | None = 99.0,
+        ask: float | None = 101.0,
+        symbol: str = "X",
+        *,
+        age: float = 0.0,
+        generation: int = 0,
+    ) -> None:
+        """Tell the national best bid and offer of ``age`` seconds ago, by default around 100."""
+        told = {"symbol": symbol, "ts_ns": self.now_ns - int(age * NS), "bid": bid, "ask": ask}
+        assert self.put("market.nbbo", generation, **told) == []
 
     def order(self, order_id: str, **fields: Any) -> dict[str, Any]:
         """Send an order: by default account A buys one X at 100; return the decision."""

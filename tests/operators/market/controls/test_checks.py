@@ -213,7 +213,7 @@ def test_an_unknown_symbol_is_one_without_a_price() -> None:
 
 def test_the_mark_is_the_last_middle_or_close() -> None:
     s = stage()
-    s.put("market.bars", symbol="X", close=102.0)
+    s.put("market.bars", symbol="X", interval="1s", start_ns=s.now_ns - NS, close=102.0)
     assert s.order("1")["mark"] == 102.0
     s.quote(99.0, None)  # one side gives no mark
     assert s.order("2")["mark_source"] == "market.bars/0/0"

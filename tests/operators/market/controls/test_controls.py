@@ -296,6 +296,72 @@ def test_data_are_stale_without_a_beat_of_the_timer_too() -> None:
     assert s.order("1")["reason"] == "STALE_DATA"
 
 
+def test_a_mark_is_as_old_as_its_event_time_whenever_it_was_heard() -> None:
+    s = Stage()
+    s.quote(age=7200)
+    assert s.order("1")["reason"] == "STALE_DATA"
+    s.quote(age=5)
+    s.quote(age=5)
+    assert s.order("2")["reason"] == "STALE_DATA", "two of three fresh ones"
+    s.quote(age=5)
+    assert s.order("3")["reason"] == "NONE"
+    s.wait(0.000_000_001)
+    assert s.order("4")["reason"] == "STALE_DATA"
+
+
+def test_an_older_mark_does_not_replace_a_newer_one() -> None:
+    s = quoted()
+    s.quote(149.0, 151.0, age=1)
+    assert s.order("1")["mark_source"] == "market.nbbo/0/0"
+    s.put("market.bars", symbol="X", interval="1m", start_ns=s.now_ns - 61 * NS, close=150.0)
+    assert s.order("2")["mark"] == 100.0
+    s.put("market.bars", symbol="X", interval="1m", start_ns=s.now_ns - 60 * NS, close=101.0)
+    assert s.order("3")["mark"] == 101.0
+
+
+def test_a_mark_of_the_future_is_one_of_now() -> None:
+    s = quoted()
+    s.quote(age=-3600)
+    s.wait(1)
+    s.quote(101.0, 103.0)
+    assert s.order("1")["mark"] == 102.0
+    s.wait(5.1)
+    assert s.order("2")["reason"] == "STALE_DATA"
+
+
+def test_older_bands_do_not_replace_newer_ones() -> None:
+    s = quoted()
+    open_ = {"symbol": "X", "state": "open", "lower": 90.0, "upper": 110.0}
+    s.put("market.bands", ts_ns=s.now_ns - NS, **open_)
+    s.put("market.bands", ts_ns=s.now_ns - 7200 * NS, **(open_ | {"state": "paused"}))
+    found = s.order("1")
+    assert (found["reason"], found["band_source"]) == ("NONE", "market.bands/0/0")
+
+
+def test_marks_and_bands_are_those_of_the_generation_in_use() -> None:
+    s = Stage()
+    s.put("clock", type="clock", ts_ns=s.now_ns, generation=1)
+    s.quote(99.0, 101.0, generation=1)
+    s.quote(119.0, 121.0, generation=2)
+    s.put("market.bands", 2, symbol="X", ts_ns=s.now_ns, state="paused", lower=1.0, upper=2.0)
+    assert s.order("1")["mark_source"] == "market.nbbo/0/0"
+    s.put("clock", type="clock", ts_ns=s.now_ns, generation=2)
+    assert s.order("2")["reason"] == "SYMBOL_PAUSED"
+    s.put("market.bands", 1, symbol="X", ts_ns=s.now_ns, state="open", lower=1.0, upper=2.0)
+    found = s.order("3")
+    assert (found["reason"], found["mark"]) == ("SYMBOL_PAUSED", 120.0)
+
+
+def test_the_breakers_go_by_the_generation_in_use() -> None:
+    s = quoted(drawdown_limit=0.1)
+    s.put("clock", type="clock", ts_ns=s.now_ns, generation=2)
+    for generation, pnl in ((1, 0.0), (1, -50.0), (2, 0.0)):
+        told = {"scope": "portfolio:A", "ts_ns": 1, "pnl": pnl, "equity": 100.0}
+        assert s.put("market.pnl", generation, **told) == []
+    told = {"scope": "portfolio:A", "ts_ns": 1, "pnl": -50.0, "equity": 50.0}
+    assert [e.record["cause"] for e in s.put("market.pnl", 2, **told)] == ["drawdown"]
+
+
 def test_one_sided_quotes_keep_no_mark_fresh() -> None:
     s = quoted()
     for _ in range(6):
@@ -419,11 +485,15 @@ BAD = [
     ("market.control", {"type": "limits", "ts_ns": 1, "account": "N", "var_action": "STOP"}),
     ("clock", {"type": "clock"}),
     ("clock", {"type": "kill", "ts_ns": 1, "account": "*"}),
-    ("market.nbbo", {"symbol": "X", "bid": 1.0}),
-    ("market.nbbo", {"symbol": "X", "bid": -1.0, "ask": 1.0}),
-    ("market.bars", {"symbol": "X", "close": None}),
-    ("market.bands", {"symbol": "X", "state": "closed", "lower": 1.0, "upper": 2.0}),
-    ("market.bands", {"symbol": "N", "state": "open", "lower": 1.0, "upper": None}),
+    ("clock", {"type": "clock", "ts_ns": 1, "generation": 0}),
+    ("clock", {"type": "clock", "ts_ns": 1, "generation": "2"}),
+    ("market.nbbo", {"symbol": "X", "ts_ns": 1, "bid": 1.0}),
+    ("market.nbbo", {"symbol": "X", "ts_ns": 1, "bid": -1.0, "ask": 1.0}),
+    ("market.nbbo", {"symbol": "X", "bid": 1.0, "ask": 2.0}),
+    ("market.bars", {"symbol": "X", "interval": "1s", "start_ns": 1, "close": None}),
+    ("market.bars", {"symbol": "X", "interval": "soon", "start_ns": 1, "close": 1.0}),
+    ("market.bands", {"symbol": "X", "ts_ns": 1, "state": "closed", "lower": 1.0, "upper": 2.0}),
+    ("market.bands", {"symbol": "N", "ts_ns": 1, "state": "open", "lower": 1.0, "upper": None}),
     ("market.pnl", {"scope": "portfolio:A", "value": NAN, "pnl": 1.0}),
     ("market.pnl", {"scope": "portfolio:A", "value": 1.0}),
     ("market.pnl", {"scope": "portfolio:A", "equity": None, "value": 1.0, "pnl": 1.0}),
@@ -472,7 +542,7 @@ def entries(seed: int, count: int) -> list[Entry]:
         account = rng.choice(["A", "B", "C"])
         if topic == "market.orders":
             kind = rng.choice(["order", "order", "order", "cancel", "fill"])
-            again = kind != "order" or rng.random() < 0.1
+            again = kind != "order" or rng.random() < 0.2
             return {
                 "type": kind,
                 "ts_ns": 1,
@@ -486,6 +556,8 @@ def entries(seed: int, count: int) -> list[Entry]:
         if topic == "market.control":
             kind = rng.choice(["state"] * 3 + ["kill", "limits", "clock"] + ["resume"] * 6)
             body = {"type": kind, "ts_ns": 1, "account": rng.choice([account] * 4 + ["*"])}
+            if kind == "clock":
+                body |= {"generation": rng.choice([1] * 9 + [2])}
             body |= {"state": rng.choice(["ACTIVE"] * 9 + ["REDUCING", "HALTED"])}
             if kind == "limits":
                 del body["state"]
@@ -494,11 +566,13 @@ def entries(seed: int, count: int) -> list[Entry]:
             return body
         if topic == "market.nbbo":
             bid = rng.choice([99.0, 98.5, None])
-            return {"symbol": rng.choice("XYZ"), "bid": bid, "ask": rng.choice([101.0, 100.0])}
+            told: dict[str, Any] = {"bid": bid, "ask": rng.choice([101.0, 100.0])}
+            return told | {"symbol": rng.choice("XYZ"), "ts_ns": now_ns - rng.randrange(3 * NS)}
         if topic == "market.bands":
             lower = rng.choice([90.0, 95.0])
             state = rng.choice(["open", "open", "open", "limit_up", "paused"])
-            return {"symbol": rng.choice("XYZ"), "state": state, "lower": lower, "upper": 110.0}
+            told = {"state": state, "lower": lower, "upper": 110.0}
+            return told | {"symbol": rng.choice("XYZ"), "ts_ns": now_ns - rng.randrange(3 * NS)}
         if topic == "market.pnl":
             pnl = rng.choice([15.0, 15.0, -4.0, -15.0])
             return {"scope": f"portfolio:{account}", "pnl": pnl, "equity": 100.0}
@@ -514,7 +588,10 @@ def entries(seed: int, count: int) -> list[Entry]:
         offset = offsets[topic] = offsets.get(topic, -1) + 1
         source = Coordinates(topic, 0, offset)
         place = Coordinates("market.sequenced", 0, index)
-        made.append(Entry(place, source, now_ns, topic, body_of(topic)))
+        generation = (
+            0 if topic in ("market.orders", "market.control") else rng.choice([1] * 9 + [2])
+        )
+        made.append(Entry(place, source, now_ns, topic, body_of(topic), generation))
     return made
 
 
