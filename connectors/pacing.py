@@ -11,6 +11,9 @@ A partition of which no event time is known yet counts as if it stood at the fir
 time that was seen in any partition. So an empty partition stops the others
 ``max_skew_ns`` later, until a heartbeat moves it on.
 
+Only a partition whose last event times are all that far ahead is stopped: one that has a few
+records of a producer whose clock is ahead is not, for the others of it are in time.
+
 The rule decides only when a record is read, never what becomes of it, so no output
 depends on it. Nothing here knows Kafka: the replay paces recordings by the same object.
 """
@@ -32,13 +35,20 @@ class Pacing:
         self.changes = 0
         """Grows with every change: while it stays, no answer of `paused` changes."""
         self._newest: list[int | None] = [None] * partitions
+        self._least: list[int | None] = [None] * partitions
         self._first: int | None = None
         self._low = 0
         self._paused: set[int] = set()
         self._lock = threading.Lock()
 
-    def update(self, partition: int, newest_ns: int) -> None:
-        """Note an event time read from a partition; an older one than before changes nothing."""
+    def update(self, partition: int, newest_ns: int, least_ns: int | None = None) -> None:
+        """Note an event time read from a partition; an older one than before changes nothing.
+
+        ``least_ns`` is the smallest of the last ones, where these are known.
+        """
+        if least_ns != self._least[partition]:
+            self._least[partition] = least_ns
+            self.changes += 1
         known = self._newest[partition]
         if known is None or newest_ns > known:
             self._set(partition, newest_ns)
@@ -53,10 +63,10 @@ class Pacing:
 
     def paused(self, partition: int) -> bool:
         """Return whether this partition has to wait for the others."""
-        newest = self._newest[partition]
+        newest, least = self._newest[partition], self._least[partition]
         if newest is None:
             return False
-        ahead = newest - self._low
+        ahead = (newest if least is None else least) - self._low
         if partition in self._paused:
             if ahead <= self.max_skew_ns // 2:
                 self._paused.discard(partition)

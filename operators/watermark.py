@@ -24,6 +24,11 @@ class Watermarks:
         self.current: NDArray[np.int64] = np.empty(0, np.int64)
         """int64[partitions], ns."""
 
+    def newest(self) -> NDArray[np.int64]:
+        """Return the largest event time of each partition; UNKNOWN_NS of one without a record."""
+        known = self.current != UNKNOWN_NS
+        return np.where(known, self.current + self.lateness_ns, UNKNOWN_NS)
+
     def advance(
         self,
         partitions: int,

@@ -122,7 +122,7 @@ class _Shard(StatefulSourcePartition[tuple[str, BlockT], Offsets], Generic[Block
         rows = [rows for _, rows in taken]
         block = self._decode(to_block(topic, self._partitions, rows, position))
         for partition, newest_ns in block.newest.items():
-            pacing.update(partition, newest_ns)
+            pacing.update(partition, newest_ns, block.least.get(partition))
         self._pace.advance(sum(map(len, rows)))
         return [(self._name, block)]
 

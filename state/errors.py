@@ -17,12 +17,14 @@
     │   ├── BadChecksum       a packed frame was damaged
     │   ├── UnknownSchema     nothing tells what its Avro schema is
     │   ├── NoKey             the Kafka message has no key
-    │   └── FromTheFuture     its event time is too far ahead of its Kafka time
+    │   ├── FromTheFuture     its event time is too far ahead of its Kafka time
+    │   └── AheadOfOthers     its event time is too far ahead of the others of its partition
     └── Broken                going on would lose or falsify data: the flow stops
         ├── OffsetGone        the broker no longer holds the offset to resume from
         ├── SplitSymbol       a symbol's ticks are in two partitions
         ├── PartitionsChanged the topic's partition count differs from the snapshot's
         ├── SnapshotRefused   a snapshot is of other settings or of an unknown version
+        ├── DamagedState      what a flow keeps on disk cannot be read any more
         ├── LostWrites        a sink holds less than it had acknowledged
         ├── ForeignMarks      a sink holds the marks of another run
         ├── Undelivered       the broker refused a message for good
@@ -121,6 +123,20 @@ class FromTheFuture(BadRecord):
     """The event time exceeds the Kafka timestamp by more than ``max_ahead``."""
 
 
+class AheadOfOthers(BadRecord):
+    """The event time exceeds the others of its partition by more than ``max_jump``."""
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(seconds)
+
+    def __str__(self) -> str:
+        (seconds,) = self.args
+        return (
+            f"ts_ns is {seconds} s ahead of the other ticks of its partition (market.max_jump): "
+            "the clock of its producer may be wrong"
+        )
+
+
 class Broken(HeadraceError):
     """Going on would lose or falsify data; the flow stops."""
 
@@ -168,6 +184,20 @@ class SnapshotRefused(Broken):
             f"the snapshot's {what} is {found}, this program's is {expected}: its state would be "
             "misread. Restore the settings, or start a new generation with --from TIME "
             "--generation N."
+        )
+
+
+class DamagedState(Broken):
+    """What a flow keeps on disk cannot be read any more."""
+
+    def __init__(self, what: str, fault: str, way: str) -> None:
+        super().__init__(what, fault, way)
+
+    def __str__(self) -> str:
+        what, fault, way = self.args
+        return (
+            f"{what} is damaged ({fault}): restore it from a copy, {way}or start another "
+            "generation with --generation N"
         )
 
 

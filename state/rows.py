@@ -31,7 +31,7 @@ class RowBlock(Generic[Row]):
 
     ``dead`` are the messages that could not be decoded. ``ranges``: see Messages. ``newest``:
     the largest event time of each partition's rows, by which a source paces its partitions; it
-    stays empty where nothing is merged by event time.
+    stays empty where nothing is merged by event time. ``least`` is empty: see TickBlock.
     """
 
     topic: str
@@ -40,6 +40,7 @@ class RowBlock(Generic[Row]):
     dead: list[DeadLetter] = field(default_factory=list)
     ranges: dict[int, tuple[int, int]] = field(default_factory=dict)
     newest: dict[int, int] = field(default_factory=dict)
+    least: dict[int, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, messages: Messages) -> RowBlock[Row]:

@@ -25,7 +25,7 @@ from operators.market.shard import TickShard
 from operators.outputs import Outputs
 from state.market.outputs import MARKET
 from state.market.ticks import CORRECTION, HEARTBEAT, NO_SEQ, QUOTE, TRADE, Correction, TickBlock
-from state.records import OutputBatch
+from state.records import DeadLetter, OutputBatch
 from tests.reference.vocabulary import Record, Tick
 
 KINDS = {"heartbeat": HEARTBEAT, "trade": TRADE, "quote": QUOTE, "correction": CORRECTION}
@@ -104,6 +104,7 @@ class Driver:
         self.cut, self.restart = cut, restart
         self._make = partial(make_shard, market, more, in_order)
         self.batches: list[OutputBatch] = []
+        self.dead: list[DeadLetter] = []
         self._shards = [self._make() for _ in range(shards)]
         self._outputs = [Outputs() for _ in range(shards)]
         self._portfolios, self._pairs = make_portfolios(market), pairs_of(market)
@@ -130,6 +131,9 @@ class Driver:
         handed = list(self._shards[index].process(block, self._outputs[index]))
         self.batches.extend(self._outputs[index].take())
         for handover in handed:
+            if isinstance(handover, DeadLetter):
+                self.dead.append(handover)
+                continue
             merged = _Merged(self.batches)
             for record in (*self._portfolios.accept(handover), *self._pairs.accept(handover)):
                 merged.add(*record)

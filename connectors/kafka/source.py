@@ -77,6 +77,8 @@ class Block(Protocol):
     ranges: dict[int, tuple[int, int]]
     newest: dict[int, int]
     """The newest event time (ns) of each partition in it, heartbeats included."""
+    least: dict[int, int]
+    """The smallest of the last event times of each; where it is absent, it is the newest."""
 
     def __len__(self) -> int: ...
 
@@ -272,7 +274,7 @@ class KafkaShard(StatefulSourcePartition[tuple[str, BlockT], State]):
         block = process.decode(messages)
         for p, newest_ns in block.newest.items():
             self._newest[p] = max(int(newest_ns), self._newest.get(p, int(newest_ns)))
-            process.pacing.update(p, self._newest[p])
+            process.pacing.update(p, self._newest[p], block.least.get(p))
         self._consumed.inc(len(messages))
         return block
 

@@ -4,6 +4,3 @@ from __future__ import annotations
 
 LEAST_PRICE, MOST_PRICE = 1e-15, 1e15
 LEAST_SIZE, MOST_SIZE = 1e-18, 1e18
-
-ZERO = 5e-324
-"""What a quote's price of 0 becomes where a symbol may have it: 0 says nothing of a side."""

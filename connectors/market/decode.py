@@ -18,7 +18,7 @@ from connectors.market.columns import Columns
 from connectors.market.frames import Frame, open_frame
 from connectors.market.interning import Interner
 from connectors.market.kernels.objects import decode_json
-from connectors.market.kernels.pacing import newest_by_partition
+from connectors.market.kernels.pacing import RECENT, pacing_times
 from connectors.market.ticks import NONE_SIGNED, Signed, correction_of, tick_of
 from state.errors import BadRecord, Malformed, NoKey
 from state.market.ticks import CORRECTION, QUOTE, Correction, TickBlock
@@ -29,7 +29,9 @@ DEAD = 255
 
 
 class TickDecoder:
-    """Decodes the batches of one shard; keeps only caches between them, of strings and schemas.
+    """Decodes the batches of one shard; keeps only what decides no output between them.
+
+    That are caches of strings and schemas, and each partition's last event times.
 
     ``max_ahead_ns``: by how much an event time may exceed its message's Kafka timestamp.
     ``schemas``: where those of Avro messages are. ``signed``: which prices may be below zero.
@@ -41,6 +43,7 @@ class TickDecoder:
         self._max_ahead_ns = max_ahead_ns
         self._signed = signed
         self._strings = Interner()
+        self._recent = Recent()
         self._avro = AvroReader(schemas or NoSchemas("market.schemas"), TICK_FIELDS)
 
     def decode(self, messages: Messages) -> TickBlock:
@@ -51,8 +54,29 @@ class TickDecoder:
         """
         self._strings.start_batch()
         self._avro.start_batch()
-        batch = _Batch(messages, self._max_ahead_ns, self._strings, self._avro, self._signed)
-        return batch.decode()
+        kept = self._strings, self._avro, self._recent
+        return _Batch(messages, self._max_ahead_ns, *kept, self._signed).decode()
+
+
+class Recent:
+    """The last event times of each partition, by which its source is paced."""
+
+    def __init__(self) -> None:
+        self._times: NDArray[np.int64] = np.empty((0, RECENT), np.int64)
+        self._counts: NDArray[np.int64] = np.empty(0, np.int64)
+
+    def add(
+        self, partitions: int, partition: NDArray[np.int32], ts_ns: NDArray[np.int64]
+    ) -> tuple[dict[int, int], dict[int, int]]:
+        """Return the newest event time of each partition's rows, and its least recent one."""
+        if len(self._counts) < partitions:
+            self._times = np.empty((partitions, RECENT), np.int64)
+            self._counts = np.zeros(partitions, np.int64)
+        newest, least = np.zeros(partitions, np.int64), np.zeros(partitions, np.int64)
+        pacing_times(partition, ts_ns, self._times, self._counts, newest, least)
+        pairs = enumerate(zip(newest.tolist(), least.tolist(), strict=True))
+        found = [(p, *times) for p, times in pairs if times[0] > 0]
+        return {p: most for p, most, _ in found}, {p: fewest for p, _, fewest in found}
 
 
 class _Batch:
@@ -64,12 +88,14 @@ class _Batch:
         max_ahead_ns: int,
         strings: Interner,
         avro: AvroReader,
+        recent: Recent,
         signed: Signed,
     ) -> None:
         self._messages = messages
         self._max_ahead_ns = max_ahead_ns
         self._strings = strings
         self._avro = avro
+        self._recent = recent
         self._signed = signed
         self._columns = Columns.empty(len(messages))
         self._message_of: NDArray[np.int64] | None = None
@@ -218,8 +244,7 @@ class _Batch:
         rows = slice(None) if self._message_of is None else self._message_of
         partition = messages.partition[rows].copy()
         ts_ns = ints[layout.TS]
-        newest = np.zeros(messages.partitions, np.int64)
-        newest_by_partition(partition, ts_ns, newest)
+        newest, least = self._recent.add(messages.partitions, partition, ts_ns)
         return TickBlock(
             topic=messages.topic,
             partitions=messages.partitions,
@@ -246,7 +271,8 @@ class _Batch:
             corrections=[one for _, one in sorted(self._corrections.items())],
             dead=self._dead,
             ranges=dict(messages.ranges),
-            newest={p: ts for p, ts in enumerate(newest.tolist()) if ts > 0},
+            newest=newest,
+            least=least,
         )
 
 

@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from connectors.market.bounds import LEAST_PRICE, LEAST_SIZE, MOST_PRICE, MOST_SIZE, ZERO
+from connectors.market.bounds import LEAST_PRICE, LEAST_SIZE, MOST_PRICE, MOST_SIZE
 from state.clock import MAX_TIME_NS
 from state.errors import FromTheFuture, OutOfRange, WrongType
 from state.market.ticks import (
@@ -18,6 +18,7 @@ from state.market.ticks import (
     QUOTE,
     SIDES,
     TRADE,
+    ZERO,
     Correction,
 )
 

@@ -63,6 +63,7 @@ class RowsBlock:
     dead: list[DeadLetter] = field(default_factory=list)
     ranges: dict[int, tuple[int, int]] = field(default_factory=dict)
     newest: dict[int, int] = field(default_factory=dict)
+    least: dict[int, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.rows) + len(self.retractions)

@@ -126,6 +126,7 @@ def make_shard(market: Market, more: More = tuple, in_order: More = tuple) -> Ti
         [*chain(market, in_order()), *more()],
         universe,
         aligned(market, market.risk.interval),
+        market.max_jump,
         sessions=market.closes == "ticks",
         late_by_window=market.late == "window",
     )
@@ -215,6 +216,7 @@ def flow() -> Dataflow:
 def warm_up() -> None:
     """Load every compiled kernel, so that none is compiled once the source is open."""
     for name in (
+        "jumps",
         "sequence",
         "symbols",
         "table",

@@ -264,13 +264,15 @@ class Market(Timed):
     schemas_password: SecretStr = Field(default=SecretStr(""), exclude=True)
     """The registry's login, which changes nothing of what it says."""
     intervals: Annotated[tuple[Interval, ...], Once] = (NS, 60 * NS)
+    max_jump: Duration = duration_ns("10m")  # type: ignore[assignment]  # as above
+    """How far ahead of its partition a tick may be before others of it bear it out; 0 is any."""
     symbol_ttl: Duration = duration_ns("7d")  # type: ignore[assignment]  # as above
     quote_ttl: Duration = 0
     """How old a venue's quote may be, by event time, to count in the NBBO; 0 is any age."""
     sequences: Literal["daily", "session", "continuous"] = "daily"
     """When a venue's sequence numbers begin again: with a UTC day or after an hour without ticks;
     between sessions of the calendar; never."""
-    sequence_restart_after: int = Field(default=0, ge=0)
+    sequence_restart_after: int = Field(default=3, ge=0)
     """How many lower numbers in a row mean that they have begun again at any time; 0: none do."""
     late: Literal["record", "window"] = "record"
     """What a trade behind the watermark counts for: nothing, or every bar that is still open."""

@@ -15,11 +15,8 @@ from operators.market.lookup import Lookup
 from operators.market.windows import Windows
 from operators.market.work import Work
 from operators.outputs import Outbox
-from state.market.ticks import QUOTE
+from state.market.ticks import QUOTE, quoted
 from state.snapshots import pack_array, unpack_array
-
-LEAST = 1e-300
-"""No price but that of a quoted 0 is nearer to 0 (`connectors.market.bounds.ZERO`)."""
 
 
 class Nbbo:
@@ -133,16 +130,9 @@ class Nbbo:
             "id": identity,
             "symbol": symbol,
             "ts_ns": end_ns,
-            "bid": _price(bid, bid_size),
+            "bid": quoted(bid) if bid_size else None,
             "bid_size": bid_size,
-            "ask": _price(ask, ask_size),
+            "ask": quoted(ask) if ask_size else None,
             "ask_size": ask_size,
         }
         outbox.emit("nbbo", partition, end_ns, identity, symbol, record)
-
-
-def _price(price: float, size: float) -> float | None:
-    """Return a price to be told: a quoted 0 is a number that only looks like it (ticks' bounds)."""
-    if size == 0:
-        return None
-    return price if abs(price) > LEAST else 0.0

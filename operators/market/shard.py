@@ -12,6 +12,7 @@ from operators.arrays import grown
 from operators.logic import Logic
 from operators.market.alignment import Alignment
 from operators.market.handover import Close, Handover
+from operators.market.jumps import Jumps
 from operators.market.operator import Operator
 from operators.market.symbols import Symbols
 from operators.market.work import Work
@@ -26,8 +27,8 @@ from state.snapshots import pack_array, unpack_array
 class TickShard(Logic):
     """Runs the operators over the blocks of one shard.
 
-    The watermark comes first, for nothing may depend on more than the rows before; then the
-    symbols get their slots; then each operator sees the whole block.
+    What jumps ahead is held first. Then comes the watermark, for nothing may depend on more than
+    the rows before; then the symbols get their slots; then each operator sees the whole block.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class TickShard(Logic):
         operators: Sequence[Operator],
         universe: frozenset[str] = frozenset(),
         progress: Alignment | None = None,
+        max_jump_ns: int = 0,
         *,
         sessions: bool = False,
         late_by_window: bool = False,
@@ -52,13 +54,23 @@ class TickShard(Logic):
         self.operators = operators
         self._topic = ""
         self._universe = universe
+        self._jumps = Jumps(max_jump_ns, watermarks.lateness_ns)
         self._hands_over = bool(universe) or sessions
         self._late_by_window = late_by_window
         self._windows = progress
         self._progress: NDArray[np.int64] = np.empty(0, np.int64)
 
-    def process(self, item: TickBlock, outbox: Outbox) -> Iterable[Handover]:
-        """Work on one block; return what those who combine partitions need of it."""
+    def process(self, item: TickBlock, outbox: Outbox) -> Iterable[Any]:
+        """Work on one block; return what those who combine partitions need, and dead letters."""
+        block, dead = self._jumps.sift(item, self.watermarks.newest())
+        return [*dead, *self._work_on(block, outbox)]
+
+    def finish(self, outbox: Outbox) -> Iterable[Handover]:
+        """Work on the ticks that are ahead, which the end of a recording leaves waiting."""
+        rest = self._jumps.rest()
+        return () if rest is None else self._work_on(rest, outbox)
+
+    def _work_on(self, item: TickBlock, outbox: Outbox) -> Iterable[Handover]:
         released = self.symbols.sweep(self.watermarks.current)
         if len(released):
             for operator in self.operators:
@@ -96,6 +108,7 @@ class TickShard(Logic):
             "symbols": self.symbols.snapshot(),
             "operators": {operator.name: operator.snapshot() for operator in self.operators},
             "progress": pack_array(self._progress),
+            "jumps": self._jumps.snapshot(),
         }
 
     def restore(self, parts: dict[str, Any]) -> None:
@@ -108,6 +121,7 @@ class TickShard(Logic):
         for operator in self.operators:
             operator.restore(kept[operator.name])
         self._progress = unpack_array(parts["progress"])
+        self._jumps.restore(parts.get("jumps", {}))  # at first nothing was held
 
     def _process(self, block: TickBlock, outbox: Outbox) -> Handover | None:
         """Work on a block of which a correction, if there is one, is the last row."""

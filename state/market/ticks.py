@@ -20,8 +20,16 @@ SIDES = ("", "buy", "sell")
 NO_SEQ = -1
 """``TickBlock.seq`` of a tick that has no sequence number."""
 
+ZERO = 5e-324
+"""A quote's price of 0, where a symbol may have it; 0.0 says nothing of a side."""
+
 MAX_SYMBOL, MAX_VENUE, MAX_CONDITION = 32, 16, 32
 """The most UTF-8 bytes that a symbol, a venue and a condition may have."""
+
+
+def quoted(price: float) -> float:
+    """Return a price of a quote as it is told."""
+    return 0.0 if price == ZERO else price
 
 
 class Correction(NamedTuple):
@@ -51,7 +59,8 @@ class TickBlock:
     ``retried`` marks a retried dead letter. ``dead`` are the messages that could not
     be decoded. ``corrections`` are those of the rows of that kind, in their order; such a row has
     the price and size 0. ``ranges``: see Messages. ``newest``: the largest event time of each
-    partition's rows, heartbeats included, by which a source paces its partitions.
+    partition's rows, heartbeats included, by which a source paces its partitions;
+    ``least``: the smallest of each partition's last event times.
     """
 
     topic: str
@@ -80,6 +89,7 @@ class TickBlock:
     dead: list[DeadLetter] = field(default_factory=list)
     ranges: dict[int, tuple[int, int]] = field(default_factory=dict)
     newest: dict[int, int] = field(default_factory=dict)
+    least: dict[int, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.ts_ns)

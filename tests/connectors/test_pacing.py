@@ -71,6 +71,17 @@ def test_only_the_partitions_far_behind_hold_the_others():
     assert pacing.holding() == [0, 1]
 
 
+def test_a_partition_with_some_records_ahead_does_not_wait():
+    pacing = Pacing(2, 100)
+    pacing.update(0, 1000)
+    pacing.update(1, 5000, 1010)
+    assert not pacing.paused(1)
+    pacing.update(1, 5010, 1101)
+    assert pacing.paused(1), "all of its last ones are ahead"
+    pacing.update(1, 5020, 1040)
+    assert not pacing.paused(1)
+
+
 @given(
     st.lists(st.tuples(st.integers(0, 3), st.integers(0, 1000)), max_size=60), st.integers(0, 300)
 )

@@ -44,7 +44,8 @@ from tests.system import adt
 
 OURS = reference_settings()
 TICKS = Path(__file__).parent / "released" / "ticks.jsonl.gz"
-WITH_PORTFOLIOS = MARKET.model_copy(update={"portfolios": OURS.portfolios})
+WITH_PORTFOLIOS = MARKET.model_copy(update={"portfolios": OURS.portfolios, "max_jump": 0})
+"""The ticks jump to and fro, and when they were stored nothing was held for that."""
 
 
 def blocks() -> list[Any]:

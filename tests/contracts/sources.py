@@ -36,6 +36,7 @@ class Seen:
     rows: list[Message]
     ranges: dict[int, tuple[int, int]]
     newest: dict[int, int] = field(default_factory=dict)
+    least: dict[int, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -39,6 +39,7 @@ class Numbers:
     values: dict[int, list[int]] = field(default_factory=dict)
     ranges: dict[int, tuple[int, int]] = field(default_factory=dict)
     newest: dict[int, int] = field(default_factory=dict)
+    least: dict[int, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return sum(map(len, self.values.values()))

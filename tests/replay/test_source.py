@@ -23,6 +23,7 @@ class Block:
         self.messages = messages
         self.ranges = messages.ranges
         self.newest: dict[int, int] = {}
+        self.least: dict[int, int] = {}
         rows = zip(messages.partition.tolist(), messages.timestamp_ns.tolist(), strict=True)
         for partition, ns in rows:
             self.newest[partition] = max(self.newest.get(partition, 0), ns)

@@ -50,7 +50,7 @@ def test_1_numbers_that_begin_again_each_day_lose_no_trade(tmp_path):
 def test_1_duplicates_are_listed_where_one_asks_for_them(tmp_path, capsys):
     tick = '{"type":"trade","symbol":"A","ts_ns":17095644%d00000000,"price":1,"size":1,"seq":%d}\n'
     lines, config = tmp_path / "twice.jsonl", tmp_path / "list.toml"
-    lines.write_text("".join(tick % (n, n - n % 2) for n in range(10, 18)))
+    lines.write_text("".join(tick % (n - n % 2, n - n % 2) for n in range(10, 18)))
     assert Replayed(tmp_path, lines)["duplicates"] == []
     (tmp_path / "r.parquet").unlink()
     config.write_text("[market]\nlist_duplicates = true\n")

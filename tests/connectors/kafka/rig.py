@@ -32,6 +32,7 @@ class Rows:
     rows: list[Row]
     ranges: dict[int, tuple[int, int]]
     newest: dict[int, int] = field(default_factory=dict)
+    least: dict[int, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.rows)

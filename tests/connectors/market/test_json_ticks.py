@@ -19,7 +19,7 @@ from connectors.market.json_ticks import ticks_json
 from connectors.market.kernels.frames import decode_frame, intern_dictionary
 from connectors.market.kernels.interning import intern_all, intern_words
 from connectors.market.kernels.objects import decode_json
-from connectors.market.kernels.pacing import newest_by_partition
+from connectors.market.kernels.pacing import pacing_times
 from connectors.market.kernels.writing import measure_json, write_json
 from connectors.market.ticks import Tick, tick_of
 from state.errors import BadRecord
@@ -82,7 +82,7 @@ def assert_as_defined(values: list[bytes]) -> None:
 def test_kernels_are_compiled():
     for kernel in (
         decode_json, decode_frame, intern_words, intern_all, intern_dictionary,
-        newest_by_partition, measure_json, write_json,
+        pacing_times, measure_json, write_json,
     ):  # fmt: skip
         assert len(kernel.signatures) == 1
 

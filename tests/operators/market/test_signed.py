@@ -8,12 +8,11 @@ import orjson
 import pytest
 from pydantic import ValidationError
 
-from connectors.market.bounds import ZERO
 from connectors.market.decode import TickDecoder
 from connectors.market.ticks import Signed
 from flows.market.settings import Market, Risk, Signals
 from state.clock import NS
-from state.market.ticks import Correction, TickBlock
+from state.market.ticks import ZERO, Correction, TickBlock
 from tests.connectors.market.batches import AHEAD_NS, NOW_NS, messages
 from tests.driver import Driver
 from tests.operators.market.test_against_reference import market_settings, vary
