@@ -10,6 +10,7 @@ from typing import Any, cast
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from connectors.kafka.client import Cluster
+from connectors.kafka.delivery import Headers
 from connectors.kafka.sink import (
     ERROR_HEADER,
     LENGTH_HEADER,
@@ -19,7 +20,7 @@ from connectors.kafka.sink import (
 )
 from connectors.kafka.topics import offset_bounds
 from state.errors import Broken, HeadraceError, NoKeys, Undelivered
-from state.records import ORIGIN_HEADER, RETRY_HEADER, SEQUENCE_HEADER, Coordinates
+from state.records import ORIGIN_HEADER, RETRY_HEADER, SEQUENCE_HEADER, Coordinates, Header
 from state.sealing import Seal, letter_purpose
 
 POLL_S = 0.5
@@ -123,8 +124,8 @@ def send_again(cluster: Cluster, letters: Iterable[Letter]) -> int:
     """Produce letters to the partitions that they came from; return how many.
 
     A message carries the first coordinates, so that it is still the same record, and is
-    marked as retried, so that it is not judged late. Returns once all are acknowledged.
-    Raises Undelivered.
+    marked as retried, so that it is not judged late; the cluster's mark is the proof. Returns once
+    all are acknowledged. Raises Undelivered.
     """
     failed: list[HeadraceError] = []
 
@@ -137,11 +138,14 @@ def send_again(cluster: Cluster, letters: Iterable[Letter]) -> int:
     count = 0
     for letter in letters:
         at = letter.coordinates
-        headers: list[tuple[str, str | bytes | None]] = [
+        told: list[Header] = [
             (ORIGIN_HEADER, f"{at.topic}/{at.partition}/{at.offset}".encode()),
             (SEQUENCE_HEADER, str(at.sequence).encode()),
             (RETRY_HEADER, b"1"),
         ]
+        if cluster.mark is not None:
+            told = cluster.mark.put(at.topic, at.partition, letter.key, letter.value, told)
+        headers: Headers = list(told)
         try:
             producer.produce(
                 at.topic, letter.value, letter.key, partition=at.partition, headers=headers

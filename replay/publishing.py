@@ -9,6 +9,7 @@ from confluent_kafka import KafkaError, Producer
 from confluent_kafka import Message as KafkaMessage
 
 from connectors.kafka.client import Cluster
+from connectors.kafka.delivery import Headers
 from connectors.kafka.topics import ensure_topics, partition_count
 from replay.interleave import Speed, all_streams, next_ns, take
 from replay.message import Message
@@ -32,7 +33,8 @@ def publish(
 ) -> int:
     """Produce every message to its topic and partition; return how many were acknowledged.
 
-    A message gets its first coordinates as a header unless it has them already. A topic
+    A message gets its first coordinates as a header unless it has them already, under the
+    cluster's mark. A topic
     that is missing is made with the recording's partition count. Raises Misuse where a
     count differs or the cluster cannot be reached, Undelivered where a message is refused.
     """
@@ -63,13 +65,11 @@ class _Outgoing:
 
     def __init__(self, cluster: Cluster) -> None:
         self._failure: Broken | None = None
+        self._mark = cluster.mark
         self._producer: Producer = cluster.producer(self._delivered, self._fatal)
 
     def send(self, message: Message) -> None:
-        headers: list[tuple[str, str | bytes | None]] = list(message.headers)
-        if all(name != ORIGIN_HEADER for name, _ in headers):
-            origin = f"{message.topic}/{message.partition}/{message.offset}"
-            headers.append((ORIGIN_HEADER, origin.encode()))
+        headers = self._headers(message)
         while True:
             try:
                 self._producer.produce(
@@ -84,6 +84,16 @@ class _Outgoing:
                 self.poll(_POLL_S)
             else:
                 return
+
+    def _headers(self, message: Message) -> Headers:
+        """Return the headers with the first coordinates, and the mark that proves them."""
+        told = list(message.headers)
+        topic, partition = message.topic, message.partition
+        if all(name != ORIGIN_HEADER for name, _ in told):
+            told.append((ORIGIN_HEADER, f"{topic}/{partition}/{message.offset}".encode()))
+        if self._mark is not None:
+            told = self._mark.put(topic, partition, message.key, message.value, told)
+        return list(told)
 
     def poll(self, seconds: float = 0) -> None:
         self._producer.poll(seconds)

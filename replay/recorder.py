@@ -100,7 +100,7 @@ class _Recorder:
                 self._open -= {p for p in self._open if self._next[p] >= self._ends[p]}
             if not self._open or self._left() == 0:
                 return
-            found = consume(self._consumer, min(BATCH, self._left()))
+            found = consume(self._consumer, min(BATCH, self._left()), self._cluster.mark)
             idle = 0 if found else idle + 1
             if self._fixed and idle == IDLE_POLLS:
                 return

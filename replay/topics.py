@@ -10,10 +10,12 @@ from confluent_kafka import Message as KafkaMessage
 
 from connectors.kafka.client import Cluster
 from connectors.kafka.faults import PASSING
+from connectors.kafka.marks import Mark, proven
 from connectors.kafka.topics import offset_bounds
 from replay.message import Message
 from state.clock import MS
 from state.errors import Broken
+from state.outputs import DEAD
 
 BATCH = 10_000
 POLL_S = 0.2
@@ -22,13 +24,25 @@ IDLE_POLLS = 25
 transaction's marker, and what compaction removed, never are."""
 
 
-def consume(consumer: Consumer, most: int = BATCH) -> list[Message]:
+def consume(consumer: Consumer, most: int = BATCH, mark: Mark | None = None) -> list[Message]:
     """Return what has arrived within `POLL_S`, ``most`` messages at the most.
+
+    With a ``mark``, headers that name coordinates without it are left out, as flows do: a
+    recording is believed.
 
     Raises Broken for an error that does not pass by itself.
     """
     found = consumer.consume(most, POLL_S)
-    return [_message(each) for each in found if _usable(each)]
+    messages = [_message(each) for each in found if _usable(each)]
+    return messages if mark is None else [_proven(mark, each) for each in messages]
+
+
+def _proven(mark: Mark, message: Message) -> Message:
+    if message.topic.endswith(f".{DEAD}"):
+        return message  # their headers say which record a letter is, and nobody takes them for it
+    place = message.topic, message.partition
+    headers = proven(mark, *place, message.key, message.value, list(message.headers))
+    return message._replace(headers=headers)
 
 
 def _usable(found: KafkaMessage) -> bool:

@@ -21,6 +21,11 @@ HEARTBEATS = Counter("headrace_heartbeats", "Records that tell the time alone", 
 KEPT = Counter("headrace_kept", "Records taken into the state", ["topic"])
 LATE = Counter("headrace_late", "Records behind the watermark", ["topic"])
 DUPLICATES = Counter("headrace_duplicates", "Records seen before", ["topic"])
+UNPROVEN = Counter(
+    "headrace_unproven",
+    "Messages whose headers name coordinates without the mark of our tools",
+    ["topic"],
+)
 OUTPUTS = Counter("headrace_outputs", "Records emitted", ["output"])
 KAFKA_ERRORS = Counter("headrace_kafka_errors", "Errors met while consuming", ["error"])
 COLUMNS = Gauge(

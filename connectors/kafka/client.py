@@ -16,6 +16,7 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 
+from connectors.kafka.marks import Mark
 from state.errors import SettingsError
 
 LOG = logging.getLogger(__name__)
@@ -90,6 +91,8 @@ class Cluster:
     """Path of the certificates (PEM) that vouch for the brokers; '' for the system's."""
     options: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Anything else, by librdkafka's own names; it may hold secrets such as a key's password."""
+    mark: Mark | None = None
+    """Marks and proves headers that name first coordinates; without it none counts."""
 
     def __post_init__(self) -> None:
         taken = sorted(RESERVED.intersection(self.options))

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from connectors.kafka import kernels
 from connectors.kafka.consumer import RawConsumer
 from connectors.kafka.library import MessageStruct, address_of
-from connectors.kafka.messages import Fault, first_offsets, ranges_of
+from connectors.kafka.marks import Mark
+from connectors.kafka.messages import Fault, ranges_of, settle
 from state.records import Header, Messages
 
 
@@ -28,7 +29,7 @@ class Columns:
     """Takes messages of a topic by column; as `reading.Reader` says.
 
     ``partitions`` counts the topic's. ``most`` is the most messages of a block. ``judge`` is told
-    of each error and raises where going on would skip a message.
+    of each error and raises where going on would skip a message. ``mark`` as in `to_messages`.
     """
 
     def __init__(
@@ -38,8 +39,10 @@ class Columns:
         partitions: int,
         most: int,
         judge: Callable[[Fault], None],
+        mark: Mark | None = None,
     ) -> None:
         self._consumer = consumer
+        self._mark = mark
         self._topic = topic
         self._partitions = partitions
         self._judge = judge
@@ -122,10 +125,7 @@ class Columns:
         # As the objects' bytes are, so that nothing that is compiled for one meets the other.
         data.flags.writeable = False
         ranges = ranges_of(self._topic, partition, offset, position)
-        headers = _headers(header_row, header_data, header_starts)
-        if headers:
-            offset = first_offsets(self._topic, partition, offset, headers)
-        return Messages(
+        messages = Messages(
             topic=self._topic,
             partitions=self._partitions,
             partition=partition,
@@ -135,9 +135,11 @@ class Columns:
             data=data,
             starts=starts,
             keys=Keys(keyed, key_data, key_starts),
-            headers=headers,
+            headers=_headers(header_row, header_data, header_starts),
             ranges=ranges,
         )
+        settle(messages, self._mark)
+        return messages
 
 
 class Keys(Sequence[bytes | None]):

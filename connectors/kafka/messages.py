@@ -14,8 +14,10 @@ import numpy as np
 from confluent_kafka import KafkaError, Message
 from numpy.typing import NDArray
 
+from connectors.kafka.marks import Mark, proven
 from state.clock import MS
 from state.errors import Broken
+from state.metrics import UNPROVEN
 from state.records import ORIGIN_HEADER, Header, Messages
 
 _MAX_OFFSET = (1 << 63) - 1
@@ -30,9 +32,15 @@ class Fault(NamedTuple):
 
 
 def to_messages(
-    found: Sequence[Message], topic: str, partitions: int, position: Mapping[int, int]
+    found: Sequence[Message],
+    topic: str,
+    partitions: int,
+    position: Mapping[int, int],
+    mark: Mark | None = None,
 ) -> Messages:
     """Return messages by column; ``found`` is not empty and holds no error.
+
+    ``mark`` proves headers that name first coordinates; without it none does.
 
     ``position`` is the next offset of each partition, from which a range starts even
     where the topic has gaps (compaction, transaction markers). An empty value stands for
@@ -47,10 +55,7 @@ def to_messages(
     milliseconds = map(_milliseconds, map(Message.timestamp, found))
     keys = list(map(Message.key, found))
     ranges = ranges_of(topic, partition, offset, position)
-    headers = _headers(found)
-    if headers:
-        offset = first_offsets(topic, partition, offset, headers)
-    return Messages(
+    messages = Messages(
         topic=topic,
         partitions=partitions,
         partition=partition,
@@ -60,9 +65,27 @@ def to_messages(
         data=np.frombuffer(b"".join(values), np.uint8),
         starts=starts,
         keys=keys,
-        headers=headers,
+        headers=_headers(found),
         ranges=ranges,
     )
+    settle(messages, mark)
+    return messages
+
+
+def settle(messages: Messages, mark: Mark | None) -> None:
+    """Give messages that our tools have marked their first coordinates.
+
+    Of the others, the headers that would name some are dropped, and counted.
+    """
+    for row, headers in messages.headers.items():
+        key, value, p = messages.keys[row], messages.value(row), int(messages.partition[row])
+        kept = proven(mark, messages.topic, p, key, value, headers)
+        if len(kept) < len(headers):
+            messages.headers[row] = kept
+            UNPROVEN.labels(messages.topic).inc()
+    if messages.headers:
+        partition, offset = messages.partition, messages.offset
+        messages.offset = first_offsets(messages.topic, partition, offset, messages.headers)
 
 
 def _values(found: Sequence[Message]) -> list[bytes]:

@@ -82,6 +82,7 @@ class Objects:
         on_fatal: Callable[[KafkaError], None],
     ) -> None:
         self._topic = topic = reading.topic
+        self._mark = cluster.mark
         self._partitions = reading.partitions
         self._judge = judge
         self._on_fatal = on_fatal
@@ -107,7 +108,9 @@ class Objects:
             return None
         if any(map(Message.error, found)):
             found = [message for message in found if self._is_message(message)]
-        return to_messages(found, self._topic, self._partitions, position) if found else None
+        if not found:
+            return None
+        return to_messages(found, self._topic, self._partitions, position, self._mark)
 
     def pause(self, partition: int) -> None:
         """Deliver nothing more of a partition until `resume`."""
@@ -184,6 +187,7 @@ def _columns(
     except Unavailable as reason:
         LOG.warning("%s cannot be read by column: %s", reading.topic, reason)
         return None
-    made = Columns(consumer, reading.topic, reading.partitions, reading.most, judge)
+    topic, partitions = reading.topic, reading.partitions
+    made = Columns(consumer, topic, partitions, reading.most, judge, cluster.mark)
     consumer.assign(reading.start)
     return made

@@ -13,7 +13,7 @@ from connectors.kafka.client import Cluster
 from connectors.kafka.topics import partition_count
 from flows.config import add_config_argument, load_settings
 from flows.dead import Letter, content, opened, read, send_again
-from flows.engine.cluster import cluster_of
+from flows.engine.marks import marked_cluster
 from flows.engine.systems import flow_modules, output_topic
 from state.clock import NS
 from state.errors import Misuse
@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Read the flow's dead-letter topic; act on the letters that the filters let through."""
     settings = load_settings(args.config)
-    cluster, keyring = cluster_of(settings.kafka), settings.sealing.keyring()
+    cluster, keyring = marked_cluster(settings), settings.sealing.keyring()
     seal = Seal(keyring) if keyring else None
     if args.action == "retry" and not (args.error or args.coordinates or args.all):
         raise Misuse("say which letters to retry: --error CLASS, --coordinates T/P/O, or --all")

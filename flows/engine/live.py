@@ -25,6 +25,7 @@ from connectors.redis.sink import RedisSink
 from flows.engine.cluster import cluster_of, group_name
 from flows.engine.context import Context, Flow, Sinks
 from flows.engine.generation import Start
+from flows.engine.marks import marked_cluster
 from flows.engine.sealed import seal_of
 from flows.engine.systems import output_topic
 from flows.settings.settings import Settings
@@ -97,7 +98,7 @@ class _Inputs:
             PATIENT_POLL_US if read.patient else IDLE_POLL_US,
         )
         pacing = Pacing(len(offsets), self.flow.table(self.settings).max_skew)
-        return KafkaSource(cluster_of(kafka), plan, decode, self.lifecycle, pacing)
+        return KafkaSource(marked_cluster(self.settings), plan, decode, self.lifecycle, pacing)
 
     def sequencer(
         self, topics: Sequence[str], into: str, system: str

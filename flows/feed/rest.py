@@ -19,7 +19,7 @@ from connectors.web.rest.parts import Parts
 from connectors.web.rest.producing import Producing
 from connectors.web.rest.rooms import Given, rooms
 from connectors.web.tokens import Tokens
-from flows.engine.cluster import cluster_of
+from flows.engine.marks import marked_cluster
 from flows.engine.systems import declared_outputs, systems
 from flows.feed.letters import Letters
 from flows.settings.part import Timed
@@ -41,7 +41,7 @@ def rest_parts(
     ``seal`` opens sealed records for those who may.
     """
     keyring, rate = settings.sealing.keyring(), limits.requests_per_second
-    feed, cluster = settings.feed, cluster_of(settings.kafka)
+    feed, cluster = settings.feed, marked_cluster(settings)
     redis = client(settings.redis.url)
     history = Connections(Database(settings.postgres.dsn))
     checks: dict[str, Callable[[], object]] = {

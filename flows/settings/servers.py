@@ -27,6 +27,9 @@ class Kafka(Part):
     sasl_username: str = ""
     sasl_password: SecretStr = SecretStr("")
     ssl_ca: str = ""
+    mark_key: SecretStr = SecretStr("")
+    """What marks messages that are published or retried; where it is empty, the key in
+    ``run.state_dir``, which flows and tools on one machine share."""
     options: dict[str, str] = {}
     """Anything else for librdkafka, by its own names."""
 

@@ -7,7 +7,7 @@ import argparse
 import orjson
 
 from flows.config import add_config_argument, load_settings
-from flows.engine.cluster import cluster_of
+from flows.engine.marks import marked_cluster
 from replay import arguments
 from replay.interleave import Speed
 from replay.progress import progress
@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Produce every message; done means acknowledged."""
-    cluster = cluster_of(load_settings(args.config).kafka)
+    cluster = marked_cluster(load_settings(args.config))
     recording = Recording(args.recordings)
     speed = Speed(args.speed, recording.first_ns, now_ns(), now_ns) if args.speed else None
     with progress("publish", len(recording)) as advance:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from flows.config import add_config_argument, load_settings
-from flows.engine.cluster import cluster_of
+from flows.engine.marks import marked_cluster
 from replay import arguments
 from replay.printing import print_recorded
 from replay.progress import progress
@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the recording; without --until or --count, what the topics hold now."""
-    cluster = cluster_of(load_settings(args.config).kafka)
+    cluster = marked_cluster(load_settings(args.config))
     until = Until(args.count, args.until)
     topics = list(dict.fromkeys(args.topics))
     with progress("record", args.count) as advance:

@@ -10,6 +10,7 @@ from confluent_kafka import Consumer, TopicPartition
 
 from connectors.kafka.client import Cluster
 from connectors.kafka.delivery import Delivery
+from connectors.kafka.marks import MARK_HEADER, Mark
 from connectors.kafka.sink import DeadLetterSink
 from flows.__main__ import main
 from flows.commands.heartbeat import Heart
@@ -98,13 +99,19 @@ def test_show_tells_the_bytes(letters, capsys):
     }
 
 
-def test_a_retry_goes_where_the_record_came_from(letters, kafka, capsys):
+def test_a_retry_goes_where_the_record_came_from(letters, kafka, capsys, monkeypatch):
+    monkeypatch.setenv("HEADRACE_KAFKA__MARK_KEY", "a key of the tests")
     system, source = letters
     assert main(["dead", "retry", system]) == 2
     assert "say which letters" in capsys.readouterr().err
     assert main(["dead", "retry", system, "--all", "--json"]) == 1, "one was too large to keep"
     assert orjson.loads(capsys.readouterr().out) == {"retried": 2, "left_out": 1}
-    assert sorted(messages(kafka.bootstrap, source, 2), key=str) == [
+    found = sorted(messages(kafka.bootstrap, source, 2), key=str)
+    mark = Mark(b"a key of the tests")
+    for partition, key, value, headers in found:
+        assert mark.proves(source, partition, key, value, list(headers.items()))
+        del headers[MARK_HEADER]
+    assert found == [
         (
             0,
             None,

@@ -9,6 +9,7 @@ import pytest
 import redis
 
 from connectors.kafka.delivery import Delivery
+from connectors.kafka.marks import MARK_HEADER, Mark
 from connectors.kafka.sink import DeadLetterSink, KafkaSink
 from connectors.kafka.topics import ensure_topics, partition_count
 from connectors.redis.keys import Keys
@@ -27,11 +28,13 @@ from state.records import Coordinates, DeadLetter, OutputBatch
 from tests.replay.recordings import message, read, write
 
 MS = 1_000_000
+KEY = b"a key of the tests"
 
 
 @pytest.fixture
 def cluster(kafka, monkeypatch):
     monkeypatch.setenv("HEADRACE_KAFKA__BOOTSTRAP", kafka.bootstrap)
+    monkeypatch.setenv("HEADRACE_KAFKA__MARK_KEY", KEY.decode())
     return cluster_of(Kafka(bootstrap=kafka.bootstrap))
 
 
@@ -69,7 +72,9 @@ def test_a_recording_comes_back_from_kafka_with_its_first_coordinates(cluster, n
     assert [(m.partition, m.timestamp_ns, m.key, m.value) for m in found] == [
         (m.partition, m.timestamp_ns // MS * MS, m.key, m.value) for m in messages
     ]
-    assert [list(m.headers) for m in found] == [
+    for m in found:
+        assert Mark(KEY).proves(m.topic, m.partition, m.key, m.value, list(m.headers))
+    assert [[pair for pair in m.headers if pair[0] != MARK_HEADER] for m in found] == [
         [("h", b"v"), ("headrace-origin", f"{name}/0/4".encode())],
         [("headrace-origin", f"{name}/0/7".encode())],
         [("headrace-origin", b"first/0/9")],

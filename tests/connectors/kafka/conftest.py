@@ -8,7 +8,7 @@ import pytest
 
 from connectors.kafka.client import Cluster
 from flows.servers import KafkaBroker
-from tests.connectors.kafka.rig import Rig
+from tests.connectors.kafka.rig import MARK, Rig
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def rig(kafka: KafkaBroker, topic: Callable[..., str]):
 
     def make(partitions: int = 1, config: dict[str, str] | None = None, **options) -> Rig:
         name = topic(partitions, **(config or {}))
-        made.append(Rig(Cluster(kafka.bootstrap), name, partitions, **options))
+        made.append(Rig(Cluster(kafka.bootstrap, mark=MARK), name, partitions, **options))
         return made[-1]
 
     yield make

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from confluent_kafka import Consumer, TopicPartition
 
 from connectors.kafka.client import Cluster
+from connectors.kafka.marks import Mark
 from connectors.kafka.reading import Way
 from connectors.kafka.source import KafkaShard, KafkaSource, ReadingPlan
 from connectors.kafka.topics import resolve_start
@@ -49,6 +50,9 @@ def decode(messages: Messages) -> Rows:
             at = int.from_bytes(beat, "big") if beat is not None else int(value)
             rows.newest[partition] = max(at, rows.newest.get(partition, at))
     return rows
+
+
+MARK = Mark(b"a key of the tests")
 
 
 @dataclass

@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 from confluent_kafka import Message, Producer
 
+from connectors.kafka.marks import Mark
 from connectors.kafka.messages import to_messages
 from connectors.kafka.reading import Objects
 from state.errors import Broken
+from state.records import Header, Messages
 from tests import producing
-from tests.connectors.kafka.rig import Rig, read
+from tests.connectors.kafka.rig import MARK, Rig, Rows, decode, read
 from tests.waiting import PATIENCE_S
 
 
@@ -21,7 +23,8 @@ def consume(rig: Rig, count: int):
     found: list[Message] = []
     while len(found) < count:
         found += reader._consumer.consume(count, 1)
-    return found, to_messages(found, rig.topic, rig.partitions, dict.fromkeys(range(9), 0))
+    position = dict.fromkeys(range(9), 0)
+    return found, to_messages(found, rig.topic, rig.partitions, position, MARK)
 
 
 def test_columns_hold_what_was_produced(rig):
@@ -80,10 +83,39 @@ def test_a_heartbeat_keeps_its_header_and_its_empty_value(rig):
 def test_an_origin_header_gives_the_offset_where_it_is_sound(rig, origin, offset):
     r = rig()
     told = origin.replace("{topic}", r.topic).encode()
-    r.write([(0, b"first"), (0, b"retried", [("headrace-origin", told)])])
+    headers = MARK.put(r.topic, 0, b"k", b"retried", [("headrace-origin", told)])
+    r.write([(0, b"first"), (0, b"retried", headers)])
     _, messages = consume(r, 2)
     assert messages.offset.tolist() == [0, offset]
     assert messages.ranges == {0: (0, 2)}, "the range is of real offsets"
+
+
+@pytest.mark.parametrize("way", ["columns", "objects"])
+def test_headers_that_name_coordinates_count_beside_the_mark_alone(rig, way):
+    r = rig(partitions=2, way=way)
+    told = [("headrace-origin", f"{r.topic}/0/42".encode()), ("headrace-retry", b"1")]
+    ours = MARK.put(r.topic, 0, b"k", b"a", told)
+    others = [
+        told,
+        Mark(b"another key").put(r.topic, 0, b"k", b"a", told),
+        MARK.put(r.topic, 1, b"k", b"a", told),
+        MARK.put(r.topic, 0, None, b"a", told),
+        MARK.put(r.topic, 0, b"k", b"b", told),
+        [*ours, ("headrace-sequence", b"7")],
+        [("headrace-mark", b"")],
+    ]
+    r.write([(0, b"a", ours)])
+    r.write([(0, b"a", [*headers, ("other", b"x")]) for headers in others])
+    kept: dict[int, list[Header] | None] = {}
+
+    def decoder(messages: Messages) -> Rows:
+        kept.update({at: messages.headers.get(i) for i, at in enumerate(messages.offset.tolist())})
+        return decode(messages)
+
+    offsets = [offset for _, offset, _ in read(r.open(r.source(decoder=decoder)), 8)]
+    assert offsets == [42, *range(1, 8)]
+    assert kept[42] == ours
+    assert [kept[offset] for offset in range(1, 8)] == [[("other", b"x")]] * 7
 
 
 def test_a_message_that_comes_twice_is_a_broken_invariant(rig):

@@ -22,6 +22,7 @@ from connectors.market.decode import TickDecoder
 from connectors.market.events import EventDecoder
 from connectors.web.rest.operation import Operation
 from flows.engine.cluster import cluster_of
+from flows.engine.marks import marked_cluster
 from flows.market.settings import Market
 from flows.market.trading_settings import Trading
 from operators.market.controls.controls import Controls
@@ -250,7 +251,8 @@ def assert_retried(feed, found, accepted):
     asked = sorted(int(case.path_parameters["offset"]) for case, _ in accepted)
     ticks = []
     for (_, number, offset), message in found.items():
-        messages = to_messages([message], feed.origin, 1, {number: offset})
+        mark = marked_cluster(feed.given).mark
+        messages = to_messages([message], feed.origin, 1, {number: offset}, mark)
         block = TickDecoder(NS).decode(messages)
         assert block.dead == []
         assert block.retried.tolist() == [1]
