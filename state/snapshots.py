@@ -7,6 +7,7 @@ array is (dtype, shape, bytes).
 
 from __future__ import annotations
 
+import zlib
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,9 @@ from numpy.typing import NDArray
 from state.errors import SnapshotRefused
 
 VERSION = 1
+
+_CHECKED = b"hrc1"
+"""Begins bytes that have a checksum; a pickle, as it was written at first, begins otherwise."""
 
 Plain = Any
 """None, bool, int, float, str, bytes, or a tuple, list or dict of these."""
@@ -48,3 +52,19 @@ def unpack(packed: Packed, settings_hash: str) -> dict[str, Plain]:
     if found_hash != settings_hash:
         raise SnapshotRefused("settings hash", found_hash, settings_hash)
     return parts
+
+
+def checked(data: bytes) -> bytes:
+    """Return the bytes of a snapshot with their checksum before them."""
+    return b"%b%b%b" % (_CHECKED, zlib.crc32(data).to_bytes(4, "big"), data)
+
+
+def unchecked(data: bytes) -> bytes:
+    """Return the bytes that `checked` was given. Raises ValueError where one has changed."""
+    if not data.startswith(_CHECKED):
+        return data
+    head = len(_CHECKED) + 4
+    content = data[head:]
+    if zlib.crc32(content).to_bytes(4, "big") != data[len(_CHECKED) : head]:
+        raise ValueError("its checksum differs")
+    return content

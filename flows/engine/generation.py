@@ -21,7 +21,7 @@ from typing import Any
 
 import orjson
 
-from state.errors import Misuse
+from state.errors import DamagedState, Misuse
 
 Offsets = dict[str, dict[int, int]]
 """Topic -> partition -> the offset to read first."""
@@ -75,16 +75,14 @@ class Generation:
         )
 
     def load(self) -> Start | None:
-        """Return the stored start, or None before the first."""
+        """Return the stored start, or None before the first. Raises DamagedState."""
+        path = self.directory / "start.json"
         try:
-            content = orjson.loads((self.directory / "start.json").read_bytes())
+            return _parsed(path.read_bytes())
         except FileNotFoundError:
             return None
-        offsets = {
-            topic: {int(partition): offset for partition, offset in partitions.items()}
-            for topic, partitions in content.pop("offsets").items()
-        }
-        return Start(**content, offsets=offsets)
+        except (OSError, AttributeError, LookupError, TypeError, ValueError) as error:
+            raise DamagedState(str(path), _fault(error), "") from None
 
     def store(self, start: Start) -> None:
         """Write the start so that it outlives a power cut, whole or not at all."""
@@ -120,6 +118,22 @@ def find_generation(root: Path, wanted: int | None, configured: int) -> Generati
         return Generation(root, wanted)
     found = [int(path.parent.name) for path in root.glob("[0-9]*/start.json")]
     return Generation(root, max([*found, configured]))
+
+
+def _parsed(data: bytes) -> Start:
+    content = orjson.loads(data)
+    offsets = {
+        topic: {int(partition): offset for partition, offset in partitions.items()}
+        for topic, partitions in content.pop("offsets").items()
+    }
+    return Start(**content, offsets=offsets)
+
+
+def _fault(error: Exception) -> str:
+    """Say what is wrong with a file that was read."""
+    if isinstance(error, OSError):
+        return str(error.strerror)
+    return "it is no JSON" if isinstance(error, orjson.JSONDecodeError) else "it is no start"
 
 
 def _plain(start: Start) -> dict[str, object]:

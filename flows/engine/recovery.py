@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import sqlite3
 from collections import defaultdict
@@ -10,8 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from flows.engine.step import Step, open_snapshot, restored
-from state.errors import Misuse
+from state.errors import DamagedState, Misuse
+from state.snapshots import unchecked
 
+TABLES = {"parts", "exs", "fronts", "commits", "snaps"}
+_UNREADABLE = (
+    pickle.UnpicklingError, ArithmeticError, AttributeError, EOFError, ImportError, LookupError,
+    MemoryError, TypeError, ValueError,
+)  # fmt: skip
+"""Changed bytes may be any instruction of a pickle, and fail in all these ways."""
+BUSY_S = 30.0
+"""How long another worker of the group may be writing already."""
 _NEWEST = """
 WITH last AS (SELECT * FROM exs WHERE ex_num = (SELECT MAX(ex_num) FROM exs)),
 resume AS (
@@ -44,7 +54,57 @@ def last_snapshots(recovery: Path) -> Iterator[tuple[str, str, int, Any]]:
             connection.close()
         for step, key, epoch, state in rows:
             if state is not None:
-                yield step, key, epoch, pickle.loads(state)  # noqa: S301  # our own store
+                yield step, key, epoch, _unpickled(step, key, state)
+
+
+def _unpickled(step: str, key: str, state: bytes) -> Any:
+    """Return what Bytewax has pickled; raises ValueError where that cannot be read any more."""
+    try:
+        return pickle.loads(state)  # noqa: S301  # our own store
+    except _UNREADABLE as error:
+        raise ValueError(f"the snapshot {key} of {step}: {type(error).__name__}") from None
+
+
+def check_store(recovery: Path) -> None:
+    """Raise DamagedState where a flow cannot go on from its snapshots, Misuse where not write any.
+
+    Bytewax itself would say what its reader met, and not in which file.
+    """
+    way = f"move {recovery} away to work the input off again from where the flow began, "
+    parts = sorted(recovery.glob("*.sqlite3"))
+    if not parts:
+        raise DamagedState(str(recovery), "its part-0.sqlite3 is missing", way)
+    for path in [recovery, *parts]:
+        if not os.access(path, os.W_OK):
+            raise Misuse(f"{path} cannot be written: make it writable, or set run.state_dir")
+    try:
+        for part in parts:
+            _check_part(part)
+        for step, key, _, state in last_snapshots(recovery):
+            _check_state(step, key, state)
+    except (sqlite3.DatabaseError, ValueError) as error:
+        raise DamagedState(str(parts[0]), str(error), way) from None
+
+
+def _check_part(part: Path) -> None:
+    connection = sqlite3.connect(f"file:{part}?mode=ro", uri=True, timeout=BUSY_S)
+    try:
+        (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+    finally:
+        connection.close()
+    if found != "ok":
+        raise ValueError(" ".join(found.split()))
+    if not tables >= TABLES:
+        raise ValueError("its tables are missing")
+
+
+def _check_state(step: str, key: str, state: Any) -> None:
+    if isinstance(state, bytes):
+        try:
+            unchecked(state)
+        except ValueError as error:
+            raise ValueError(f"the snapshot {key} of {step}: {error}") from None
 
 
 def described(recovery: Path, steps: Mapping[str, Step], key: str) -> Iterator[dict[str, Any]]:

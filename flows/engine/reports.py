@@ -14,6 +14,7 @@ from pathlib import Path
 import orjson
 
 from state.errors import (
+    DamagedState,
     ForeignMarks,
     HeadraceError,
     LostWrites,
@@ -24,7 +25,15 @@ from state.errors import (
     SnapshotRefused,
 )
 
-FINAL = (SettingsError, OffsetGone, PartitionsChanged, SnapshotRefused, LostWrites, ForeignMarks)
+FINAL = (
+    SettingsError,
+    OffsetGone,
+    PartitionsChanged,
+    SnapshotRefused,
+    DamagedState,
+    LostWrites,
+    ForeignMarks,
+)
 """No restart heals these."""
 
 _MARK = b"\x1eheadrace "

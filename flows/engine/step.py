@@ -30,7 +30,7 @@ from state.metrics import SNAPSHOT_BYTES
 from state.outputs import Output
 from state.records import DeadLetter, OutputBatch
 from state.shards import page_name
-from state.snapshots import pack, unpack
+from state.snapshots import checked, pack, unchecked, unpack
 
 if TYPE_CHECKING:
     from state.sealing import Seal
@@ -93,8 +93,13 @@ def add_step(name: str, items: KeyedStream[Any], step: Step) -> Stepped:
 
 
 def open_snapshot(data: bytes, step: Step) -> dict[str, Any]:
-    """Return the parts of a snapshot of a step. Raises SnapshotRefused."""
-    raw = data if step.seal is None else step.seal.open(data, SNAPSHOT)
+    """Return the parts of a snapshot of a step.
+
+    Raises SnapshotRefused, and ValueError where it is damaged.
+    """
+    raw = unchecked(data)
+    if step.seal is not None:
+        raw = step.seal.open(raw, SNAPSHOT)
     return unpack(pickle.loads(raw), step.settings_hash)  # noqa: S301  # our own recovery store
 
 
@@ -263,6 +268,7 @@ def _encode(name: str, step: Step, parts: dict[str, Any]) -> bytes:
     data = pickle.dumps(pack(step.settings_hash, parts), protocol=5)
     if step.seal is not None:
         data = step.seal.close(data, SNAPSHOT)
+    data = checked(data)
     SNAPSHOT_BYTES.labels(name).observe(len(data))
     return data
 

@@ -28,6 +28,7 @@ from flows.engine.flows import find_flow
 from flows.engine.generation import Generation
 from flows.engine.live import connect
 from flows.engine.preparing import check_start, prepare
+from flows.engine.recovery import check_store
 from flows.engine.reports import Failure, Report, describe
 from flows.engine.systems import flow_name
 from flows.settings.settings import Settings
@@ -152,6 +153,7 @@ def _build(
     if start is None:
         raise Misuse(f"{args.root}/{args.generation}/start.json is missing: headrace run writes it")
     check_start(start, flow, settings)
+    check_store(generation.recovery)
     workers = max(1, len(_addresses(args)))
     context = connect(flow, start, settings, lifecycle, index=args.index, workers=workers)
     flow.warm_up()

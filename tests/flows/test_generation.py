@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import multiprocessing
 
+import pytest
+
 from flows.engine.generation import Generation, Start, find_generation
-from state.errors import Misuse
+from state.errors import DamagedState, Misuse
 
 START = Start("market", 1, "abc", {"market.ticks": {0: 5, 1: 0}})
 
@@ -53,3 +55,15 @@ def test_one_process_holds_the_lock(tmp_path):
         with Generation(tmp_path, 1).locked():
             assert "already running" in pool.apply(_lock, (tmp_path,))
         assert pool.apply(_lock, (tmp_path,)) == "held"
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b'{"offsets": 3}', b"null", b"\xff"])
+def test_a_start_that_is_damaged_is_told_with_the_file_and_the_ways_out(tmp_path, content):
+    generation = Generation(tmp_path, 1)
+    generation.directory.mkdir()
+    path = generation.directory / "start.json"
+    path.write_bytes(content)
+    with pytest.raises(DamagedState) as raised:
+        generation.load()
+    assert str(raised.value).startswith(f"{path} is damaged (it is no ")
+    assert "restore it from a copy, or start another generation" in str(raised.value)

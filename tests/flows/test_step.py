@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pickle
+import sqlite3
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,15 +19,16 @@ from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 from bytewax.outputs import DynamicSink, StatelessSinkPartition
 from bytewax.recovery import RecoveryConfig, init_db_dir
 
-from flows.engine.recovery import described, last_snapshots
+from flows.engine.recovery import check_store, described, last_snapshots
 from flows.engine.step import Page, Running, Step, Stepped, Touched, add_step, open_snapshot
 from operators.logic import Logic
 from operators.outputs import Outbox
 from operators.pages import Pages
-from state.errors import SnapshotRefused
+from state.errors import DamagedState, SnapshotRefused
 from state.outputs import Output
 from state.records import Coordinates, DeadLetter, OutputBatch
 from state.shards import page_name, shard_names, worker_of
+from state.snapshots import pack
 
 COUNTS = Output("visits", "counts", "ts_ns", (), key=("patient",))
 PAGES = 64
@@ -305,3 +309,57 @@ def test_a_snapshot_of_other_settings_is_refused() -> None:
     running.on_batch([("s", [("a", 1)])])
     with pytest.raises(SnapshotRefused):
         open_snapshot(running.snapshot(), Step(Visits, "other", (COUNTS,)))
+
+
+def flip(store: Path, at: Callable[[bytes], int]) -> None:
+    """Change a bit of each snapshot of the step."""
+    with closing(sqlite3.connect(store / "part-0.sqlite3")) as connection, connection:
+        rows = connection.execute(
+            "SELECT rowid, ser_change FROM snaps WHERE step_id = 'visits.work'"
+        ).fetchall()
+        assert rows
+        for row, data in rows:
+            place = at(data)
+            flipped = data[:place] + bytes([data[place] ^ 4]) + data[place + 1 :]
+            connection.execute("UPDATE snaps SET ser_change = ? WHERE rowid = ?", (flipped, row))
+
+
+def cut(file: Path, size: int) -> None:
+    with file.open("r+b") as opened:
+        opened.truncate(size)
+
+
+DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
+    "gone": (lambda store: (store / "part-0.sqlite3").unlink(), r"part-0\.sqlite3 is missing"),
+    "empty": (lambda store: cut(store / "part-0.sqlite3", 0), "tables are missing"),
+    "cut": (lambda store: cut(store / "part-0.sqlite3", 8192), "part-0"),
+    "no database": (
+        lambda store: (store / "part-0.sqlite3").write_bytes(b"x" * 9000),
+        "not a database",
+    ),
+    "a value": (
+        lambda store: flip(store, lambda data: len(data) // 2),
+        "visits.work: its checksum",
+    ),
+    "a pickle": (lambda store: flip(store, lambda data: 0), "the snapshot .* of visits.work"),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_damage_of_the_store_is_named_before_the_flow_goes_on(store: Path, kind: str) -> None:
+    (name,) = shard_names(1)
+    run({name: [[("a", 1)], [("b", 2)]]}, store)
+    check_store(store)
+    for left in store.glob("*-wal"):  # what a log still holds would mend what is cut
+        left.unlink()
+    damage, said = DAMAGE[kind]
+    damage(store)
+    with pytest.raises(DamagedState, match=said) as raised:
+        check_store(store)
+    assert str(store) in str(raised.value)
+    assert "restore it from a copy, move" in str(raised.value)
+
+
+def test_a_snapshot_of_before_checksums_is_read() -> None:
+    content = pickle.dumps(pack(STEP.settings_hash, {"a": 1}))
+    assert open_snapshot(content, STEP) == {"a": 1}

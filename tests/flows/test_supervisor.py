@@ -77,6 +77,27 @@ def test_a_killed_worker_takes_the_group_down_and_all_resume(tally, redis_url):
 
 
 @pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("damaged", ["start.json", "recovery/part-0.sqlite3"])
+def test_damaged_state_is_one_line_and_costs_no_restart(tally, tmp_path, workers, damaged):
+    _, numbers, start = tally
+    run = start("--workers", str(workers))
+    run.ready(workers)
+    numbers.send(10)
+    assert run.end() == 0
+    path = tmp_path / "state/tally/1" / damaged
+    path.write_bytes(b"")
+    for log in path.parent.glob("*-wal"):  # it may hold all that the file does
+        log.unlink()
+    again = start("--workers", str(workers))
+    assert again.process.wait(PATIENCE_S) == 1
+    told = again.log.read_text()
+    assert f"{path} is damaged" in log
+    assert "--generation N" in told
+    assert "start again" not in told
+    assert "Traceback" not in told
+
+
+@pytest.mark.parametrize("workers", [1, 2])
 def test_a_start_that_is_killed_while_it_prepares_is_made_again(tally, redis_url, workers):
     _, numbers, start = tally
     run = start("--workers", str(workers))
