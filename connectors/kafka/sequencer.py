@@ -174,6 +174,7 @@ class Sequencer(StatefulSourcePartition[tuple[str, Outgoing], State]):
 
     def snapshot(self) -> State:
         """Return the state as plain values, copied."""
+        self._lifecycle.snapshotted()
         self._snapshot = _copy(self._offsets)
         return ("sequencer", VERSION, _copy(self._offsets))
 

@@ -251,6 +251,7 @@ class KafkaShard(StatefulSourcePartition[tuple[str, BlockT], State]):
 
     def snapshot(self) -> State:
         """Return the state as plain values, copied."""
+        self._process.lifecycle.snapshotted()
         self._snapshot = dict(self._offsets)
         count = len(self._process.marks)
         return ("kafka", VERSION, self._topic, count, dict(self._offsets), dict(self._newest))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+import socket
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
 
@@ -81,6 +84,12 @@ class Database:
         for secret in self._secrets:
             text = text.replace(secret, "***")
         return text
+
+
+def hang_up(connection: Connection) -> None:
+    """Break a connection from another thread: whoever waits for its answer gets an error."""
+    with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(connection.fileno())) as end:
+        end.shutdown(socket.SHUT_RDWR)
 
 
 def _misread(given: Mapping[str, object]) -> bool:

@@ -19,6 +19,9 @@ from state.lifecycle import Lifecycle
 from state.outputs import Output
 
 NAME = "postgres"
+FIRST_S, LONGEST_S = 60.0, 900.0
+"""How long a write may take before it is broken off and tried again; twice as long each time, for a
+server that is only slow."""
 
 
 class PostgresSink(FixedPartitionedSink[RowsBlock, None]):
@@ -79,6 +82,7 @@ class PostgresPartition(StatefulSinkPartition[RowsBlock, None]):
         self._keeping = keeping
         self._outage = Outage(NAME, lifecycle)
         self._writer: Writer | None = None
+        self._limit_s = FIRST_S
 
     def write_batch(self, values: list[RowsBlock]) -> None:
         """Commit the rows, as often as it takes."""
@@ -90,19 +94,26 @@ class PostgresPartition(StatefulSinkPartition[RowsBlock, None]):
             retractions += block.retractions
         while batch or retractions:
             try:
-                if self._writer is None:
-                    connection = self._database.connect()
-                    self._writer = Writer(connection, self._outputs, self._keeping)
-                self._writer.write(batch, retractions)
+                with self._outage.lifecycle.calling(NAME):
+                    self._write(batch, retractions)
             except psycopg.Error as error:
                 self.close()
+                self._limit_s = min(2 * self._limit_s, LONGEST_S)
                 if not passes(error):
                     tables = [table.name for table in batch] or ["headrace_retractions"]
                     raise Undelivered(", ".join(tables), refusal(error)) from None
                 self._outage.wait(self._database.masked(error))
             else:
                 self._outage.over()
+                self._limit_s = FIRST_S
                 return
+
+    def _write(self, batch: dict[Table, list[Row]], retractions: list[Retraction]) -> None:
+        if self._writer is None:
+            connection = self._database.connect()
+            self._writer = Writer(connection, self._outputs, self._keeping)
+        with self._writer.within(self._limit_s):
+            self._writer.write(batch, retractions)
 
     def snapshot(self) -> None:
         """Return at once: whatever was taken is committed."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import date, timedelta
 
 import psycopg
 from psycopg import sql
 
-from connectors.postgres.client import Connection
+from connectors.postgres.client import Connection, hang_up
 from connectors.postgres.decode import Retraction, Row
 from connectors.postgres.keeping import (
     Keeping,
@@ -85,6 +87,17 @@ class Writer:
             self._make_partitions(batch)
             self._insert(batch, retractions)
         self._drop_old(batch)
+
+    @contextmanager
+    def within(self, seconds: float) -> Iterator[None]:
+        """Break the connection after ``seconds``: a server that hangs keeps no limit itself."""
+        timer = threading.Timer(seconds, hang_up, [self._connection])
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
 
     def close(self) -> None:
         """Close the connection."""

@@ -173,9 +173,10 @@ class RedisPartition(StatefulSinkPartition[OutputBatch, Snapshot]):
         """Return what ``action`` returns once the server does its part."""
         while True:
             try:
-                if self._wire is None:
-                    self._wire = connect(self._pool, APPEND)
-                answer = action(self._wire)
+                with self._outage.lifecycle.calling(NAME):
+                    if self._wire is None:
+                        self._wire = connect(self._pool, APPEND)
+                    answer = action(self._wire)
             except _REFUSED_LOGIN:
                 raise SettingsError(
                     "Redis refuses the login: set the user and password in HEADRACE_REDIS__URL"

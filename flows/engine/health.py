@@ -15,7 +15,7 @@ from state.errors import Misuse
 from state.lifecycle import Lifecycle
 
 STALL_SECONDS = 30.0
-"""A worker that polls no source for longer, and waits for no sink, is stuck."""
+"""A worker that polls no source for longer, and waits for nothing, is stuck."""
 
 Answer = tuple[int, dict[str, object]]
 
@@ -23,17 +23,18 @@ Answer = tuple[int, dict[str, object]]
 def live(lifecycle: Lifecycle, now: float) -> Answer:
     """Return 200, or 503 where the worker is stuck at ``now`` (time.monotonic)."""
     silence = now - lifecycle.last_poll
-    if lifecycle.opened.is_set() and not lifecycle.waiting and silence > STALL_SECONDS:
+    stuck = lifecycle.opened.is_set() and silence > STALL_SECONDS
+    if stuck and not lifecycle.awaited(now):
         return 503, {"live": False, "reason": f"no poll for {silence:.0f} s"}
     return 200, {"live": True}
 
 
-def ready(lifecycle: Lifecycle) -> Answer:
-    """Return 200 once the source is open and every sink answers, else 503 with the reason."""
+def ready(lifecycle: Lifecycle, now: float) -> Answer:
+    """Return 200 once the source is open and all servers answer, else 503 with the reason."""
     if lifecycle.stopping.is_set():
         return 503, {"ready": False, "reason": "stopping"}
-    if lifecycle.waiting:
-        return 503, {"ready": False, "waiting": dict(lifecycle.waiting)}
+    if awaited := lifecycle.awaited(now):
+        return 503, {"ready": False, "waiting": awaited}
     if not lifecycle.opened.is_set():
         return 503, {"ready": False, "reason": "opening"}
     return 200, {"ready": True}
@@ -57,7 +58,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif self.path == "/live":
             self._answer(live(self.server.lifecycle, time.monotonic()))
         elif self.path == "/ready":
-            self._answer(ready(self.server.lifecycle))
+            self._answer(ready(self.server.lifecycle, time.monotonic()))
         else:
             self._answer((404, {"paths": ["/live", "/ready", "/metrics"]}))
 

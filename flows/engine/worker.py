@@ -58,6 +58,7 @@ def main() -> int:
     building = True
     try:
         settings = config.load_settings(args.config)
+        lifecycle.group = bool(args.addresses)
         lifecycle.drain_s = settings.run.drain / NS * DRAIN_SHARE
         _set_up_logs(args, settings)
         flow = find_flow(args.flow)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 import urllib.error
 import urllib.request
 
@@ -16,15 +17,21 @@ def lifecycle() -> Lifecycle:
 
 
 def test_ready_follows_the_life_of_the_worker(lifecycle):
-    assert health.ready(lifecycle) == (503, {"ready": False, "reason": "opening"})
+    assert health.ready(lifecycle, lifecycle.last_poll) == (
+        503,
+        {"ready": False, "reason": "opening"},
+    )
     lifecycle.polled()
-    assert health.ready(lifecycle) == (200, {"ready": True})
+    assert health.ready(lifecycle, lifecycle.last_poll) == (200, {"ready": True})
     lifecycle.waiting["redis"] = "refused"
-    assert health.ready(lifecycle) == (503, {"ready": False, "waiting": {"redis": "refused"}})
+    assert health.ready(lifecycle, lifecycle.last_poll) == (
+        503,
+        {"ready": False, "waiting": {"redis": "refused"}},
+    )
     lifecycle.recovered("redis")
-    assert health.ready(lifecycle) == (200, {"ready": True})
+    assert health.ready(lifecycle, lifecycle.last_poll) == (200, {"ready": True})
     lifecycle.stopping.set()
-    assert health.ready(lifecycle)[0] == 503
+    assert health.ready(lifecycle, lifecycle.last_poll)[0] == 503
 
 
 def test_live_ends_when_nothing_polls_and_nothing_is_waited_for(lifecycle):
@@ -39,6 +46,36 @@ def test_live_ends_when_nothing_polls_and_nothing_is_waited_for(lifecycle):
     )
     lifecycle.waiting["redis"] = "refused"
     assert health.live(lifecycle, begin + 3600)[0] == 200
+
+
+def test_a_server_that_does_not_answer_a_call_is_named_and_waited_for(lifecycle):
+    lifecycle.polled()
+    begin = time.monotonic()
+    with lifecycle.calling("postgres"):
+        assert health.ready(lifecycle, begin + 4)[0] == 200
+        assert health.ready(lifecycle, begin + 10) == (
+            503,
+            {"ready": False, "waiting": {"postgres": "no answer for 10 s"}},
+        )
+        assert health.live(lifecycle, begin + 3600)[0] == 200
+    assert health.ready(lifecycle, begin + 10)[0] == 200
+    assert health.live(lifecycle, begin + 3600)[0] == 503
+
+
+@pytest.mark.parametrize(
+    ("group", "who"), [(False, "the disk"), (True, "the disk or another worker")]
+)
+def test_a_snapshot_that_does_not_become_durable_is_named_and_waited_for(lifecycle, group, who):
+    lifecycle.group = group
+    lifecycle.polled()
+    lifecycle.snapshotted()
+    begin = time.monotonic()
+    assert health.ready(lifecycle, begin + 4)[0] == 200
+    code, told = health.ready(lifecycle, begin + 10)
+    assert (code, told["waiting"]) == (503, {"snapshot": f"{who} has not answered for 10 s"})
+    assert health.live(lifecycle, begin + 3600)[0] == 200
+    lifecycle.polled()
+    assert health.ready(lifecycle, begin + 10)[0] == 200
 
 
 def test_it_answers_while_it_serves(lifecycle):

@@ -59,6 +59,27 @@ def _snapshot_counts(tmp_path):
     return counts
 
 
+def test_beside_a_worker_that_is_stopped_the_other_says_what_it_waits_for(tally, redis_url):
+    _, numbers, start = tally
+    run = start("--workers", "2")
+    run.ready(2)
+    numbers.send(10)
+    eventually(lambda: held(redis_url) == numbers.sums)
+    stopped = run.workers()[1]
+    stopped.suspend()
+    try:
+        numbers.send(10)
+        eventually(lambda: run.probe("/ready")[0] == 503)
+        waiting = run.probe("/ready")[1]["waiting"]
+        assert "another worker has not answered" in waiting["snapshot"]
+        assert run.probe("/live")[0] == 200
+    finally:
+        stopped.resume()
+    eventually(lambda: held(redis_url) == numbers.sums)
+    run.ready(2)
+    assert run.end() == 0
+
+
 def test_a_killed_worker_takes_the_group_down_and_all_resume(tally, redis_url):
     _, numbers, start = tally
     run = start("--workers", "2")

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import bytewax.operators as op
+import psutil  # type: ignore[import-untyped]  # it ships no types
 import psycopg
 import pytest
 from bytewax.dataflow import Dataflow
@@ -370,3 +371,29 @@ def test_an_address_that_does_not_parse_is_not_repeated(dsn: str) -> None:
         make_sink(dsn)
     assert "s3cret" not in str(refused.value)
     assert refused.value.__context__ is None
+
+
+def test_a_server_that_hangs_is_named_broken_off_and_waited_for(own_postgres: Postgres) -> None:
+    lifecycle = Lifecycle()
+    made = partition(own_postgres.dsn, lifecycle)
+    made.write_batch([bars(0, 10)])
+    server = psutil.Process(own_postgres.pid)
+    hung = [server, *server.children(recursive=True)]
+    for process in hung:
+        process.suspend()
+    made._limit_s = 0.5
+    writing = threading.Thread(target=made.write_batch, args=([bars(10, 10)],))
+    try:
+        writing.start()
+        eventually(lambda: lifecycle.awaited(time.monotonic() + 60))
+        assert set(lifecycle.awaited(time.monotonic() + 60)) == {"postgres"}
+        eventually(lambda: "postgres" in lifecycle.waiting)
+    finally:
+        for process in hung:
+            process.resume()
+    writing.join(PATIENCE_S)
+    assert not writing.is_alive()
+    assert lifecycle.awaited(time.monotonic() + 60) == {}
+    with psycopg.connect(own_postgres.dsn) as connection:
+        assert count(connection) == 20
+    made.close()
