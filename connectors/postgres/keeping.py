@@ -1,4 +1,4 @@
-"""How long rows stay: native partitions, and retention in both layouts.
+"""How long rows stay: retention in both layouts.
 
 Retention goes by event time, for each table by its own: what is older than its newest row
 seen less the retention goes. So a recording of another year can be written and read, beside
@@ -9,29 +9,26 @@ that ran ahead drops nothing either, for the newest time never counts beyond now
 from __future__ import annotations
 
 import logging
-import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import psycopg
 from psycopg import sql
 
 from connectors.postgres.client import Connection
 from connectors.postgres.layouts import NATIVE
+from connectors.postgres.partitions import partitions
 from connectors.postgres.tables import Table
 from state.clock import DAY_NS, now_ns
 
 LOG = logging.getLogger(__name__)
 
-_EPOCH = date(1970, 1, 1)
-_SLACK_NS = 62 * DAY_NS
+_SLACK_NS = 732 * DAY_NS
 """Two of the longest partitions: a row stays until all of its partition is past the retention.
 
 A retraction that went before its rows would bring them back into the table's last values.
 """
-_LOCK = 0x48_45_41_44_50_41_52_54  # "HEADPART"
-_PARTITION = re.compile(r".*_p(\d{8})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,35 +37,6 @@ class Keeping:
 
     retention: int
     compress_after: int
-
-
-def partition_start(table: Table, day: int) -> date:
-    """Return the first day of the native partition that holds a day (counted from 1970)."""
-    start = _EPOCH + timedelta(days=day)
-    return start if table.unit == "day" else start.replace(day=1)
-
-
-def create_partitions(connection: Connection, table: Table, starts: Collection[date]) -> None:
-    """Make the native partitions that begin on these days, where they do not exist."""
-    for start in sorted(starts):
-        name = f"{table.name}_p{start:%Y%m%d}"
-        with connection.transaction():
-            connection.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
-            there = connection.execute("SELECT to_regclass(%s)", [name]).fetchone()
-            if there != (None,):
-                continue
-            # Attached, not created in place: that would lock out all readers of the table.
-            parent, child = sql.Identifier(table.name), sql.Identifier(name)
-            connection.execute(
-                sql.SQL(
-                    "CREATE TABLE {} (LIKE {} INCLUDING DEFAULTS INCLUDING CONSTRAINTS)"
-                ).format(child, parent)
-            )
-            connection.execute(
-                sql.SQL("ALTER TABLE {} ATTACH PARTITION {} FOR VALUES FROM ({}) TO ({})").format(
-                    parent, child, _moment(start), _moment(_partition_end(table, start))
-                )
-            )
 
 
 def drop_old(
@@ -103,18 +71,9 @@ def drop_old(
 
 
 def _drop_partitions(connection: Connection, table: Table, cutoff_ns: int) -> list[str]:
-    rows = connection.execute(
-        "SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid "
-        "WHERE i.inhparent = %s::regclass ORDER BY 1",
-        [table.name],
-    ).fetchall()
     dropped = []
-    for (name,) in rows:
-        match = _PARTITION.fullmatch(name)
-        if match is None:
-            continue
-        end = _partition_end(table, date.fromisoformat(match[1]))
-        if (end - _EPOCH).days * DAY_NS <= cutoff_ns:
+    for name, span in partitions(connection, table).items():
+        if span.end_day() * DAY_NS <= cutoff_ns:
             connection.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(name)))
             dropped.append(name)
     return dropped
@@ -126,13 +85,3 @@ def _drop_chunks(connection: Connection, table: Table, cutoff_ns: int) -> list[s
         "SELECT drop_chunks(%s::regclass, older_than => %s::timestamptz)", [table.name, cutoff]
     ).fetchall()
     return [name for (name,) in rows]
-
-
-def _partition_end(table: Table, start: date) -> date:
-    if table.unit == "day":
-        return start + timedelta(days=1)
-    return (start + timedelta(days=31)).replace(day=1)
-
-
-def _moment(day: date) -> sql.Literal:
-    return sql.Literal(datetime(day.year, day.month, day.day, tzinfo=UTC))

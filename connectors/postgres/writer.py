@@ -5,21 +5,17 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import date, timedelta
+from datetime import timedelta
 
 import psycopg
 from psycopg import sql
 
 from connectors.postgres.client import Connection, hang_up
 from connectors.postgres.decode import Retraction, Row
-from connectors.postgres.keeping import (
-    Keeping,
-    create_partitions,
-    drop_old,
-    partition_start,
-)
+from connectors.postgres.keeping import Keeping, drop_old
 from connectors.postgres.layouts import NATIVE, TIMESCALE
 from connectors.postgres.migrate import migrate, stored_layout
+from connectors.postgres.partitions import create_partitions
 from connectors.postgres.tables import COUNTER, Table, tables_of
 from connectors.postgres.timescale import lift_limits, set_policies
 from state.clock import DAY_NS
@@ -63,7 +59,8 @@ class Writer:
         self._keeping = keeping
         self._layout = stored_layout(connection)
         self._statements: dict[Table, _Statements] = {}
-        self._partitions: set[tuple[str, date]] = set()
+        self._days: set[tuple[str, int]] = set()
+        """Of each table, those that have a native partition."""
         self._kept_day: dict[Table, int] = {}
         if self._layout == TIMESCALE:
             lift_limits(connection)
@@ -83,7 +80,7 @@ class Writer:
             self._insert(batch, retractions)
         except psycopg.errors.CheckViolation:
             # Another process has dropped a partition since, or so it seems.
-            self._partitions.clear()
+            self._days.clear()
             self._make_partitions(batch)
             self._insert(batch, retractions)
         self._drop_old(batch)
@@ -121,11 +118,10 @@ class Writer:
         for table, rows in batch.items():
             clock = self._statements[table].clock
             days = {row[clock] // DAY_NS for row in rows}
-            needed = {partition_start(table, day) for day in days}
-            new = {start for start in needed if (table.name, start) not in self._partitions}
+            new = {day for day in days if (table.name, day) not in self._days}
             if new:
                 create_partitions(self._connection, table, new)
-                self._partitions.update((table.name, start) for start in new)
+                self._days.update((table.name, day) for day in new)
 
     def _drop_old(self, batch: Batch) -> None:
         """Look for what is past its retention in the tables in which a new day has begun."""
@@ -137,7 +133,7 @@ class Writer:
                 self._kept_day[table] = newest_ns // DAY_NS
                 begun[table] = newest_ns
         if drop_old(self._connection, self._layout, self._keeping, begun):
-            self._partitions.clear()
+            self._days.clear()
 
 
 def _span(duration_ns: int) -> timedelta:

@@ -175,6 +175,45 @@ def test_partitions_are_made_as_needed(writer: PostgresPartition, connection: Co
     ]
 
 
+def test_history_of_a_trade_a_day_takes_few_partitions(
+    writer: PostgresPartition, connection: Connection
+) -> None:
+    day = T0 // DAY_NS * DAY_NS
+    writer.write_batch([block("bars", [bar(0, day)])])  # a day of its own, within a month
+    years = [bar(0, day + number * DAY_NS) for number in range(-3650, 3650, 1)]
+    for first in range(0, len(years), 400):
+        writer.write_batch([block("bars", years[first : first + 400])])
+    assert count(connection) == len(years)
+    made = children(connection)
+    assert len(made) < 20 * 12 + 2 * 31
+    assert {"market_bars_p20131007", "market_bars_p20131008", "market_bars_p201311"} <= set(made)
+
+
+def test_decades_at_once_are_partitions_of_a_year(
+    writer: PostgresPartition, connection: Connection
+) -> None:
+    years = [bar(0, T0 + number * 30 * DAY_NS) for number in range(-240, 1)]
+    writer.write_batch([block("bars", years)])
+    assert children(connection) == [f"market_bars_p{year}" for year in range(1994, 2014)]
+    writer.write_batch([bars(0, 10)])
+    assert count(connection) == len(years) + 10
+
+
+def test_partitions_of_any_size_go_once_all_of_them_is_past_the_retention(
+    database: str, connection: Connection
+) -> None:
+    writer = partition(database, keeping=Keeping(YEAR_NS, DAY_NS))
+    start = 1_388_534_400 * 10**9  # 2014
+    spread = [bar(0, start - (n + 1) * 50 * DAY_NS) for n in range(40)]
+    writer.write_batch([block("bars", [*spread, *(bar(0, start - n * DAY_NS) for n in range(40))])])
+    assert {len(name.rpartition("_p")[2]) for name in children(connection)} == {4}
+    writer.write_batch([block("bars", [bar(0, start + 300 * DAY_NS)])])
+    assert children(connection)[0] == "market_bars_p2013"
+    writer.write_batch([block("bars", [bar(0, start + 366 * DAY_NS)])])
+    assert [name for name in children(connection) if name.endswith("p2013")] == []
+    writer.close()
+
+
 def test_what_is_past_the_retention_in_event_time_is_dropped(
     database: str, connection: Connection
 ) -> None:
