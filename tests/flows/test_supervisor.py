@@ -107,12 +107,12 @@ def test_damaged_state_is_one_line_and_costs_no_restart(tally, tmp_path, workers
     assert run.end() == 0
     path = tmp_path / "state/tally/1" / damaged
     path.write_bytes(b"")
-    for log in path.parent.glob("*-wal"):  # it may hold all that the file does
-        log.unlink()
+    for left in path.parent.glob("*-wal"):  # it may hold all that the file does
+        left.unlink()
     again = start("--workers", str(workers))
     assert again.process.wait(PATIENCE_S) == 1
     told = again.log.read_text()
-    assert f"{path} is damaged" in log
+    assert f"{path} is damaged" in told
     assert "--generation N" in told
     assert "start again" not in told
     assert "Traceback" not in told
