@@ -100,6 +100,11 @@ def optional_positive_of(body: Mapping[str, Any], name: str) -> float | None:
     return None if field(body, name) is None else positive_of(body, name)
 
 
+def optional_number_of(body: Mapping[str, Any], name: str) -> float | None:
+    """Return a number as `number_of`, or None where the field is null; it must be there."""
+    return None if field(body, name) is None else number_of(body, name)
+
+
 def time_of(body: Mapping[str, Any], name: str = "ts_ns") -> int:
     """Return a time, ns since 1970 UTC."""
     value = field(body, name)

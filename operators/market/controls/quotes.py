@@ -18,9 +18,10 @@ BAND_STATES = {"open": False, "limit_up": False, "limit_down": False, "paused": 
 class Quoted:
     """One symbol. Sources are ``topic/partition/offset`` of the record that said it.
 
-    ``mark`` is the middle of the newest NBBO with both sides or the close of the newest bar, and
-    ``as_of_ns`` its event time. ``lower`` and ``upper`` are None where there are no bands, which
-    are those of ``bands_ns``. No such time is later than that of the entry that told of it.
+    ``mark`` is the middle of the newest NBBO with both sides or the close of the newest bar, None
+    where that is not above 0, and ``as_of_ns`` its event time. ``lower`` and ``upper`` are None
+    where there are no bands, which are those of ``bands_ns``. No such time is later than that of
+    the entry that told of it.
     ``touched_ns``: when anything was heard last.
     """
 
@@ -74,15 +75,15 @@ class Quotes:
         """Take an ``nbbo`` record; one side alone gives no mark and does not count as fresh."""
         body = entry.body
         symbol, ts_ns = fields.name_of(body, "symbol"), fields.time_of(body)
-        bid = fields.optional_positive_of(body, "bid")
-        ask = fields.optional_positive_of(body, "ask")
+        bid = fields.optional_number_of(body, "bid")
+        ask = fields.optional_number_of(body, "ask")
         if bid is not None and ask is not None:
             self._mark(entry, source, symbol, (bid + ask) / 2.0, ts_ns)
 
     def hear_bar(self, entry: Entry, source: str) -> None:
         """Take a record of ``bars``; its close is as old as its end."""
         body = entry.body
-        symbol, close = fields.name_of(body, "symbol"), fields.positive_of(body, "close")
+        symbol, close = fields.name_of(body, "symbol"), fields.number_of(body, "close")
         lasts_ns = fields.interval_of(body)
         ts_ns = fields.time_of(body, "start_ns") + lasts_ns
         self._mark(entry, source, symbol, close, ts_ns)
@@ -137,9 +138,10 @@ class Quotes:
         as_of_ns = min(ts_ns, entry.ts_ns)
         if quoted.mark is not None:
             self._age(quoted, entry.ts_ns)
-            if as_of_ns < quoted.as_of_ns:
-                return
-        quoted.mark, quoted.mark_source, quoted.as_of_ns = mark, source, as_of_ns
+        if as_of_ns < quoted.as_of_ns:
+            return
+        quoted.mark = mark if mark > 0 else None  # limits are shares of a price
+        quoted.mark_source, quoted.as_of_ns = source, as_of_ns
         if self._is_old(quoted, entry.ts_ns):
             quoted.stale, quoted.fresh = True, 0
         elif quoted.stale:

@@ -319,6 +319,17 @@ def test_an_older_mark_does_not_replace_a_newer_one() -> None:
     assert s.order("3")["mark"] == 101.0
 
 
+def test_a_price_that_is_not_above_zero_is_no_mark() -> None:
+    s = quoted()
+    unknown = s.order("1", symbol="never heard of")["reason"]
+    s.put("market.bars", symbol="X", interval="1m", start_ns=s.now_ns - 60 * NS, close=-37.63)
+    s.quote(149.0, 151.0, age=1)
+    refused = s.order("2")
+    assert (refused["decision"], refused["reason"]) == ("reject", unknown)
+    s.quote(-1.0, 3.0)
+    assert s.order("3")["mark"] == 1.0
+
+
 def test_a_mark_of_the_future_is_one_of_now() -> None:
     s = quoted()
     s.quote(age=-3600)
@@ -488,7 +499,7 @@ BAD = [
     ("clock", {"type": "clock", "ts_ns": 1, "generation": 0}),
     ("clock", {"type": "clock", "ts_ns": 1, "generation": "2"}),
     ("market.nbbo", {"symbol": "X", "ts_ns": 1, "bid": 1.0}),
-    ("market.nbbo", {"symbol": "X", "ts_ns": 1, "bid": -1.0, "ask": 1.0}),
+    ("market.nbbo", {"symbol": "X", "ts_ns": 1, "bid": "1", "ask": 1.0}),
     ("market.nbbo", {"symbol": "X", "bid": 1.0, "ask": 2.0}),
     ("market.bars", {"symbol": "X", "interval": "1s", "start_ns": 1, "close": None}),
     ("market.bars", {"symbol": "X", "interval": "soon", "start_ns": 1, "close": 1.0}),
