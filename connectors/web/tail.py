@@ -125,6 +125,12 @@ class Tail:
         found = await self._after(keys=[keys.stream(output)], args=arguments)
         return None if found is None else [_entry(*entry) for entry in found]
 
+    async def before(self, keys: Keys, output: str, place: Place, count: int) -> list[bytes]:
+        """Return the values up to a place, the newest first, and at most so many."""
+        last = f"{place[0]}-{place[1]}"
+        found = await self._redis.xrevrange(keys.stream(output), max=last, count=count)
+        return [fields[b"v"] for _, fields in found]
+
     async def notified(self, output: Output, endpoint: str) -> Position | None:
         """Return the position up to which an endpoint was notified, None for a new one."""
         field = f"{endpoint}/{output.name}"

@@ -14,19 +14,29 @@ does not go back.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from random import Random
+from typing import Any
 
 from connectors.web.frames import Place
+from connectors.web.limits import Bucket
 from connectors.web.notify.endpoint import Policy
 
 CLOSED, HALF_OPEN, OPEN, GONE = 0, 1, 2, 3
 """The states of a breaker, as the metric tells them; GONE is for good."""
 
 
+MINUTE_S = 60.0
+
+
 @dataclass(eq=False, slots=True)
 class Delivery:
-    """One record for one endpoint; ``before`` is the entry of the stream in front of it."""
+    """One record for one endpoint; ``before`` is the entry of the stream in front of it.
+
+    ``was`` holds the fields that it changes as they were. It also stands for ``more`` records
+    before it, which are left out.
+    """
 
     id: str
     raw: bytes
@@ -35,6 +45,8 @@ class Delivery:
     due_s: float
     attempts: int = 0
     in_flight: bool = False
+    was: Mapping[str, Any] = field(default_factory=dict)
+    more: int = 0
 
 
 class Deliveries:
@@ -48,13 +60,35 @@ class Deliveries:
         self._in_flight = 0
         self._failures = 0
         self._open_until_s = 0.0
+        a_minute = policy.per_minute
+        self._budget = Bucket(a_minute / MINUTE_S, a_minute, 0.0) if a_minute else None
+        self._last: Delivery | None = None
 
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def add(self, record_id: str, raw: bytes, before: Place, age_s: float, now_s: float) -> None:
-        """Take in the next record."""
-        self._waiting[Delivery(record_id, raw, before, now_s - age_s, now_s)] = None
+    def add(
+        self,
+        record_id: str,
+        raw: bytes,
+        before: Place,
+        age_s: float,
+        now_s: float,
+        was: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Take in the next record; beyond ``per_minute``, one a minute stands for all."""
+        last = self._last
+        if self._budget is None or self._budget.take(now_s):
+            due_s = now_s
+        elif last is not None and not last.attempts:
+            last.id, last.raw, last.was, last.more = record_id, raw, was or {}, last.more + 1
+            return
+        else:
+            due_s = now_s + MINUTE_S
+        made = Delivery(record_id, raw, before, now_s - age_s, due_s, was=was or {})
+        self._waiting[made] = None
+        if due_s > now_s:
+            self._last = made
 
     def position(self, read: Place) -> Place:
         """Return the place up to which all is done, where ``read`` is the last one read."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 import tomllib
 from ipaddress import ip_address
 from pathlib import Path
@@ -14,8 +15,11 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from standardwebhooks.webhooks import Webhook
 
 from connectors.web.channels import Channel, Sources, UnknownChannel, parse
+from connectors.web.notify.lines import named, template_of
 from state.errors import SettingsError
 
+PER_MINUTE = 20
+"""Lines a minute that a person can read."""
 SECRET_BYTES = 24
 """The least that a signature's key has (Standard Webhooks, "Signature scheme")."""
 
@@ -45,6 +49,8 @@ class Policy(_Table):
     """Failures in a row after which nothing is sent ..."""
     breaker_s: float = Field(default=30.0, gt=0)
     """... for this long; then one request tells whether to go on."""
+    per_minute: int | None = Field(default=None, ge=1)
+    """Records sent at once; of those beyond it the last is sent after a minute, for all."""
 
 
 class _Asked(Policy):
@@ -53,6 +59,9 @@ class _Asked(Policy):
     url: str | None = None
     secret_env: str | None = None
     secret_file: Path | None = None
+    changes: tuple[str, ...] = ()
+    text: str | None = None
+    link: str | None = None
 
 
 class _File(_Table):
@@ -69,6 +78,12 @@ class Endpoint:
         self.policy: Policy = asked
         self.shape = asked.shape
         self.channel = _channel(name, asked.channel, sources)
+        self.changes = asked.changes
+        """The fields of which a change is news; () where each record is."""
+        self.template = asked.text or template_of(self.channel.source, asked.changes)
+        self.link = asked.link
+        if asked.shape == "slack" and asked.per_minute is None:
+            self.policy = asked.model_copy(update={"per_minute": PER_MINUTE})
         secret = _secret(name, asked)
         self.signer: Webhook | None = None
         # The address of a Slack webhook is all that is needed to write there.
@@ -85,6 +100,7 @@ class Endpoint:
         if asked.shape == "standard":
             self.signer = _signer(name, secret or "")
         self.url = SecretStr(url)
+        _judge(name, asked, self.channel)
 
 
 _NEEDS = {
@@ -114,6 +130,29 @@ def _channel(name: str, text: str, sources: Sources) -> Channel:
         return parse(text, sources)
     except UnknownChannel as error:
         raise SettingsError(f"endpoint {name}: {error}") from None
+
+
+def _judge(name: str, asked: _Asked, channel: Channel) -> None:
+    """Raise SettingsError where what is asked of the channel's output cannot be."""
+    source = channel.source
+    output = source.output
+    known = () if output.secret else tuple(column.name for column in output.columns)
+    if asked.shape == "slack" and output.secret:
+        raise SettingsError(f"endpoint {name}: {source.name} is sealed: nobody could read it")
+    if asked.shape == "slack" and output.key and not asked.changes:
+        raise SettingsError(
+            f"endpoint {name}: {source.name} repeats what has not changed: name in changes the "
+            "fields whose change is news"
+        )
+    if asked.changes and not output.key:
+        raise SettingsError(f"endpoint {name}: {source.name} is no table: each record is news")
+    if asked.shape != "slack" and (asked.text or asked.link or asked.per_minute):
+        raise SettingsError(f"endpoint {name}: text, link and per_minute are of slack alone")
+    unknown = [field for field in (*asked.changes, *named(asked.text or "")) if field not in known]
+    if unknown:
+        raise SettingsError(f"endpoint {name}: {source.name} has no field {unknown[0]!r}")
+    if asked.link and not re.fullmatch(r"https?://[^\s<>|]+", asked.link):
+        raise SettingsError(f"endpoint {name}: link has to be http:// or https://, without spaces")
 
 
 def _secret(name: str, asked: _Asked) -> str | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import orjson
 
@@ -12,12 +14,15 @@ from connectors.redis.keys import Keys
 from connectors.web.frames import START, Place, Position
 from connectors.web.hub import LOOK_S
 from connectors.web.mirror import Entry
+from connectors.web.notify.changes import Changes
 from connectors.web.notify.delivery import Deliveries
 from connectors.web.notify.endpoint import Endpoint
 from connectors.web.tail import RETRY_S, Tail
 from state.metrics import FEED_NOTIFY_FAILED
 
 LOG = logging.getLogger("headrace.feed")
+BACK = 10_000
+"""Entries in front of the position that tell, after a restart, what was known."""
 SHORT_S = 0.01
 """To read what is there; 0 would be for ever."""
 
@@ -35,6 +40,8 @@ class Following:
         self._place: Place = START
         self._kept: Position | None = None
         self._seen: set[str] = set()
+        channel, fields = endpoint.channel, endpoint.changes
+        self._changes = Changes(channel, fields) if fields else None
 
     async def read(self) -> None:
         """Take in what follows; wait for it up to LOOK_S."""
@@ -64,11 +71,21 @@ class Following:
         position = await self._tail.notified(self._output, self._endpoint.name)
         if position is None:
             keys = Keys(system, await self._tail.generation(system))
-            self._place = (await self._tail.look(keys, [self._output.name])).last[self._output.name]
+            loaded = await self._tail.load(keys, self._output.name)
+            self._place = loaded.last
+            self._know(loaded.latest)
             return keys
         self._kept = position
         generation, self._place = position
-        return Keys(system, generation)
+        keys = Keys(system, generation)
+        if self._changes is not None:
+            self._know(await self._tail.before(keys, self._output.name, self._place, BACK))
+        return keys
+
+    def _know(self, values: Iterable[bytes]) -> None:
+        """Take records of before the place for known: only what changes them is news."""
+        if self._changes is not None:
+            self._changes.begin(values)
 
     async def _next(self, keys: Keys) -> list[Entry]:
         """Return what follows the place; the oldest there is where that was trimmed."""
@@ -86,20 +103,26 @@ class Following:
 
     def _take(self, entries: list[Entry]) -> None:
         now_s, unix_s = time.monotonic(), time.time()
-        source = self._endpoint.channel.source
         for entry in entries:
             before, self._place = self._place, entry.place
             record = orjson.loads(entry.value)
             if record["id"] in self._seen:
                 self._seen.discard(record["id"])
                 continue
-            if entry.retracted:  # what it was filtered by besides its key is not known any more
-                taken = self._keyed.takes(source.key_values(record["key"]))
-            else:
-                taken = self._endpoint.channel.takes(source.values(record))
-            if taken:
+            was = self._news(record, retracted=entry.retracted)
+            if was is not None:
                 age_s = max(unix_s - entry.place[0] / 1000, 0.0)
-                self._deliveries.add(record["id"], entry.value, before, age_s, now_s)
+                self._deliveries.add(record["id"], entry.value, before, age_s, now_s, was)
+
+    def _news(self, record: dict[str, Any], *, retracted: bool) -> Mapping[str, Any] | None:
+        """Return what a record changes, as it was; None where it is not to be sent."""
+        source = self._endpoint.channel.source
+        if retracted:  # what it was filtered by besides its key is not known any more
+            known = self._changes is None or self._changes.leave(record["key"])
+            return {} if known and self._keyed.takes(source.key_values(record["key"])) else None
+        if self._changes is not None:
+            return self._changes.of(record)
+        return {} if self._endpoint.channel.takes(source.values(record)) else None
 
     async def _switch(self, old: Keys, generation: int) -> None:
         """Go on with a new generation, without what the old one has given already."""

@@ -104,7 +104,7 @@ class Notifier:
     async def _post(self, delivery: Delivery) -> int:
         """Return the status of an answer that ends the matter. Raises Failed otherwise."""
         endpoint = self._endpoint
-        headers, body = request(endpoint, delivery.id, delivery.raw, time.time())
+        headers, body = request(endpoint, delivery, time.time())
         url = endpoint.url.get_secret_value()
         try:
             async with (

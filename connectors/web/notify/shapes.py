@@ -8,7 +8,9 @@ from urllib.parse import quote
 import orjson
 
 from connectors.web.frames import as_json
+from connectors.web.notify.delivery import Delivery
 from connectors.web.notify.endpoint import Endpoint
+from connectors.web.notify.lines import line
 from state.clock import NS
 
 MAX_TEXT = 3_000
@@ -16,16 +18,14 @@ MAX_TEXT = 3_000
 _ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
 
-def request(
-    endpoint: Endpoint, record_id: str, raw: bytes, unix_s: float
-) -> tuple[dict[str, str], bytes]:
-    """Return the headers and the body of a record, ``raw`` in canonical JSON.
+def request(endpoint: Endpoint, delivery: Delivery, unix_s: float) -> tuple[dict[str, str], bytes]:
+    """Return the headers and the body of a record.
 
     ``webhook-id`` is the record's id, percent-encoded, the same in every attempt.
     """
     shape = {"standard": _standard, "slack": _slack, "plain": _plain}[endpoint.shape]
-    body = shape(endpoint, raw)
-    message_id = quote(record_id, safe=":/,=|@ +-_~")
+    body = shape(endpoint, delivery)
+    message_id = quote(delivery.id, safe=":/,=|@ +-_~")
     headers = {"content-type": "application/json", "webhook-id": message_id}
     if endpoint.signer is not None:
         # Source: Standard Webhooks, "Webhook headers".
@@ -35,25 +35,23 @@ def request(
     return headers, body
 
 
-def _plain(_: Endpoint, raw: bytes) -> bytes:
-    return as_json(raw)
+def _plain(_: Endpoint, delivery: Delivery) -> bytes:
+    return as_json(delivery.raw)
 
 
-def _standard(endpoint: Endpoint, raw: bytes) -> bytes:
+def _standard(endpoint: Endpoint, delivery: Delivery) -> bytes:
     output = endpoint.channel.source.output
-    event_s = orjson.loads(raw)[output.time] // NS
+    event_s = orjson.loads(delivery.raw)[output.time] // NS
     head = {"type": output.topic, "timestamp": datetime.fromtimestamp(event_s, UTC)}
-    return b'%b,"data":%b}' % (orjson.dumps(head)[:-1], as_json(raw))
+    return b'%b,"data":%b}' % (orjson.dumps(head)[:-1], as_json(delivery.raw))
 
 
-def _slack(endpoint: Endpoint, raw: bytes) -> bytes:
-    """Source: Slack, "Formatting text for app surfaces": &, < and > are escaped."""
-    fields = orjson.loads(raw)
-    words = [endpoint.channel.source.name]
-    words += [
-        f"{name}={value if isinstance(value, str) else orjson.dumps(value).decode()}"
-        for name, value in fields.items()
-        if value is not None
-    ]
-    line = " ".join(" ".join(words).split())[:MAX_TEXT]
-    return orjson.dumps({"text": line.translate(_ESCAPES)})
+def _slack(endpoint: Endpoint, delivery: Delivery) -> bytes:
+    """Source: Slack, "Formatting text for app surfaces": what is escaped, and <URL|text>."""
+    source, record = endpoint.channel.source, orjson.loads(delivery.raw)
+    said = line(source, endpoint.template, record, delivery.was)[:MAX_TEXT].translate(_ESCAPES)
+    if delivery.more:
+        said += f" · and {delivery.more} before it, left out"
+    if endpoint.link:
+        said += f" · <{endpoint.link.replace('&', '&amp;')}|open>"
+    return orjson.dumps({"text": said})

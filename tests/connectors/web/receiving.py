@@ -13,6 +13,7 @@ import redis
 
 from connectors.redis.keys import Keys, notified_key
 
+SLACK = 'changes = ["start_ns"]\ntext = "{symbol} at {close}: {id}"\n'
 QUICK = "timeout_s = 0.3\nbackoff_s = 0.02\nmax_backoff_s = 0.05\nbreaker_s = 0.2\n"
 
 
@@ -76,24 +77,26 @@ def file(
     made.write_text(
         f'dead = "{path}/dead.jsonl"\n[endpoints.desk]\nshape = "{shape}"\n'
         f'channel = "market.bars?symbol=S1"\n{more}'
-        + {"plain": place, "standard": place + secret, "slack": secret}[shape]
+        + {"plain": place, "standard": place + secret, "slack": secret + SLACK}[shape]
     )
     return made
 
 
-async def begun(url: str) -> None:
+async def begun(url: str, endpoint: str = "desk", system: str = "market", output: str = "bars"):
     """Wait until the endpoint has a position: what is written from then on is sent."""
     connection = redis.Redis.from_url(url)
-    while not connection.hexists(notified_key("market"), "desk/bars"):
+    while not connection.hexists(notified_key(system), f"{endpoint}/{output}"):
         await asyncio.sleep(0.01)
 
 
-async def done(url: str) -> None:
+async def done(url: str, endpoint: str = "desk", system: str = "market", output: str = "bars"):
     """Wait until the position is the end of the stream."""
     connection: Any = redis.Redis.from_url(url)
-    generation = int(connection.get("headrace:{market}:generation") or 1)
-    last = connection.xrevrange(Keys("market", generation).stream("bars"), count=1)[0][0].decode()
-    while connection.hget(notified_key("market"), "desk/bars").decode() != f"{generation}:{last}":
+    generation = int(connection.get(f"headrace:{{{system}}}:generation") or 1)
+    stream = Keys(system, generation).stream(output)
+    last = connection.xrevrange(stream, count=1)[0][0].decode()
+    field = f"{endpoint}/{output}"
+    while connection.hget(notified_key(system), field).decode() != f"{generation}:{last}":
         await asyncio.sleep(0.01)
 
 

@@ -151,3 +151,23 @@ def test_every_record_is_done_once_or_waits(steps):
         assert len(set(done)) == len(done) == 6 - len(machine)
         left = set(range(6)) - set(done)
         assert machine.position((6, 0))[0] == min(left, default=6)
+
+
+def test_beyond_the_lines_of_a_minute_the_last_stands_for_all():
+    made = Deliveries(Policy(per_minute=3), Random(1))
+    for number in range(10):
+        made.add(str(number), b"%d" % number, (number, 0), 0.0, 100.0)
+    sent = []
+    while (delivery := made.due(100.0)) is not None:
+        sent.append(delivery.id)
+        made.delivered(delivery)
+    assert sent == ["0", "1", "2"]
+    assert made.position((9, 0)) == (3, 0), "what was left out is not done before the last is sent"
+    assert made.wait_s(100.0) == 60.0
+    last = made.due(160.0)
+    assert last is not None
+    assert (last.id, last.raw, last.more) == ("9", b"9", 6)
+    made.add("10", b"10", (10, 0), 0.0, 160.0)
+    assert last.id == "9", "what is under way does not change"
+    made.delivered(last)
+    assert made.position((10, 0)) == (10, 0)

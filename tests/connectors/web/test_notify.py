@@ -22,6 +22,7 @@ from state.market.outputs import OUTPUTS
 from tests.connectors.web.feeds import play, served
 from tests.connectors.web.receiving import QUICK, Receiver, begun, done, file, listening, sent_ids
 
+SINCE = "since 1970-01-01 00:00:00 UTC"
 SECRET = "whsec_" + "c2VjcmV0LW9mLXRoZS10ZXN0cy1vbmx5LTMyLWJ5dGVz"
 
 
@@ -78,7 +79,7 @@ def test_slack_gets_one_escaped_line_and_the_logs_no_address(
     receiver.answers += [400] * 2
 
     async def scene(writer):
-        made = writer.bars(1, 1)[0] | {"id": "a<&>\nb", "symbol": "S1"}
+        made = writer.bars(1, 1)[0] | {"id": "a<&>\nb", "start_ns": 2}
         writer.write("bars", [made], ["S1|1s"])
         await done(redis_url)
 
@@ -91,10 +92,8 @@ def test_slack_gets_one_escaped_line_and_the_logs_no_address(
 
     play(whole)
     texts = {json.loads(body)["text"] for _, body in receiver.got}
-    text = next(text for text in texts if "a&lt;&amp;&gt; b" in text)
-    assert "\n" not in text
-    assert text.startswith("market.bars ")
-    assert "symbol=S1" in text
+    (text,) = [text for text in texts if "a&lt;&amp;&gt; b" in text]
+    assert text == "S1 at 1: a&lt;&amp;&gt; b · was 1970-01-01 00:00:00 UTC · " + SINCE
     assert "hidden" not in caplog.text
 
 
@@ -233,11 +232,23 @@ def test_what_redis_no_longer_holds_is_told_and_the_rest_arrives(redis_url, tmp_
         ('shape = "standard"\nurl = "https://a.example"\nsecret_env = "SHORT"', "24 bytes"),
         ('shape = "slack"\nurl = "https://a.example"\nsecret_env = "SHORT"', "no url"),
         ('shape = "plain"\nurl = "https://a.example"\nsecret = "hidden"', "secret"),
+        ('shape = "slack"\nsecret_env = "SLACK"', "name in changes"),
+        ('shape = "slack"\nsecret_env = "SLACK"\nchanges = ["cloze"]', "no field 'cloze'"),
+        (
+            'shape = "slack"\nsecret_env = "SLACK"\nchanges = ["close"]\ntext = "{klose}"',
+            "no field",
+        ),
+        (
+            'shape = "slack"\nsecret_env = "SLACK"\nchanges = ["close"]\nlink = "file:x"',
+            "link has to be",
+        ),
+        ('shape = "plain"\nurl = "https://a.example"\ntext = "x"', "of slack alone"),
         ('shape = "plain"\nurl = "https://a.example"\nattempts = 0', "attempts"),
     ],
 )
 def test_an_endpoint_that_cannot_be_is_refused(tmp_path, monkeypatch, table, said):
     monkeypatch.setenv("SHORT", "whsec_aGlkZGVu")
+    monkeypatch.setenv("SLACK", "https://a.example/hidden")
     path = tmp_path / "w.toml"
     path.write_text(f'dead = "d"\n[endpoints.a]\nchannel = "market.bars"\n{table}\n')
     with pytest.raises(SettingsError, match=said) as refused:
