@@ -69,6 +69,20 @@ DAILY_WAITING = Gauge(
 MODEL_VALID = Gauge(
     "headrace_model_valid", "1 where the last risk figure of a portfolio was valid", ["scope"]
 )
+TRADING_DECISIONS = Counter(
+    "headrace_trading_decisions", "Orders, cancels and fills decided on", ["decision", "reason"]
+)
+TRADING_CHANGES = Counter(
+    "headrace_trading_changes", "Changes of the trading state of an account or of all", ["event"]
+)
+TRADING_ACCOUNTS = Gauge(
+    "headrace_trading_accounts", "Accounts, * among them, at the last heartbeat", ["state"]
+)
+FEED_COMMANDS = Counter(
+    "headrace_feed_commands",
+    "Requests to throw a kill switch or take it back",
+    ["command", "status"],
+)
 FEED_CLIENTS = Gauge("headrace_feed_clients", "WebSocket clients connected")
 FEED_SENT = Counter("headrace_feed_messages_sent", "Messages written to clients")
 FEED_CONFLATED = Counter("headrace_feed_conflated", "Records left out for a newer one of their key")

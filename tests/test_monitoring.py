@@ -10,8 +10,14 @@ from typing import Any
 
 import pytest
 import yaml  # type: ignore[import-untyped]  # it ships no types
+from prometheus_client import REGISTRY
 from prometheus_client.metrics import MetricWrapperBase
 
+from operators.market.controls.controls import Controls
+from operators.market.controls.decider import Decider
+from operators.market.controls.limits import ControlSettings
+from operators.market.controls.reasons import Reason
+from operators.market.controls.states import Event
 from state import metrics
 
 DEPLOY = Path(__file__).parents[1] / "deploy"
@@ -52,7 +58,7 @@ def _names(expression: str) -> tuple[set[str], set[str]]:
     labels = set(re.findall(r"(\w+)\s*(?:=~|!=|!~|=)(?!=)", " ".join(re.findall(r"{[^}]*}", bare))))
     for group in re.findall(r"\b(?:by|without)\s*\(([^)]*)\)", bare):
         labels |= set(re.findall(r"\w+", group))
-    rest = re.sub(r"{[^}]*}|\[[^\]]*\]|\b(?:by|without)\s*\([^)]*\)", " ", bare)
+    rest = re.sub(r"{[^}]*}|\[[^\]]*\]|\b(?:by|without)\s*\([^)]*\)|\boffset\s+\w+", " ", bare)
     words = set(re.findall(r"[a-zA-Z_]\w*", rest))
     return words - FUNCTIONS - KEYWORDS, labels
 
@@ -125,7 +131,32 @@ def test_alerts_have_names_of_their_own_and_say_what_is_wrong():
             assert label in kept, f"{rule['alert']}: {label} is not there"
 
 
+FROM_ZERO = (metrics.TRADING_DECISIONS, metrics.TRADING_CHANGES, metrics.FEED_NOTIFY_DEAD)
+"""Counters whose series begin at 0, so that their first increment is an increase."""
+
+
+def test_no_alert_misses_a_first_increment():
+    zero = {next(iter(metric.describe())).name + "_total" for metric in FROM_ZERO}
+    rules = [r for g in yaml.safe_load(ALERTS.read_text())["groups"] for r in g["rules"]]
+    for rule in rules:
+        for series in re.findall(r"increase\((\w+)", rule["expr"]):
+            seen = re.search(rf"{series}\S*\s+unless\s+{series} offset", rule["expr"])
+            assert series in zero or seen, rule["alert"]
+
+
+def test_the_counters_of_trading_begin_at_zero():
+    Decider(Controls(ControlSettings()), "", frozenset())
+    for reason in Reason:
+        labels = {"decision": "reject", "reason": reason.name}
+        assert REGISTRY.get_sample_value("headrace_trading_decisions_total", labels) is not None
+    for event in Event:
+        labels = {"event": event.value}
+        assert REGISTRY.get_sample_value("headrace_trading_changes_total", labels) is not None
+
+
 def test_prometheus_reads_the_alerts():
     settings = yaml.safe_load((DEPLOY / "prometheus/prometheus.yml").read_text())
     assert settings["rule_files"] == [ALERTS.name]
-    assert [job["job_name"] for job in settings["scrape_configs"]] == ["headrace"]
+    (job,) = settings["scrape_configs"]
+    flows = [each["labels"]["flow"] for each in job["static_configs"]]
+    assert flows == ["market", "trading", "models", "history", "feed"]

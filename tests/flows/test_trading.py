@@ -9,6 +9,7 @@ from pathlib import Path
 
 import orjson
 import pytest
+from prometheus_client import REGISTRY
 from pydantic import SecretStr
 
 from connectors.kafka.delivery import Headers
@@ -53,6 +54,34 @@ def decided(rows: list[Sequenced], it: Decider | None = None) -> dict[str, list[
     return {
         batch.output: [orjson.loads(value) for value in batch.values] for batch in outputs.take()
     }
+
+
+def sample(name: str, **labels: str) -> float:
+    return REGISTRY.get_sample_value(name, labels) or 0.0
+
+
+def test_kills_halts_and_refusals_are_counted():
+    def counts() -> tuple[float, ...]:
+        return (
+            sample("headrace_trading_changes_total", event="kill"),
+            sample("headrace_trading_decisions_total", decision="reject", reason="ACCOUNT_HALTED"),
+            sample("headrace_trading_decisions_total", decision="accept", reason="NONE"),
+        )
+
+    before = counts()
+    beat = {"type": "clock", "ts_ns": 1}
+    rows = [
+        row(7, quote(), topic="market.nbbo", place=10),
+        row(3, order("o1"), place=11),
+        row(0, control("kill"), topic="market.control", place=12),
+        row(4, order("o2"), place=13),
+        row(0, beat, topic="clock", place=14),
+    ]
+    decided(rows)
+    changed = [now - then for now, then in zip(counts(), before, strict=True)]
+    assert changed == [2.0, 1.0, 1.0], "of all, and of the one account that it changes"
+    held = [sample("headrace_trading_accounts", state=s) for s in ("ACTIVE", "REDUCING", "HALTED")]
+    assert held == [0.0, 0.0, 2.0]
 
 
 def test_every_record_has_an_audit_entry_that_names_its_input_and_its_settings():

@@ -47,6 +47,8 @@ class Notifier:
         self._following = Following(endpoint, tail, self._deliveries)
         self._wake = asyncio.Event()
         self._attempts: set[asyncio.Task[None]] = set()
+        for counter in (FEED_NOTIFIED, FEED_NOTIFY_DEAD):
+            counter.labels(endpoint.name)  # from 0 on, so that an alert sees the first
 
     async def read(self) -> None:
         """Read the channel as long as there is room, until cancelled."""

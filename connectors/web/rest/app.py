@@ -38,6 +38,7 @@ from connectors.web.rest.parts import Parts
 from connectors.web.rest.problems import Problem, answer
 from connectors.web.rest.rooms import Room
 from connectors.web.tokens import ANYONE, Access
+from state.metrics import FEED_COMMANDS
 
 BODY_TIMEOUT_S = 10.0
 """How long a client may take to send its body."""
@@ -118,12 +119,21 @@ def _endpoint(
 ) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         method = "GET" if request.method == "HEAD" else request.method
-        try:
-            return await _serve(methods[method], request, parts)
-        except Exception as error:  # noqa: BLE001  # each becomes an answer; ours are logged
-            return await answer(request, error)
+        return await _served(methods[method], request, parts)
 
     return endpoint
+
+
+async def _served(operation: Operation, request: Request, parts: Parts) -> Response:
+    """Answer; a command is counted with what became of it."""
+    try:
+        response = await _serve(operation, request, parts)
+    except Exception as error:  # noqa: BLE001  # each becomes an answer; ours are logged
+        response = await answer(request, error)
+    if operation.method == "POST" and operation.vital:
+        command = operation.path.rpartition("/")[2]
+        FEED_COMMANDS.labels(command, str(response.status_code)).inc()
+    return response
 
 
 async def _serve(operation: Operation, request: Request, parts: Parts) -> Response:

@@ -9,11 +9,19 @@ from operators.audit import AuditChain, record_hash
 from operators.logic import Logic
 from operators.market.controls.controls import Controls
 from operators.market.controls.entries import Emitted, Entry
+from operators.market.controls.reasons import Reason
 from operators.market.controls.records import where
+from operators.market.controls.states import Event, State
 from operators.outputs import Outbox
 from operators.repetitions import Repetitions
 from state.errors import BadRecord
-from state.metrics import DUPLICATES, RECORDS
+from state.metrics import (
+    DUPLICATES,
+    RECORDS,
+    TRADING_ACCOUNTS,
+    TRADING_CHANGES,
+    TRADING_DECISIONS,
+)
 from state.records import DeadLetter
 from state.rows import RowBlock
 from state.sequenced import Sequenced
@@ -39,6 +47,7 @@ class Decider(Logic):
         self._repetitions = Repetitions()
         self._chain = AuditChain(CHAIN)
         self._now_ns = 0
+        _begin_counting()
 
     def process(self, item: RowBlock[Sequenced], outbox: Outbox) -> Iterable[DeadLetter]:
         """Decide a block; return what could not be used."""
@@ -77,6 +86,7 @@ class Decider(Logic):
             emitted = self._controls.apply(entry)
         except BadRecord as error:
             return row.dead(error)
+        _count(emitted)
         for each in emitted:
             key = each.key if each.output in self._keyed else ""
             line = outbox.emit(
@@ -95,6 +105,28 @@ class Decider(Logic):
         }
         made = self._chain.append(entry.ts_ns, what)
         outbox.emit("audit", ORIGIN, made["ts_ns"], made["id"], "", made)
+
+
+def _begin_counting() -> None:
+    """Begin each series at 0: an alert sees no increment in a series that begins with it."""
+    for reason in Reason:
+        for decision in ("accept", "reject"):
+            TRADING_DECISIONS.labels(decision, reason.name)
+    for event in Event:
+        TRADING_CHANGES.labels(event.value)
+
+
+def _count(emitted: list[Emitted]) -> None:
+    beats = [each.record for each in emitted if each.record.get("event") == "heartbeat"]
+    for state in State if beats else ():
+        held = sum(record["state"] == state.name for record in beats)
+        TRADING_ACCOUNTS.labels(state.name).set(held)
+    for each in emitted:
+        record = each.record
+        if each.output == "decisions":
+            TRADING_DECISIONS.labels(record["decision"], record["reason"]).inc()
+        elif record["event"] != "heartbeat":
+            TRADING_CHANGES.labels(record["event"]).inc()
 
 
 def of_record(entry: Entry, emitted: Emitted, line: bytes) -> dict[str, Any]:

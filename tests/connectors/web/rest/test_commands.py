@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import httpx2
 import orjson
 import pytest
+from prometheus_client import REGISTRY
 
 from connectors.kafka.topics import ensure_topics
 from connectors.web.rest.blocking import command, run
@@ -32,6 +33,11 @@ def given(kafka):
     found = settings(bootstrap=kafka.bootstrap, port=0, requests_per_second=KILLS)
     ensure_topics(cluster_of(found.kafka), {"market.control": 1}, {"retention.ms": "-1"})
     return found
+
+
+def answered(status: str) -> float:
+    labels = {"command": "kill", "status": status}
+    return REGISTRY.get_sample_value("headrace_feed_commands_total", labels) or 0.0
 
 
 class Flood:
@@ -74,9 +80,13 @@ def test_no_kill_is_refused_beside_hundreds_of_reads(given, caplog):
     with feeding(given) as address, httpx2.Client(base_url=address, timeout=PATIENCE_S) as client:
         with Flood(address, FOREIGN) as foreign, Flood(address, {}) as own:
             eventually(lambda: foreign.answers[403] > 100 and own.answers[429] > 100)
-            account = uuid.uuid4().hex
+            account, before = uuid.uuid4().hex, answered("202")
             killed = [client.post(KILL, json={"account": account}) for _ in range(KILLS)]
         assert [answer.status_code for answer in killed] == [202] * KILLS
+        assert answered("202") == before + KILLS
+        wrong = answered("400")
+        problem(client.post(KILL, json={}), 400)
+        assert answered("400") == wrong + 1
         assert set(foreign.answers) == {403}
         assert own.answers[200] >= KILLS, "a foreign page takes nothing of our own reads"
     lines = [orjson.loads(r.getMessage()) for r in caplog.records if r.name == "headrace.access"]
