@@ -27,6 +27,7 @@
         ├── DamagedState      what a flow keeps on disk cannot be read any more
         ├── LostWrites        a sink holds less than it had acknowledged
         ├── ForeignMarks      a sink holds the marks of another run
+        ├── KeyTaken          another program holds a key of ours in Redis
         ├── Undelivered       the broker refused a message for good
         └── Stopped           told to stop while a sink was down
 
@@ -220,6 +221,20 @@ class ForeignMarks(Broken):
         return (
             f"{sink} holds {output} of {origin} from another run (lineage {found}, ours is "
             f"{expected}). Use a new --generation N."
+        )
+
+
+class KeyTaken(Broken):
+    """Another program holds a key of ours in Redis, with another type."""
+
+    def __init__(self, key: str, held: str, wanted: str) -> None:
+        super().__init__(key, held, wanted)
+
+    def __str__(self) -> str:
+        key, held, wanted = self.args
+        return (
+            f"the Redis key {key} holds a {held} where a flow writes a {wanted}: another program "
+            "has written it; rename or delete it (RENAME, DEL), or use a database of your own"
         )
 
 

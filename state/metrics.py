@@ -62,6 +62,9 @@ SINK_QUEUE = Gauge(
     "headrace_sink_queue_depth", "Records handed to a sink, not acknowledged", ["sink"]
 )
 SINK_WAITING = Gauge("headrace_sink_waiting", "1 while the flow waits for this sink", ["sink"])
+REDIS_EVICTS = Gauge(
+    "headrace_redis_evicts", "1 where the policy of Redis may drop what flows wrote"
+)
 UNANSWERED = Gauge("headrace_models_unanswered", "Requests for fits without an answer yet")
 DAILY_WAITING = Gauge(
     "headrace_daily_waiting", "Session closes and events that wait for the answer of a fit"

@@ -19,6 +19,12 @@ local max_length, first, flags = ARGV[4], tonumber(ARGV[5]), ARGV[6]
 local fixed = 6
 local count = (#ARGV - fixed) / 3
 
+for place, kind in ipairs({'hash', 'string', 'stream', 'hash'}) do
+  local held = redis.call('TYPE', KEYS[place])['ok']
+  if held ~= 'none' and held ~= kind then
+    return {'taken', KEYS[place], held, kind}
+  end
+end
 local found = redis.call('GET', lineage)
 if found ~= ours and (found or redis.call('EXISTS', marks) == 1) then
   return {'foreign', found or 'none'}

@@ -13,11 +13,12 @@ from redis import exceptions
 from redis.connection import ConnectionPool
 
 from connectors.redis.client import Wire, command, connect, pool
+from connectors.redis.eviction import EvictionWatch
 from connectors.redis.keys import Keys
 from connectors.redis.script import APPEND, Call, calls
 from connectors.waiting import Outage
 from state.clock import NS, now_ns
-from state.errors import ForeignMarks, LostWrites, SettingsError, Undelivered
+from state.errors import ForeignMarks, KeyTaken, LostWrites, SettingsError, Undelivered
 from state.lifecycle import Lifecycle
 from state.metrics import LATENCY
 from state.records import OutputBatch
@@ -52,7 +53,8 @@ class RedisSink(FixedPartitionedSink[OutputBatch, Snapshot]):
     of what Redis has not confirmed. A server that is down is waited for.
 
     Raises, from any partition, LostWrites where Redis holds less than was confirmed,
-    ForeignMarks where another run wrote this generation, SettingsError where the login is
+    ForeignMarks where another run wrote this generation, KeyTaken where another program holds one
+    of its keys, SettingsError where the login is
     refused, Undelivered where Redis refuses a write for good, and Stopped where the
     process is told to stop while it waits.
     """
@@ -79,6 +81,7 @@ class RedisSink(FixedPartitionedSink[OutputBatch, Snapshot]):
         self._order = {name: index for index, name in enumerate(sorted(shards))}
         self._local = list(local)
         self._lifecycle = lifecycle
+        self._eviction = EvictionWatch(self._pool, lifecycle)
 
     def list_parts(self) -> list[str]:
         """Return the shards of this process."""
@@ -92,6 +95,7 @@ class RedisSink(FixedPartitionedSink[OutputBatch, Snapshot]):
         self, step_id: str, for_part: str, resume_state: Snapshot | None
     ) -> RedisPartition:
         """Return a writer; one that resumes first checks that Redis still has it all."""
+        self._eviction.start()
         partition = RedisPartition(
             self._pool, self._keys, self._lineage, self._stream_length, self._lifecycle
         )
@@ -224,6 +228,8 @@ class RedisPartition(StatefulSinkPartition[OutputBatch, Snapshot]):
 
     def _judge(self, call: Call, answer: list[bytes]) -> None:
         """Raise what the script found wrong."""
+        if answer[0] == b"taken":
+            raise KeyTaken(*(part.decode(errors="replace") for part in answer[1:]))
         if answer[0] == b"lost":
             raise LostWrites(NAME, call.output, call.origin, int(answer[1]), call.first - 1)
         if answer[0] == b"foreign":

@@ -19,6 +19,7 @@ from connectors.kafka.topics import partition_count
 from connectors.postgres.client import Database
 from connectors.postgres.migrate import layout, pending
 from connectors.redis.client import client
+from connectors.redis.eviction import evicting
 from flows.config import add_config_argument, load_settings
 from flows.engine.cluster import cluster_of
 from flows.engine.context import Flow
@@ -167,10 +168,9 @@ def _redis(settings: Settings) -> str:
         raise HeadraceError(
             f"{type(error).__name__}: {error}; start it, or set redis.url"
         ) from None
-    if server.get("maxmemory") and server.get("maxmemory_policy") != "noeviction":
+    if policy := evicting(server):
         raise HeadraceError(
-            f"maxmemory-policy is {server['maxmemory_policy']}: it would drop what flows wrote; "
-            "set noeviction"
+            f"maxmemory-policy is {policy}: it would drop what flows wrote; set noeviction"
         )
     name = "Valkey" if "valkey_version" in server else "Redis"
     return f"{name} {server.get('valkey_version', server.get('redis_version'))}"

@@ -17,6 +17,7 @@ from state.errors import (
     DamagedState,
     ForeignMarks,
     HeadraceError,
+    KeyTaken,
     LostWrites,
     Misuse,
     OffsetGone,
@@ -33,6 +34,7 @@ FINAL = (
     DamagedState,
     LostWrites,
     ForeignMarks,
+    KeyTaken,
 )
 """No restart heals these."""
 

@@ -6,6 +6,7 @@ import uuid
 
 import orjson
 import pytest
+import redis
 from confluent_kafka import Consumer, TopicPartition
 
 from connectors.kafka.client import Cluster
@@ -252,3 +253,10 @@ def test_check_reports_wrong_settings_first(tmp_path):
     assert done.returncode == 1
     assert done.stdout.startswith("WRONG settings: run.workers (HEADRACE_RUN__WORKERS)")
     assert done.stdout.count("\n") == 1
+
+
+def test_check_tells_a_policy_of_redis_that_drops_keys(own_valkey, tmp_path):
+    with redis.Redis.from_url(own_valkey.url) as client:
+        client.config_set("maxmemory-policy", "allkeys-lru")
+    told = headrace(settings("127.0.0.1:1", own_valkey.url, tmp_path), "check")
+    assert "WRONG redis: maxmemory-policy is allkeys-lru" in told.stdout

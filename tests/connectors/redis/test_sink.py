@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 import uuid
@@ -18,14 +19,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
+from connectors.redis.client import pool
+from connectors.redis.eviction import EvictionWatch
 from connectors.redis.keys import Keys
 from connectors.redis.reader import RedisReader
 from connectors.redis.script import MAX_RECORDS, calls
 from connectors.redis.sink import RedisPartition, RedisSink
 from flows.servers import Valkey
-from state.errors import ForeignMarks, LostWrites, SettingsError, Stopped, Undelivered
+from state.errors import ForeignMarks, KeyTaken, LostWrites, SettingsError, Stopped, Undelivered
 from state.lifecycle import Lifecycle
-from state.metrics import SINK_WAITING
+from state.metrics import REDIS_EVICTS, SINK_WAITING
 from state.records import OutputBatch
 from state.shards import shard_name, shard_names
 from tests.waiting import PATIENCE_S, eventually
@@ -408,10 +411,12 @@ def test_a_replica_is_waited_for_until_it_is_the_primary(own_place: Redis) -> No
 
 
 def test_a_write_that_redis_refuses_for_good_stops_the_flow(place: Redis) -> None:
-    place.client.set(Keys(place.system, 1).stream("bars"), "not a stream")
+    keys = Keys(place.system, 1)
+    place.client.set(keys.lineage, "ours")
+    place.client.hset(keys.marks, "bars/0", "no number")
     partition = place.partition()
     partition.write_batch([batch(1, 1)])
-    with pytest.raises(Undelivered, match="WRONGTYPE"):
+    with pytest.raises(Undelivered, match="ResponseError"):
         partition.snapshot()
 
 
@@ -458,3 +463,45 @@ def test_a_url_that_does_not_parse_is_not_repeated(url: str) -> None:
         Redis("redis://127.0.0.1:1").sink(url=url)
     assert "s3cret" not in str(refused.value)
     assert refused.value.__context__ is None
+
+
+@pytest.mark.parametrize("key", ["stream", "latest", "marks", "lineage"])
+def test_a_key_of_another_type_is_told_before_anything_is_written(place: Redis, key: str) -> None:
+    keys = Keys(place.system, 1)
+    named = {
+        "stream": keys.stream("bars"),
+        "latest": keys.latest("bars"),
+        "marks": keys.marks,
+        "lineage": keys.lineage,
+    }
+    taken = named.pop(key)
+    place.client.sadd(taken, "theirs")
+    partition = place.partition()
+    for _ in range(2):
+        with pytest.raises(KeyTaken, match=f"{re.escape(taken)} holds a set where .*RENAME"):
+            write(partition, batch(1, 9))
+        partition.close()
+        partition = place.partition()
+    assert [name for name in named.values() if place.client.exists(name)] == []
+    place.client.delete(taken)
+    write(partition, batch(1, 9))
+    assert place.counters() == list(range(1, 10))
+    partition.close()
+
+
+def test_a_policy_that_drops_keys_is_told_once_and_measured(
+    own_place: Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    lifecycle = Lifecycle()
+    own_place.partition(lifecycle=lifecycle)
+    eventually(lambda: REDIS_EVICTS._value.get() == 0)
+    own_place.client.config_set("maxmemory-policy", "allkeys-lru")
+    watch = EvictionWatch(pool(SecretStr(own_place.url)), Lifecycle())
+    for _ in range(2):
+        watch.look()
+    assert REDIS_EVICTS._value.get() == 1
+    own_place.client.config_set("maxmemory-policy", "volatile-lru")
+    watch.look()
+    assert REDIS_EVICTS._value.get() == 0
+    assert [r.message for r in caplog.records if "maxmemory-policy allkeys-lru" in r.message]
+    lifecycle.stopping.set()
