@@ -1,7 +1,9 @@
-"""What the sinks hold, as comparable lines: tables, hashes, streams by origin, exported files."""
+"""What the sinks hold, as comparable lines: tables, hashes, streams, topics, exported files."""
 
 from __future__ import annotations
 
+import re
+from collections import defaultdict
 from dataclasses import dataclass
 from itertools import chain, zip_longest
 from pathlib import Path
@@ -11,10 +13,11 @@ from psycopg import sql
 
 from benchmarks.everything import INPUTS
 from benchmarks.rig import Rig
+from connectors.kafka.client import Cluster
 from connectors.kafka.sink import COUNTER_HEADER
 from connectors.postgres.tables import tables_of
 from connectors.redis.reader import RedisReader
-from flows.engine.systems import output_topic
+from flows.market.settings import MODELS
 from replay.topics import held_messages
 from state.market.outputs import MARKET, OUTPUTS
 from state.records import ORIGIN_HEADER
@@ -24,12 +27,13 @@ Held = dict[str, list[str]]
 
 EXPORTED = "export "
 """What the names of exported files begin with."""
+_SKIPPED = re.compile(r"(\d+) records are in their topics already")
 
 
 def held(rig: Rig, directory: Path) -> Held:
     """Return all that market and history have written; ``directory`` gets the export."""
     rig.headrace("export", "market", "--out", str(directory))
-    return {**_tables(rig), **_redis(rig), **files(directory)}
+    return {**_tables(rig), **_redis(rig), **_topics(rig.cluster), **files(directory)}
 
 
 def files(directory: Path) -> Held:
@@ -53,17 +57,34 @@ def differences(expected: Held, found: Held) -> list[str]:
     return told
 
 
-def repeats(rig: Rig) -> dict[str, int]:
-    """Return how many messages of each output topic repeat a counter: what was replayed."""
-    found = {}
+def _topics(cluster: Cluster) -> Held:
+    """Return what a plain consumer finds in the output topics from the beginning.
+
+    It drops nothing, so a repetition is a line more and a gap one less. The records of an origin
+    come in the order of their counters; one behind a later one of its partition says so.
+    """
+    found: Held = {}
     for output in MARKET:
-        counters = [
-            dict(message.headers)[COUNTER_HEADER]
-            for messages in held_messages(output_topic("market", output.name), rig.cluster)
-            for message in messages
-        ]
-        found[output.name] = len(counters) - len(set(counters))
-    return found
+        lines = defaultdict[str, list[tuple[int, str]]](list)
+        newest: dict[tuple[str, int], int] = {}
+        for message in chain.from_iterable(held_messages(output.topic, cluster)):
+            where = dict(message.headers)[COUNTER_HEADER].decode()
+            origin, _, digits = where.rpartition("/")
+            at, counter = (origin, message.partition), int(digits)
+            order = "" if counter > newest.get(at, 0) else " behind a later one"
+            newest[at] = max(counter, newest.get(at, 0))
+            text = f"{counter} {message.key!r} {(message.value or b'').decode()}{order}"
+            lines[origin].append((counter, text))
+        for origin, each in lines.items():
+            found[f"topic {output.topic} of {origin}"] = [text for _, text in sorted(each)]
+    # An answer's counter is its request's place, which is not the same in each run.
+    answers = chain.from_iterable(held_messages(MODELS, cluster))
+    return found | {f"topic {MODELS}": sorted((each.value or b"").decode() for each in answers)}
+
+
+def skipped(log: Path) -> int:
+    """Return how many records a flow did not write again, by its log: restarts found them."""
+    return sum(int(count) for count in _SKIPPED.findall(log.read_text(errors="replace")))
 
 
 @dataclass(frozen=True)

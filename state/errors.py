@@ -26,8 +26,10 @@
         ├── SnapshotRefused   a snapshot is of other settings or of an unknown version
         ├── DamagedState      what a flow keeps on disk cannot be read any more
         ├── LostWrites        a sink holds less than it had acknowledged
+        ├── LostTopic         an output topic holds less than it had acknowledged
         ├── ForeignMarks      a sink holds the marks of another run
         ├── KeyTaken          another program holds a key of ours in Redis
+        ├── Fenced            another run writes this generation since
         ├── Undelivered       the broker refused a message for good
         └── Stopped           told to stop while a sink was down
 
@@ -213,6 +215,17 @@ class LostWrites(Broken):
         )
 
 
+class LostTopic(Broken):
+    """args: (topic, what happened to it)."""
+
+    def __str__(self) -> str:
+        topic, what = self.args
+        return (
+            f"the output topic {topic} {what}: records that had been acknowledged are lost to its "
+            "readers. Restore it, or write it anew with --from TIME --generation N."
+        )
+
+
 class ForeignMarks(Broken):
     """args: (sink, output, origin, found, expected)."""
 
@@ -235,6 +248,18 @@ class KeyTaken(Broken):
         return (
             f"the Redis key {key} holds a {held} where a flow writes a {wanted}: another program "
             "has written it; rename or delete it (RENAME, DEL), or use a database of your own"
+        )
+
+
+class Fenced(Broken):
+    """args: (system, generation, the run that writes now)."""
+
+    def __str__(self) -> str:
+        system, generation, holder = self.args
+        return (
+            f"generation {generation} of {system} is run twice: {holder} writes it now, so this "
+            "run stops. Is the state directory a copy, or was its lock file deleted? Run a "
+            "generation once."
         )
 
 

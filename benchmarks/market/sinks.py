@@ -103,6 +103,7 @@ def _redis(settings: Settings) -> StatefulSinkPartition[Any, Any]:
         shards,
         shards,
         Lifecycle(),
+        "bench",
     )
     return sink.build_part("redis", shards[0], None)
 
@@ -111,7 +112,7 @@ def _kafka(settings: Settings) -> StatefulSinkPartition[Any, Any]:
     shards = shard_names(SHARDS)
     topics = {OUTPUT: output_topic("market", OUTPUT)}
     delivery = Delivery(cluster_of(settings.kafka), Lifecycle())
-    sink = KafkaSink(delivery, topics, shards, shards, settings.run.generation)
+    sink = KafkaSink(delivery, topics, shards, shards, settings.run.generation, "bench")
     return sink.build_part("topics", shards[0], None)
 
 

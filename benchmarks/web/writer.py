@@ -7,12 +7,12 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from connectors.redis.client import pool
 from connectors.redis.keys import Keys
-from connectors.redis.sink import RedisPartition
+from connectors.redis.sink import RedisSink
 from state.lifecycle import Lifecycle
 from state.outputs import to_json
 from state.records import OutputBatch
+from state.shards import shard_name
 
 
 class Writer:
@@ -20,9 +20,11 @@ class Writer:
 
     def __init__(self, url: str, generation: int = 1, stream_length: int = 100_000) -> None:
         lineage = uuid.uuid4().hex
-        self._sink = RedisPartition(
-            pool(SecretStr(url)), Keys("market", generation), lineage, stream_length, Lifecycle()
+        keys, shard = Keys("market", generation), shard_name(0)
+        sink = RedisSink(
+            SecretStr(url), keys, lineage, stream_length, [shard], [shard], Lifecycle(), "bench"
         )
+        self._sink = sink.build_part("redis", shard, None)
         self._written: dict[str, int] = {}
 
     def write(self, output: str, records: list[dict[str, Any]], keys: list[str]) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,19 +20,15 @@ from confluent_kafka.admin import AdminClient
 
 from connectors.kafka.client import Cluster
 from connectors.kafka.topics import why_leaderless
+from connectors.kafka.written import RETRY_S, SINK, Judge, Place, Written
 from state.errors import Broken, Undelivered
 from state.lifecycle import Lifecycle
 from state.metrics import SINK_QUEUE, SINK_WAITING
 
 LOG = logging.getLogger(__name__)
 
-SINK = "kafka"
-"""Names this sink in metrics and in ``Lifecycle.waiting``."""
-
 PATIENCE_S = 1.0
 """How long an answer may take before the flow is said to wait."""
-
-RETRY_S = 0.1
 
 TOO_LARGE = KafkaError.MSG_SIZE_TOO_LARGE
 
@@ -66,6 +62,10 @@ class Delivery:
         self._led: set[str] = set()
         """Topics whose leaders have answered (topics.why_leaderless)."""
         self._producer: Producer = cluster.producer(self._refused, self._fatal)
+
+    def written(self, judge: Judge, places: Mapping[str, Place]) -> Written:
+        """Return what output topics hold already (written.py)."""
+        return Written(self._cluster, self._lifecycle, judge, places)
 
     def send(
         self, message: Outgoing, smaller: Smaller | None = None, *, alone: bool = False

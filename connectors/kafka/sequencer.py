@@ -27,7 +27,13 @@ from connectors.kafka.client import Cluster
 from connectors.kafka.delivery import Delivery, Headers, Outgoing
 from connectors.kafka.faults import GONE, PASSING
 from connectors.kafka.group import ConsumerGroup
-from connectors.kafka.sink import COUNTER_HEADER, GENERATION_HEADER, LENGTH_HEADER, ShardSink
+from connectors.kafka.sink import (
+    COUNTER_HEADER,
+    GENERATION_HEADER,
+    LENGTH_HEADER,
+    ShardSink,
+    always,
+)
 from connectors.kafka.topics import offset_bounds, partition_count
 from connectors.pacing import Pacing
 from state.clock import NS
@@ -249,12 +255,20 @@ class Sequencer(StatefulSourcePartition[tuple[str, Outgoing], State]):
 class SequencerSink(ShardSink[Outgoing]):
     """Appends ``(shard name, message)``; its snapshot is the promise that all is acknowledged."""
 
-    def __init__(self, cluster: Cluster, plan: Sequencing, lifecycle: Lifecycle) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        plan: Sequencing,
+        lifecycle: Lifecycle,
+        may_write: Callable[[], None] = always,
+    ) -> None:
         # An order waits for nothing: what is there when the producer is free goes together.
         at_once = replace(cluster, options={"linger.ms": "0", **cluster.options})
         super().__init__(Delivery(at_once, lifecycle), plan.shards, plan.local)
+        self._may_write = may_write
 
     def _send(self, item: Outgoing) -> None:
+        self._may_write()
         self._delivery.send(item)
 
 

@@ -1,10 +1,10 @@
 """The Kafka sinks: output records to their topics, dead letters to the flow's.
 
-Both are at-least-once and flushed at every snapshot: an epoch is durable only when the
-broker has acknowledged all of its messages. What is produced again after a restart
-carries the same identity (the counter header, or a dead letter's coordinates), by
-which readers deduplicate. A sink's partitions are the shards, so what a shard emits
-stays on its worker.
+Both are flushed at every snapshot: an epoch is durable only when the broker has acknowledged
+all of its messages. What a restart would produce again of the outputs is read back from
+their topics and skipped (written.py), so that any reader finds a record once. Dead letters
+are at-least-once; readers deduplicate by their coordinates. A sink's partitions are the
+shards, so what a shard emits stays on its worker.
 """
 
 from __future__ import annotations
@@ -12,12 +12,16 @@ from __future__ import annotations
 import hashlib
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TypeVar
+from time import monotonic
+from typing import Any, TypeVar
 
 import orjson
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
+from confluent_kafka import Message
 
 from connectors.kafka.delivery import Delivery, Headers, Outgoing
+from connectors.kafka.written import SINK, Marks, Place, Written
+from state.errors import ForeignMarks
 from state.metrics import DEAD
 from state.outputs import Output
 from state.records import ORIGIN_HEADER, SEQUENCE_HEADER, DeadLetter, OutputBatch
@@ -34,6 +38,9 @@ SEALED_HEADER = "headrace-sealed"
 GENERATION_HEADER = "headrace-generation"
 """Which run of the flow wrote it, as decimal digits."""
 
+LINEAGE_HEADER = "headrace-lineage"
+"""The one stream of outputs, under that generation, whose counters its own is one of."""
+
 ERROR_HEADER = "headrace-error"
 REASON_HEADER = "headrace-reason"
 TIMESTAMP_HEADER = "headrace-timestamp-ns"
@@ -45,8 +52,15 @@ _MAX_REASON = 1000
 
 X = TypeVar("X")
 
+Snapshot = tuple[str, int, dict[str, Place], Marks]
+"""("kafka", version, where the topics ended before this snapshot, the shard's marks)."""
 
-class ShardSink(FixedPartitionedSink[X, None]):
+
+def always() -> None:
+    """Say that nobody else writes."""
+
+
+class ShardSink(FixedPartitionedSink[X, Any]):
     """A sink with a partition for each shard, all of which share one producer."""
 
     def __init__(self, delivery: Delivery, shards: Sequence[str], local: Sequence[str]) -> None:
@@ -63,12 +77,12 @@ class ShardSink(FixedPartitionedSink[X, None]):
         """Return the place of a shard's partition among all of them."""
         return self._routes[item_key]
 
-    def build_part(self, step_id: str, for_part: str, resume_state: None) -> DeliveryPartition[X]:
+    def build_part(self, step_id: str, for_part: str, resume_state: Any) -> DeliveryPartition[X]:
         """Return the partition of one shard; it has no state of its own."""
         return DeliveryPartition(self._delivery, self._send)
 
     @abstractmethod
-    def _send(self, item: X) -> None:
+    def _send(self, item: X) -> Any:
         """Produce the messages of one item."""
 
 
@@ -77,7 +91,10 @@ class KafkaSink(ShardSink[OutputBatch]):
 
     A message's key is the record's table key; where it has none, the record's field that is
     the output's ``message_key`` by ``outputs``, else null. Of a secret output both are hashes.
-    Raises Undelivered.
+    The partition is by the key, as Kafka's Java client chooses it. ``places``: where a start
+    without a snapshot reads back from. ``may_write`` is called before anything is produced, and
+    raises where another run writes this generation. Raises Undelivered, LostTopic, and
+    ForeignMarks where a topic holds records of this generation from another ``lineage``.
     """
 
     def __init__(
@@ -87,26 +104,72 @@ class KafkaSink(ShardSink[OutputBatch]):
         shards: Sequence[str],
         local: Sequence[str],
         generation: int,
+        lineage: str,
         outputs: Iterable[Output] = (),
+        places: Mapping[str, Place] | None = None,
+        may_write: Callable[[], None] = always,
     ) -> None:
         super().__init__(delivery, shards, local)
+        self._may_write = may_write
         self._topics = topics
-        self._generation = (GENERATION_HEADER, str(generation).encode())
+        self._generation, self._lineage = str(generation).encode(), lineage.encode()
+        self._shards = shards
+        self._acknowledged: Marks = {}
+        """By the snapshots from which the shards resumed."""
+        self._written = delivery.written(self._place, places or {})
         self._key_fields = {
             each.name: "key" if each.secret and each.message_key else each.message_key
             for each in outputs
         }
 
-    def _send(self, item: OutputBatch) -> None:
+    def build_part(
+        self, step_id: str, for_part: str, resume_state: Snapshot | None
+    ) -> OutputPartition:
+        """Return the partition of one shard, which knows where its snapshot left the topics."""
+        marks: Marks = {}
+        if resume_state is not None:
+            _, _, places, marks = resume_state
+            self._written.resume(places)
+            self._acknowledged |= marks
+        return OutputPartition(self._delivery, self._send, self._written, marks, self._may_write)
+
+    def _send(self, item: OutputBatch) -> str:
+        """Produce what its topic does not hold of a batch; return the topic."""
         topic = self._topics[item.output]
         field = self._key_fields.get(item.output, "")
+        run = ((GENERATION_HEADER, self._generation), (LINEAGE_HEADER, self._lineage))
+        held = self._written.held(topic)
+        counters = held.get(item.origin)
         for row, (key, value) in enumerate(zip(item.keys, item.values, strict=True)):
+            if counters is not None and counters.has(item.first + row):
+                continue
             where = (COUNTER_HEADER, f"{item.origin}/{item.first + row}".encode())
-            headers: Headers = [where, self._generation]
+            headers: Headers = [where, *run]
             if row in item.retracted:
                 headers.append((RETRACTED_HEADER, b"1"))
             message_key = key.encode() if key else _field(value, field)
             self._delivery.send(Outgoing(topic, message_key, value, headers))
+        if counters is not None and counters.passed():
+            del held[item.origin]
+        return topic
+
+    def _place(self, message: Message) -> tuple[str, int] | None:
+        """Return origin and counter of a record that this process would write again, else None."""
+        headers: dict[str, Any] = dict(message.headers() or ())
+        where = headers.get(COUNTER_HEADER, b"").decode(errors="replace")
+        origin, _, counter = where.rpartition("/")
+        if headers.get(GENERATION_HEADER) != self._generation or not counter.isdigit():
+            return None
+        lineage = headers.get(LINEAGE_HEADER, self._lineage)  # records of older releases have none
+        if lineage != self._lineage:
+            runs = [each.decode(errors="replace") for each in (lineage, self._lineage)]
+            raise ForeignMarks(SINK, message.topic(), origin, *runs)
+        behind = int(counter) > self._acknowledged.get(f"{message.topic()}/{origin}", 0)
+        return (origin, int(counter)) if behind and self._home(origin) in self._local else None
+
+    def _home(self, origin: str) -> str:
+        """Return the shard of an origin: that of an input partition, or of what combines all."""
+        return self._shards[int(origin) % len(self._shards) if origin.isdigit() else 0]
 
 
 class DeadLetterSink(ShardSink[DeadLetter]):
@@ -148,10 +211,10 @@ class DeadLetterSink(ShardSink[DeadLetter]):
         return letter.key if len(letter.key or b"") <= self._max_bytes else None
 
 
-class DeliveryPartition(StatefulSinkPartition[X, None]):
+class DeliveryPartition(StatefulSinkPartition[X, Any]):
     """One shard's end of a sink; its snapshot is the promise that all is acknowledged."""
 
-    def __init__(self, delivery: Delivery, send: Callable[[X], None]) -> None:
+    def __init__(self, delivery: Delivery, send: Callable[[X], Any]) -> None:
         self._delivery = delivery
         self._send = send
 
@@ -161,9 +224,39 @@ class DeliveryPartition(StatefulSinkPartition[X, None]):
             self._send(item)
         self._delivery.poll()
 
-    def snapshot(self) -> None:
+    def snapshot(self) -> Any:
         """Return once every message of the process is acknowledged."""
         self._delivery.flush()
+
+
+class OutputPartition(DeliveryPartition[OutputBatch]):
+    """One shard's end of the outputs; its snapshot says what a restart has to read back."""
+
+    def __init__(
+        self,
+        delivery: Delivery,
+        send: Callable[[OutputBatch], str],
+        written: Written,
+        marks: Marks,
+        may_write: Callable[[], None],
+    ) -> None:
+        super().__init__(delivery, send)
+        self._written = written
+        self._marks = dict(marks)
+        self._may_write = may_write
+
+    def write_batch(self, values: list[OutputBatch]) -> None:
+        """Produce the records that their topics do not hold yet."""
+        self._may_write()
+        for item in values:
+            topic = self._send(item)
+            self._marks[f"{topic}/{item.origin}"] = item.first + len(item) - 1
+        self._delivery.poll()
+
+    def snapshot(self) -> Snapshot:
+        """Return what is acknowledged, once all of it is."""
+        self._delivery.flush()
+        return (SINK, 1, self._written.places(monotonic()), self._marks.copy())
 
 
 def dead_letter_headers(letter: DeadLetter) -> Headers:

@@ -61,10 +61,32 @@ def offset_bounds(
 
     Raises Misuse where the topic is missing.
     """
+    return look_at(cluster, topic, timeout_s).marks
+
+
+def look_at(cluster: Cluster, topic: str, timeout_s: float = TIMEOUT_S) -> Seen:
+    """Return a topic as it is now. Raises Misuse where it is missing."""
     seen = look(cluster, cluster.admin(), topic, timeout_s)
     if seen is None:
         raise Misuse(f"Kafka at {cluster.bootstrap} has no topic {topic}: create it")
-    return seen.marks
+    return seen
+
+
+def has_committed(
+    cluster: Cluster, group: str, topics: Iterable[str], timeout_s: float = TIMEOUT_S
+) -> bool:
+    """Return whether a group has committed an offset of one of these topics."""
+    consumer = cluster.consumer(group)
+    try:
+        asked = [
+            TopicPartition(topic, p) for topic in topics for p in offset_bounds(cluster, topic)
+        ]
+        found = consumer.committed(asked, timeout=timeout_s)
+    except KafkaException as error:
+        raise Misuse(f"offsets of group {group} cannot be read: {error.args[0].str()}") from None
+    finally:
+        consumer.close()
+    return any(each.offset >= 0 for each in found)
 
 
 def look(
@@ -81,6 +103,14 @@ def look(
     low = _offsets(cluster, admin, topic, partitions, _EARLIEST, timeout_s)
     high = _offsets(cluster, admin, topic, partitions, _LATEST, timeout_s)
     return Seen(str(described.topic_id), {p: (low[p], high[p]) for p in partitions})
+
+
+def ask_ends(
+    admin: AdminClient, topics: Mapping[str, Iterable[int]]
+) -> dict[TopicPartition, Future[Any]]:
+    """Ask for the next offset to be written of some partitions of topics; wait for nothing."""
+    asked = {TopicPartition(topic, p): _LATEST for topic, each in topics.items() for p in each}
+    return admin.list_offsets(asked, isolation_level=IsolationLevel.READ_UNCOMMITTED)
 
 
 def resolve_start(
@@ -198,16 +228,24 @@ def _offsets(
             isolation_level=IsolationLevel.READ_UNCOMMITTED,
             request_timeout=timeout_s,
         )
+        reason = "it has no leader"
         try:
-            return {
+            found = {
                 at.partition: int(_answer(cluster, future, timeout_s).offset)
                 for at, future in asked.items()
             }
         except KafkaException as error:
             # A topic just made, or a broker just started, has no leaders for a moment.
             fault = error.args[0]
-            if fault.code() not in PASSING or time.monotonic() > deadline:
-                raise Misuse(f"offsets of {topic} cannot be read: {fault.str()}") from None
+            reason = fault.str()
+            if fault.code() not in PASSING:
+                raise Misuse(f"offsets of {topic} cannot be read: {reason}") from None
+        else:
+            # librdkafka tells of some partitions without a leader as if it had an answer.
+            if all(offset >= _NOT_FOUND for offset in found.values()):
+                return found
+        if time.monotonic() > deadline:
+            raise Misuse(f"offsets of {topic} cannot be read: {reason}")
         time.sleep(_RETRY_S)
 
 

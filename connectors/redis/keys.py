@@ -46,6 +46,11 @@ class Keys:
         """Return the string that names the run to which the marks belong."""
         return self.prefix + "lineage"
 
+    @property
+    def writer(self) -> str:
+        """Return the string that names the run which may write (lease.py)."""
+        return self.prefix + "writer"
+
     def stream(self, output: str) -> str:
         """Return the stream of an output: fields origin, counter, id, v; some have retracted."""
         return f"{self.prefix}stream:{output}"

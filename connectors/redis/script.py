@@ -13,13 +13,13 @@ MAX_RECORDS = 500
 """The most records of one call: it stops the server for about a millisecond."""
 
 APPEND = """
-local marks, lineage, stream, latest = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local field, ours, origin = ARGV[1], ARGV[2], ARGV[3]
-local max_length, first, flags = ARGV[4], tonumber(ARGV[5]), ARGV[6]
-local fixed = 6
+local marks, lineage, stream, latest, writer = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local field, ours, origin, run = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local max_length, first, flags = ARGV[5], tonumber(ARGV[6]), ARGV[7]
+local fixed = 7
 local count = (#ARGV - fixed) / 3
 
-for place, kind in ipairs({'hash', 'string', 'stream', 'hash'}) do
+for place, kind in ipairs({'hash', 'string', 'stream', 'hash', 'string'}) do
   local held = redis.call('TYPE', KEYS[place])['ok']
   if held ~= 'none' and held ~= kind then
     return {'taken', KEYS[place], held, kind}
@@ -29,12 +29,19 @@ local found = redis.call('GET', lineage)
 if found ~= ours and (found or redis.call('EXISTS', marks) == 1) then
   return {'foreign', found or 'none'}
 end
+local holder = redis.call('GET', writer)
+if holder and holder ~= run then
+  return {'fenced', holder}
+end
 local mark = tonumber(redis.call('HGET', marks, field) or '0')
 if first > mark + 1 then
   return {'lost', string.format('%.0f', mark)}
 end
 if not found then
   redis.call('SET', lineage, ours)
+end
+if not holder then
+  redis.call('SET', writer, run)
 end
 
 local last = first + count - 1
@@ -84,13 +91,16 @@ class Call(NamedTuple):
     payload: bytes
 
 
-def calls(batch: OutputBatch, keys: Keys, lineage: str, stream_length: int) -> list[Call]:
+def calls(
+    batch: OutputBatch, keys: Keys, lineage: str, stream_length: int, writer: str
+) -> list[Call]:
     """Return the calls that write a batch, of MAX_RECORDS records at the most each."""
     head = encode(
         [
-            "EVALSHA", APPEND_SHA, 4,
+            "EVALSHA", APPEND_SHA, 5,
             keys.marks, keys.lineage, keys.stream(batch.output), keys.latest(batch.output),
-            mark_field(batch.output, batch.origin), lineage, batch.origin, stream_length,
+            keys.writer,
+            mark_field(batch.output, batch.origin), lineage, batch.origin, writer, stream_length,
         ]
     )  # fmt: skip
     made = []
@@ -100,7 +110,7 @@ def calls(batch: OutputBatch, keys: Keys, lineage: str, stream_length: int) -> l
         first = batch.first + start
         flags = _flags(batch, range(rows.start, rows.stop))
         body = encode([first, flags, *batch.ids[rows], *batch.keys[rows], *batch.values[rows]])
-        payload = b"*%d\r\n%b%b" % (13 + 3 * count, head, body)
+        payload = b"*%d\r\n%b%b" % (15 + 3 * count, head, body)
         made.append(Call(batch.output, batch.origin, first, first + count - 1, payload))
     return made
 

@@ -3,46 +3,27 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import islice
-from typing import TypeVar
 
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 from pydantic import SecretStr
-from redis import exceptions
 from redis.connection import ConnectionPool
 
-from connectors.redis.client import Wire, command, connect, pool
+from connectors.redis.client import Wire, command, pool
 from connectors.redis.eviction import EvictionWatch
 from connectors.redis.keys import Keys
-from connectors.redis.script import APPEND, Call, calls
-from connectors.waiting import Outage
+from connectors.redis.lease import Lease, moment
+from connectors.redis.link import NAME, Link
+from connectors.redis.script import Call, calls
 from state.clock import NS, now_ns
-from state.errors import ForeignMarks, KeyTaken, LostWrites, SettingsError, Undelivered
+from state.errors import Fenced, ForeignMarks, KeyTaken, LostWrites
 from state.lifecycle import Lifecycle
 from state.metrics import LATENCY
 from state.records import OutputBatch
 
-NAME = "redis"
 Snapshot = tuple[str, int, str, dict[str, int]]
 """("redis", version, lineage, mark field -> counter of the last record confirmed)."""
-Answer = TypeVar("Answer")
-
-_DOWN = (
-    exceptions.ConnectionError,
-    exceptions.TimeoutError,
-    exceptions.OutOfMemoryError,
-    exceptions.ReadOnlyError,
-    exceptions.NoScriptError,
-    exceptions.ClusterDownError,
-    exceptions.TryAgainError,
-)
-_DOWN_CODES = ("BUSY ", "MISCONF ", "NOREPLICAS ", "UNKILLABLE ")
-_REFUSED_LOGIN = (
-    exceptions.AuthenticationError,
-    exceptions.AuthorizationError,
-    exceptions.AuthenticationWrongNumberOfArgsError,
-)
 
 
 class RedisSink(FixedPartitionedSink[OutputBatch, Snapshot]):
@@ -54,9 +35,9 @@ class RedisSink(FixedPartitionedSink[OutputBatch, Snapshot]):
 
     Raises, from any partition, LostWrites where Redis holds less than was confirmed,
     ForeignMarks where another run wrote this generation, KeyTaken where another program holds one
-    of its keys, SettingsError where the login is
-    refused, Undelivered where Redis refuses a write for good, and Stopped where the
-    process is told to stop while it waits.
+    of its keys, Fenced where another run began since to write it, SettingsError where the login is
+    refused, Undelivered where Redis refuses a write for good, and Stopped where the process is told
+    to stop while it waits.
     """
 
     def __init__(
@@ -68,13 +49,15 @@ class RedisSink(FixedPartitionedSink[OutputBatch, Snapshot]):
         shards: Sequence[str],
         local: Sequence[str],
         lifecycle: Lifecycle,
+        writer: str,
     ) -> None:
-        """Write under ``keys`` as the run ``lineage``: a hash of its settings and start.
+        """Write under ``keys`` the outputs of ``lineage``: a hash of their settings and start.
 
         ``shards`` are the names of all shards, ``local`` those of this process. A stream
-        keeps about ``stream_length`` entries.
+        keeps about ``stream_length`` entries. ``writer`` names the run (lease.py).
         """
         self._pool = pool(url)
+        self.lease = Lease(self._pool, keys, writer, lifecycle)
         self._keys = keys
         self._lineage = lineage
         self._stream_length = stream_length
@@ -96,8 +79,9 @@ class RedisSink(FixedPartitionedSink[OutputBatch, Snapshot]):
     ) -> RedisPartition:
         """Return a writer; one that resumes first checks that Redis still has it all."""
         self._eviction.start()
+        self.lease.take()
         partition = RedisPartition(
-            self._pool, self._keys, self._lineage, self._stream_length, self._lifecycle
+            self._pool, self._keys, self._lineage, self._stream_length, self._lifecycle, self.lease
         )
         if resume_state is not None:
             partition.resume(resume_state)
@@ -114,15 +98,17 @@ class RedisPartition(StatefulSinkPartition[OutputBatch, Snapshot]):
         lineage: str,
         stream_length: int,
         lifecycle: Lifecycle,
+        lease: Lease,
     ) -> None:
-        self._pool = connections
         self._keys = keys
         self._lineage = lineage
         self._stream_length = stream_length
-        self._outage = Outage(NAME, lifecycle)
-        self._wire: Wire | None = None
+        self._lease = lease
+        self._link = Link(connections, keys.prefix, lifecycle)
         self._unconfirmed: deque[Call] = deque()
         self._sent = 0
+        self._sent_on: Wire | None = None
+        self._sent_at = 0.0
         self._marks: dict[str, int] = {}
         self._latency = LATENCY.labels(NAME)
 
@@ -130,8 +116,10 @@ class RedisPartition(StatefulSinkPartition[OutputBatch, Snapshot]):
         """Send the batches, after the answers to the last ones have come."""
         self._confirm()
         for batch in values:
-            self._unconfirmed.extend(calls(batch, self._keys, self._lineage, self._stream_length))
-        self._patiently(self._send)
+            self._unconfirmed.extend(
+                calls(batch, self._keys, self._lineage, self._stream_length, self._lease.writer)
+            )
+        self._link.patiently(self._send)
         sent_ns = now_ns()
         for batch in values:
             if batch.timestamp_ns:
@@ -148,7 +136,7 @@ class RedisPartition(StatefulSinkPartition[OutputBatch, Snapshot]):
         Nothing may wait or raise here: after another part has failed, an exception while
         Bytewax closes what is open would abort the process.
         """
-        self._hang_up()
+        self._link.hang_up()
 
     def resume(self, state: Snapshot) -> None:
         """Take over a snapshot's marks. Raises LostWrites where Redis is behind them."""
@@ -163,7 +151,7 @@ class RedisPartition(StatefulSinkPartition[OutputBatch, Snapshot]):
             held: list[bytes | None] = wire.read_response()
             return held
 
-        for field, found in zip(fields, self._patiently(ask), strict=True):
+        for field, found in zip(fields, self._link.patiently(ask), strict=True):
             if int(found or 0) < marks[field]:
                 output, _, origin = field.rpartition("/")
                 raise LostWrites(NAME, output, origin, int(found or 0), marks[field])
@@ -171,45 +159,17 @@ class RedisPartition(StatefulSinkPartition[OutputBatch, Snapshot]):
     def _confirm(self) -> None:
         """Read the answer to every call that was sent, sending again as often as it takes."""
         if self._unconfirmed:
-            self._patiently(self._read_answers)
-
-    def _patiently(self, action: Callable[[Wire], Answer]) -> Answer:
-        """Return what ``action`` returns once the server does its part."""
-        while True:
-            try:
-                with self._outage.lifecycle.calling(NAME):
-                    if self._wire is None:
-                        self._wire = connect(self._pool, APPEND)
-                    answer = action(self._wire)
-            except _REFUSED_LOGIN:
-                raise SettingsError(
-                    "Redis refuses the login: set the user and password in HEADRACE_REDIS__URL"
-                ) from None
-            except _DOWN as error:
-                self._hang_up()
-                self._outage.wait(f"{type(error).__name__}: {error}")
-            except exceptions.ResponseError as error:
-                self._hang_up()
-                if not str(error).startswith(_DOWN_CODES):
-                    raise Undelivered(self._keys.prefix, _code(error)) from None
-                self._outage.wait(str(error))
-            else:
-                self._outage.over()
-                return answer
-
-    def _hang_up(self) -> None:
-        """Drop the connection, and with it the answers that are on their way.
-
-        The calls that were carried out are recognised by their marks when sent again.
-        """
-        self._sent = 0
-        if self._wire is not None:
-            self._wire.disconnect()
-            self._wire = None
+            self._link.patiently(self._read_answers)
 
     def _send(self, wire: Wire) -> None:
-        """Send the calls that this connection has not sent."""
+        """Send the calls that this connection has not sent.
+
+        Those that were carried out are recognised by their marks when they are sent again.
+        """
+        if wire is not self._sent_on:
+            self._sent, self._sent_on = 0, wire
         if self._sent < len(self._unconfirmed):
+            self._sent_at = moment()
             unsent = islice(self._unconfirmed, self._sent, None)
             wire.send_packed_command([call.payload for call in unsent])
             self._sent = len(self._unconfirmed)
@@ -225,6 +185,7 @@ class RedisPartition(StatefulSinkPartition[OutputBatch, Snapshot]):
             self._marks[f"{call.output}/{call.origin}"] = call.last
             self._unconfirmed.popleft()
             self._sent -= 1
+            self._lease.confirmed(self._sent_at)
 
     def _judge(self, call: Call, answer: list[bytes]) -> None:
         """Raise what the script found wrong."""
@@ -234,8 +195,5 @@ class RedisPartition(StatefulSinkPartition[OutputBatch, Snapshot]):
             raise LostWrites(NAME, call.output, call.origin, int(answer[1]), call.first - 1)
         if answer[0] == b"foreign":
             raise ForeignMarks(NAME, call.output, call.origin, answer[1].decode(), self._lineage)
-
-
-def _code(error: exceptions.ResponseError) -> str:
-    """Return the class and code of an error; the rest may repeat a record's content."""
-    return f"{type(error).__name__} {str(error).partition(' ')[0]}"
+        if answer[0] == b"fenced":
+            raise Fenced(self._keys.system, self._keys.generation, answer[1].decode())

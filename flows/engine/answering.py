@@ -5,9 +5,8 @@
     requests ── answer ─┬─ answers
                         └─ dead letters ── dead
 
-It keeps no state but its offsets. An answer is a function of its request and carries its id, so
-an answer that a restart writes a second time is the same, and readers take the first. Nothing but
-other requests waits for one.
+It keeps no state but its offsets. An answer is a function of its request and carries its id;
+should two runs answer one, readers take the first. Nothing but other requests waits for one.
 """
 
 from __future__ import annotations
@@ -127,4 +126,6 @@ class Answering:
             shard_names(settings.kafka.shards),
             context.local,
             context.generation,
+            context.lineage,
+            places=context.places,
         )

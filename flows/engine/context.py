@@ -31,6 +31,7 @@ from bytewax.outputs import Sink
 
 from connectors.kafka.delivery import Outgoing
 from connectors.kafka.source import BlockT
+from connectors.kafka.written import Place
 from flows.engine.step import Step, Stepped, add_step
 from flows.settings.part import Timed, settings_hash
 from flows.settings.settings import Settings
@@ -121,6 +122,8 @@ class Context:
     """Whether the input has an end, as a recording has."""
     sequencer: MakeSequencer | None = None
     """Appends topics to one; None over a recording, which holds what was appended."""
+    places: Mapping[str, Place] = field(default_factory=dict)
+    """Where output topics are read back from by a start without a snapshot."""
     seal: Seal | None = None
     """Seals secret outputs and snapshots; None where the flow has none, or files are for people."""
 

@@ -13,15 +13,21 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import orjson
 
 from state.errors import DamagedState, Misuse
+
+if TYPE_CHECKING:
+    from connectors.kafka.written import Place  # it loads numpy, and the supervisor imports this
 
 Offsets = dict[str, dict[int, int]]
 """Topic -> partition -> the offset to read first."""
@@ -37,11 +43,13 @@ class Start:
     offsets: Offsets
     settings: dict[str, Any] = field(default_factory=dict)
     """What the settings said beyond their defaults, for people and for a refusal to name."""
+    outputs: dict[str, Place] = field(default_factory=dict)
+    """Where each output topic is read back from as long as there is no snapshot."""
 
     @property
     def lineage(self) -> str:
         """Return the name of the one stream of outputs that this start leads to."""
-        named = {k: v for k, v in _plain(self).items() if k != "settings"}
+        named = {k: v for k, v in _plain(self).items() if k not in ("settings", "outputs")}
         content = orjson.dumps(named, option=orjson.OPT_SORT_KEYS)
         return hashlib.sha256(content).hexdigest()[:16]
 
@@ -122,11 +130,12 @@ def find_generation(root: Path, wanted: int | None, configured: int) -> Generati
 
 def _parsed(data: bytes) -> Start:
     content = orjson.loads(data)
-    offsets = {
-        topic: {int(partition): offset for partition, offset in partitions.items()}
-        for topic, partitions in content.pop("offsets").items()
+    offsets = {topic: _by_number(each) for topic, each in content.pop("offsets").items()}
+    outputs = {
+        topic: (identity, _by_number(each))
+        for topic, (identity, each) in content.pop("outputs", {}).items()
     }
-    return Start(**content, offsets=offsets)
+    return Start(**content, offsets=offsets, outputs=outputs)
 
 
 def _fault(error: Exception) -> str:
@@ -136,12 +145,24 @@ def _fault(error: Exception) -> str:
     return "it is no JSON" if isinstance(error, orjson.JSONDecodeError) else "it is no start"
 
 
+def writer_name() -> str:
+    """Return a name for a run that begins now, for the lease and for people."""
+    since = datetime.now(UTC).isoformat(timespec="seconds")
+    return f"process {os.getpid()} on {socket.gethostname()} since {since} ({uuid4().hex[:8]})"
+
+
 def _plain(start: Start) -> dict[str, object]:
-    offsets = {
-        topic: {str(partition): offset for partition, offset in partitions.items()}
-        for topic, partitions in start.offsets.items()
-    }
-    return asdict(start) | {"offsets": offsets}
+    offsets = {topic: _by_text(each) for topic, each in start.offsets.items()}
+    outputs = {topic: (name, _by_text(each)) for topic, (name, each) in start.outputs.items()}
+    return asdict(start) | {"offsets": offsets, "outputs": outputs}
+
+
+def _by_text(partitions: dict[int, int]) -> dict[str, int]:
+    return {str(partition): offset for partition, offset in partitions.items()}
+
+
+def _by_number(partitions: dict[str, int]) -> dict[int, int]:
+    return {int(partition): offset for partition, offset in partitions.items()}
 
 
 def sync_directory(directory: Path) -> None:

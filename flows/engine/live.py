@@ -24,7 +24,7 @@ from connectors.redis.promoted import Promoted
 from connectors.redis.sink import RedisSink
 from flows.engine.cluster import cluster_of, group_name
 from flows.engine.context import Context, Flow, Sinks
-from flows.engine.generation import Start
+from flows.engine.generation import Start, writer_name
 from flows.engine.marks import marked_cluster
 from flows.engine.sealed import seal_of
 from flows.engine.systems import output_topic
@@ -45,14 +45,26 @@ def connect(
     lifecycle: Lifecycle,
     index: int = 0,
     workers: int = 1,
+    writer: str = "",
 ) -> Context:
     """Return the context of worker ``index`` of ``workers``; no server is asked anything yet.
 
+    ``writer`` names the run that all of them are of; '' for one of this process's own.
     Raises SettingsError where an output of the flow is secret and there is no key.
     """
     shards = shard_names(settings.kafka.shards)
     local = tuple(name for name in shards if worker_of(name, workers) == index)
-    inputs = _Inputs(flow, start, settings, lifecycle, shards, local)
+    redis = RedisSink(
+        settings.redis.url,
+        Keys(start.system, start.generation),
+        start.lineage,
+        settings.redis.stream_length,
+        shards,
+        local,
+        lifecycle,
+        writer or writer_name(),
+    )
+    inputs = _Inputs(flow, start, settings, lifecycle, shards, local, redis.lease.check)
     seal = seal_of(flow, settings)
     return Context(
         flow=flow,
@@ -64,7 +76,8 @@ def connect(
         source=inputs.source,
         sequencer=inputs.sequencer,
         has=lambda topic: topic in start.offsets,
-        sinks=_sinks(flow, start, settings, lifecycle, shards, local),
+        sinks=_sinks(flow, start, settings, lifecycle, shards, local, redis),
+        places=start.outputs,
         seal=seal,
     )
 
@@ -79,6 +92,7 @@ class _Inputs:
     lifecycle: Lifecycle
     shards: Sequence[str]
     local: Sequence[str]
+    may_write: Callable[[], None]
 
     def source(
         self, topic: str, decode: Callable[[Messages], BlockT]
@@ -109,7 +123,7 @@ class _Inputs:
         promoted = Promoted(self.settings.redis.url, system, self.lifecycle)
         return (
             SequencerSource(cluster, plan, self.lifecycle, now_ns, promoted),
-            SequencerSink(cluster, plan, self.lifecycle),
+            SequencerSink(cluster, plan, self.lifecycle, self.may_write),
         )
 
     def _offsets(self, topic: str) -> dict[int, int]:
@@ -130,26 +144,21 @@ def _sinks(
     lifecycle: Lifecycle,
     shards: Sequence[str],
     local: Sequence[str],
+    redis: RedisSink,
 ) -> Sinks:
     delivery = Delivery(cluster_of(settings.kafka), lifecycle)
-    keys = Keys(start.system, start.generation)
     return Sinks(
-        redis=RedisSink(
-            settings.redis.url,
-            keys,
-            start.lineage,
-            settings.redis.stream_length,
-            shards,
-            local,
-            lifecycle,
-        ),
+        redis=redis,
         outputs=KafkaSink(
             delivery,
             _OutputTopics(start.system),
             shards,
             local,
             start.generation,
+            start.lineage,
             flow.outputs,
+            start.outputs,
+            redis.lease.check,
         ),
         dead=DeadLetterSink(
             delivery, output_topic(start.system, DEAD), shards, local, settings.run.max_dead_bytes

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import shutil
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
 from bytewax.recovery import init_db_dir
 
 from connectors.kafka.client import Cluster
-from connectors.kafka.topics import ensure_topics, partition_count, resolve_start
-from flows.engine.cluster import cluster_of
+from connectors.kafka.topics import (
+    ensure_topics,
+    has_committed,
+    look_at,
+    partition_count,
+    resolve_start,
+)
+from connectors.kafka.written import Place
+from flows.engine.cluster import cluster_of, group_name
 from flows.engine.context import Flow, flow_hash, shards_of
 from flows.engine.generation import Generation, Start, sync_directory
 from flows.engine.systems import output_topic
@@ -48,9 +55,18 @@ def prepare(flow: Flow, generation: Generation, start_at: str, settings: Setting
         offsets = {topic: resolve_start(cluster, topic, where) for topic in topics}
         partitions = max((len(found) for found in offsets.values()), default=1)
         _make_outputs(cluster, flow, partitions)
-        said = differing(flow.table(settings), shards_of(flow, settings))
+        written = [each.topic for each in flow.outputs]
+        written += [each.topic for each in inputs if each.role == "made"]
+        group = group_name(settings, flow.name, generation.number)
         generation.store(
-            Start(flow.name, generation.number, flow_hash(flow, settings), offsets, said)
+            Start(
+                flow.name,
+                generation.number,
+                flow_hash(flow, settings),
+                offsets,
+                differing(flow.table(settings), shards_of(flow, settings)),
+                _places(cluster, written, lambda: has_committed(cluster, group, topics)),
+            )
         )
     if not generation.recovery.exists():
         _make_snapshot_store(generation)
@@ -110,6 +126,22 @@ def _make_outputs(cluster: Cluster, flow: Flow, partitions: int) -> None:
     made = {output.topic: output.partitions or partitions for output in flow.outputs}
     ensure_topics(cluster, kept, FOR_GOOD)
     ensure_topics(cluster, made | {output_topic(flow.name, DEAD): partitions})
+
+
+def _places(
+    cluster: Cluster, topics: Sequence[str], ran_before: Callable[[], bool]
+) -> dict[str, Place]:
+    """Return where the output topics end; where they begin if the generation ran before.
+
+    One that has lost its directory finds by that which of its records the topics hold.
+    """
+    seen = {topic: look_at(cluster, topic) for topic in topics}
+    empty = all(high == 0 for each in seen.values() for _, high in each.marks.values())
+    side = 1 if empty or not ran_before() else 0
+    return {
+        topic: (each.identity, {p: mark[side] for p, mark in each.marks.items()})
+        for topic, each in seen.items()
+    }
 
 
 def _make_snapshot_store(generation: Generation) -> None:

@@ -15,9 +15,11 @@ import orjson
 
 from state.errors import (
     DamagedState,
+    Fenced,
     ForeignMarks,
     HeadraceError,
     KeyTaken,
+    LostTopic,
     LostWrites,
     Misuse,
     OffsetGone,
@@ -33,8 +35,10 @@ FINAL = (
     SnapshotRefused,
     DamagedState,
     LostWrites,
+    LostTopic,
     ForeignMarks,
     KeyTaken,
+    Fenced,
 )
 """No restart heals these."""
 

@@ -16,10 +16,10 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from flows.engine.generation import Generation
+from flows.engine.generation import Generation, writer_name
 from flows.engine.ports import free_port
 from flows.engine.reports import Failure, parse
 from state.errors import Broken, Misuse
@@ -45,6 +45,8 @@ class Order:
     drain_s: float
     restarts: int
     debug: bool = False
+    writer: str = field(default_factory=writer_name)
+    """Names this run, of which all its workers are."""
 
 
 class Stop:
@@ -253,7 +255,7 @@ def _command(order: Order) -> list[str]:
     # -P: a directory named state or operators where the user stands must not hide ours.
     command = [sys.executable, "-P", "-m", "flows.engine.worker", order.flow]
     command += ["--root", str(order.generation.root)]
-    command += ["--generation", str(order.generation.number)]
+    command += ["--generation", str(order.generation.number), "--writer", order.writer]
     command += ["--config", str(order.config)] if order.config else []
     return command + (["--debug"] if order.debug else [])
 

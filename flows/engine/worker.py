@@ -88,6 +88,7 @@ def _parse_arguments() -> argparse.Namespace:
     parser.add_argument("--generation", type=int, required=True)
     parser.add_argument("--index", type=int, default=0)
     parser.add_argument("--addresses", default="")
+    parser.add_argument("--writer", default="")
     parser.add_argument("--log-fd", type=int, required=True)
     parser.add_argument("--prepare", action="store_true")
     parser.add_argument("--start", default="")
@@ -156,7 +157,7 @@ def _build(
     check_start(start, flow, settings)
     check_store(generation.recovery)
     workers = max(1, len(_addresses(args)))
-    context = connect(flow, start, settings, lifecycle, index=args.index, workers=workers)
+    context = connect(flow, start, settings, lifecycle, args.index, workers, args.writer)
     flow.warm_up()
     return flow.build(context)
 

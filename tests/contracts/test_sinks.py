@@ -75,7 +75,7 @@ class InRedis:
     def __init__(self, url: str) -> None:
         self.url, self.system = SecretStr(url), f"t{uuid.uuid4().hex}"
         keys = Keys(self.system, 1)
-        sink = RedisSink(self.url, keys, "ours", 100_000, NAMES, NAMES, Lifecycle())
+        sink = RedisSink(self.url, keys, "ours", 100_000, NAMES, NAMES, Lifecycle(), "one")
         self._part = sink.build_part("redis", shard_name(0), None)
 
     def write(self, batches: list[OutputBatch]) -> None:
@@ -102,7 +102,7 @@ class Exported:
         self._redis = InRedis(redis_url)
         self._out = out / str(generation)
         delivery = Delivery(self._cluster, Lifecycle())
-        sink = KafkaSink(delivery, {"beds": topic}, NAMES, NAMES, generation)
+        sink = KafkaSink(delivery, {"beds": topic}, NAMES, NAMES, generation, "ours")
         self._part = sink.build_part("kafka", shard_name(0), None)
 
     def write(self, batches: list[OutputBatch]) -> None:
@@ -188,7 +188,7 @@ def test_a_sealed_output_without_a_table_keeps_its_order_in_kafka(kafka, topic):
     )
     name = topic(4)
     delivery = Delivery(Cluster(kafka.bootstrap), Lifecycle())
-    sink = KafkaSink(delivery, {"alerts": name}, NAMES, NAMES, 1, [output])
+    sink = KafkaSink(delivery, {"alerts": name}, NAMES, NAMES, 1, "ours", [output])
     part = sink.build_part("kafka", shard_name(0), None)
     part.write_batch([SEAL.batch(output, batch)])
     part.snapshot()

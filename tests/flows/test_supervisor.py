@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from itertools import chain
 
 import orjson
 import psutil  # type: ignore[import-untyped]  # it ships no types
 import pytest
 
+from connectors.kafka.client import Cluster
+from connectors.kafka.sink import COUNTER_HEADER, LINEAGE_HEADER
+from flows.engine.generation import Generation
+from flows.engine.ports import free_port
 from flows.engine.recovery import last_snapshots
 from flows.engine.supervisor import Restarts
+from replay.topics import held_messages
 from state.sealing import Keyring
 from tests.flows.runs import ROOT, TALLY, Numbers, Run, headrace_process, held, settings
 from tests.waiting import PATIENCE_S, eventually
@@ -80,7 +87,26 @@ def test_beside_a_worker_that_is_stopped_the_other_says_what_it_waits_for(tally,
     assert run.end() == 0
 
 
-def test_a_killed_worker_takes_the_group_down_and_all_resume(tally, redis_url):
+def _written(kafka, tmp_path):
+    """Return the counters that a plain consumer finds of this test in its flow's topic."""
+    start = Generation(tmp_path / "state/tally", 1).load()
+    assert start is not None
+    found = chain.from_iterable(held_messages("tally.sums", Cluster(kafka.bootstrap)))
+    headers = (dict(message.headers) for message in found)
+    ours = start.lineage.encode()
+    return sorted(each[COUNTER_HEADER] for each in headers if each.get(LINEAGE_HEADER) == ours)
+
+
+def _once(numbers):
+    """Return the counters of the numbers sent, each once."""
+    return sorted(
+        f"{origin}/{n}".encode()
+        for origin, sums in numbers.sums.items()
+        for n in range(1, len(sums) + 1)
+    )
+
+
+def test_a_killed_worker_takes_the_group_down_and_all_resume(tally, kafka, redis_url, tmp_path):
     _, numbers, start = tally
     run = start("--workers", "2")
     run.ready(2)
@@ -95,6 +121,7 @@ def test_a_killed_worker_takes_the_group_down_and_all_resume(tally, redis_url):
     assert "worker 0 was killed by SIGKILL; all workers start again in 0.5 s" in run.log.read_text()
     assert "worker 1 was killed by SIGKILL; all workers start again in 1 s" in run.log.read_text()
     assert run.end() == 0
+    assert _written(kafka, tmp_path) == _once(numbers)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -132,7 +159,9 @@ def test_a_start_that_is_killed_while_it_prepares_is_made_again(tally, redis_url
     eventually(lambda: held(redis_url) == numbers.sums)
 
 
-def test_a_lone_worker_killed_again_and_again_loses_and_repeats_nothing(tally, redis_url):
+def test_a_lone_worker_killed_again_and_again_loses_and_repeats_nothing(
+    tally, kafka, redis_url, tmp_path
+):
     _, numbers, start = tally
     run = start()
     run.ready()
@@ -142,6 +171,7 @@ def test_a_lone_worker_killed_again_and_again_loses_and_repeats_nothing(tally, r
         numbers.send(200)
         eventually(lambda: held(redis_url) == numbers.sums)
     assert run.end() == 0
+    assert _written(kafka, tmp_path) == _once(numbers)
 
 
 def test_a_worker_that_is_told_to_stop_stops_its_group(tally):
@@ -273,6 +303,29 @@ def test_one_copy_runs_with_probes_on_loopback_and_under_the_settings_of_its_sta
     assert other.returncode == 1
     assert "setting tally.lateness is its default, this program's is 3000000000" in other.stderr
     assert "--from TIME --generation N" in other.stderr
+
+
+def test_a_generation_that_is_run_twice_is_written_by_the_later_run_alone(
+    tally, kafka, redis_url, tmp_path
+):
+    """By a copy of the state directory, so that no lock file tells of the other."""
+    _, numbers, start = tally
+    run = start()
+    run.ready()
+    numbers.send(50)
+    eventually(lambda: held(redis_url) == numbers.sums)
+    shutil.copytree(tmp_path / "state", tmp_path / "copy")
+    port = str(free_port(in_a_row=4))
+    copy = start(HEADRACE_RUN__STATE_DIR=str(tmp_path / "copy"), HEADRACE_RUN__HTTP_PORT=port)
+    copy.ready()
+    numbers.send(50)
+    assert run.process.wait(PATIENCE_S) == 1
+    eventually(lambda: held(redis_url) == numbers.sums)
+    assert copy.end() == 0
+    said = run.log.read_text()
+    assert said.count("generation 1 of tally is run twice: process") == 1
+    assert "gave up" not in said
+    assert _written(kafka, tmp_path) == _once(numbers)
 
 
 def test_a_new_generation_starts_where_it_is_told(tally, redis_url, tmp_path):

@@ -159,7 +159,7 @@ class Live:
         self.delivery = Delivery(cluster, Lifecycle())
 
     def outputs(self, topics, generation, batches):
-        sink = KafkaSink(self.delivery, topics, ["0"], ["0"], generation, MARKET)
+        sink = KafkaSink(self.delivery, topics, ["0"], ["0"], generation, "ours", MARKET)
         part = sink.build_part("s", "0", None)
         part.write_batch(batches)
         part.snapshot()

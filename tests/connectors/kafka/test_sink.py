@@ -16,9 +16,10 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 
 from connectors.kafka.client import Cluster
-from connectors.kafka.delivery import SINK, Delivery
+from connectors.kafka.delivery import Delivery
 from connectors.kafka.sink import DeadLetterSink, KafkaSink
 from connectors.kafka.topics import ensure_topics, offset_bounds
+from connectors.kafka.written import SINK
 from flows.servers import KafkaBroker
 from state.errors import Stopped, Undelivered
 from state.lifecycle import Lifecycle
@@ -99,7 +100,8 @@ def meanwhile(lifecycle: Lifecycle) -> Iterator[ThreadPoolExecutor]:
 
 def sink(cluster: Cluster, topic: str, lifecycle: Lifecycle | None = None, **options) -> KafkaSink:
     delivery = Delivery(cluster, lifecycle or Lifecycle())
-    return KafkaSink(delivery, {"bars": topic, "signals": topic}, NAMES, NAMES[:3], 4, **options)
+    topics = {"bars": topic, "signals": topic}
+    return KafkaSink(delivery, topics, NAMES, NAMES[:3], 4, "ours", **options)
 
 
 def test_every_record_arrives_once_with_its_key_and_its_identity(cluster, topic):
@@ -111,7 +113,12 @@ def test_every_record_arrives_once_with_its_key_and_its_identity(cluster, topic)
     assert [m["value"] for m in messages] == batch("bars", 1, 1000).values
     assert [m["key"] for m in messages] == [f"key{n % 5}".encode() for n in range(1, 1001)]
     assert [m["headers"] for m in messages] == [
-        {"headrace-counter": f"3/{n}".encode(), "headrace-generation": b"4"} for n in range(1, 1001)
+        {
+            "headrace-counter": f"3/{n}".encode(),
+            "headrace-generation": b"4",
+            "headrace-lineage": b"ours",
+        }
+        for n in range(1, 1001)
     ]
     assert len({(m["key"], m["partition"]) for m in messages}) == 5, "a key has one partition"
     assert SINK_QUEUE.labels(SINK)._value.get() == 0

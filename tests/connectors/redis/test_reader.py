@@ -19,7 +19,7 @@ from state.shards import shard_name
 
 def fill(url: str, keys: Keys, count: int) -> None:
     name = shard_name(0)
-    sink = RedisSink(SecretStr(url), keys, "l", 100_000, [name], [name], Lifecycle())
+    sink = RedisSink(SecretStr(url), keys, "l", 100_000, [name], [name], Lifecycle(), "one")
     partition = sink.build_part("redis", name, None)
     counters = range(1, count + 1)
     ids = [str(c) for c in counters]

@@ -26,7 +26,15 @@ from connectors.redis.reader import RedisReader
 from connectors.redis.script import MAX_RECORDS, calls
 from connectors.redis.sink import RedisPartition, RedisSink
 from flows.servers import Valkey
-from state.errors import ForeignMarks, KeyTaken, LostWrites, SettingsError, Stopped, Undelivered
+from state.errors import (
+    Fenced,
+    ForeignMarks,
+    KeyTaken,
+    LostWrites,
+    SettingsError,
+    Stopped,
+    Undelivered,
+)
 from state.lifecycle import Lifecycle
 from state.metrics import REDIS_EVICTS, SINK_WAITING
 from state.records import OutputBatch
@@ -63,6 +71,7 @@ class Redis:
         lifecycle: Lifecycle | None = None,
         stream_length: int = 100_000,
         url: str | None = None,
+        writer: str = "one",
     ) -> RedisSink:
         names = shard_names(2)
         return RedisSink(
@@ -73,6 +82,7 @@ class Redis:
             names,
             names,
             lifecycle or Lifecycle(),
+            writer,
         )
 
     def partition(
@@ -202,9 +212,21 @@ def test_batches_cut_anew_after_a_crash_leave_each_record_once(
     assert place.counters() == list(range(1, 61))
 
 
+def test_a_run_that_began_later_fences_the_former(place: Redis) -> None:
+    former = place.partition()
+    write(former, batch(1, 5))
+    later = place.sink(writer="two").build_part("redis", SHARD, None)
+    former.write_batch([batch(6, 5)])
+    with pytest.raises(Fenced, match="run twice: two writes it now, so this run stops"):
+        former.snapshot()
+    assert place.counters() == [1, 2, 3, 4, 5], "what the former wrote then"
+    write(later, batch(6, 5))
+    assert place.counters() == list(range(1, 11))
+
+
 def test_large_batches_are_cut(place: Redis) -> None:
     large = batch(1, 2 * MAX_RECORDS + 1)
-    cut = calls(large, Keys(place.system, 1), "ours", 1)
+    cut = calls(large, Keys(place.system, 1), "ours", 1, "one")
     assert [(call.first, call.last) for call in cut] == [
         (1, MAX_RECORDS),
         (MAX_RECORDS + 1, 2 * MAX_RECORDS),
@@ -423,9 +445,8 @@ def test_a_write_that_redis_refuses_for_good_stops_the_flow(place: Redis) -> Non
 def test_a_wrong_password_stops_the_flow_and_is_not_told(own_place: Redis) -> None:
     own_place.client.config_set("requirepass", "right-one")
     url = own_place.url.replace("redis://", "redis://:s3cret-w0rd@")
-    partition = own_place.sink(url=url).build_part("redis", SHARD, None)
     with pytest.raises(SettingsError, match="refuses the login") as refused:
-        partition.write_batch([batch(1, 1)])
+        own_place.sink(url=url).build_part("redis", SHARD, None)
     assert "s3cret" not in repr(refused.value) + str(refused.value)
     assert refused.value.__cause__ is None
 

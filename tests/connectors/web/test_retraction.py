@@ -15,9 +15,8 @@ import pytest
 import redis
 from pydantic import SecretStr
 
-from connectors.redis.client import pool
 from connectors.redis.keys import Keys
-from connectors.redis.sink import RedisPartition
+from connectors.redis.sink import RedisSink
 from connectors.web.channels import Source, parse, sources_of
 from connectors.web.client import Table, follow
 from connectors.web.frames import START
@@ -30,6 +29,7 @@ from state.outputs import LATEST, Column, Kind, Output, to_json
 from state.records import OutputBatch
 from state.retraction import retraction
 from state.sealing import Keyring, Seal
+from state.shards import shard_name
 from tests.connectors.web.feeds import Client, connected, play, served
 from tests.connectors.web.receiving import Receiver, file, listening
 from tests.connectors.web.rest.rig import Issuer
@@ -48,10 +48,12 @@ class Writer:
     """Writes records of beds into Redis as a flow does; ``(bed, None)`` is a retraction."""
 
     def __init__(self, url: str) -> None:
-        keys = Keys("wards", 1)
-        self._sink = RedisPartition(
-            pool(SecretStr(url)), keys, uuid.uuid4().hex, 100_000, Lifecycle()
+        keys, shard = Keys("wards", 1), shard_name(0)
+        lineage = uuid.uuid4().hex
+        sink = RedisSink(
+            SecretStr(url), keys, lineage, 100_000, [shard], [shard], Lifecycle(), "one"
         )
+        self._sink = sink.build_part("redis", shard, None)
         self._counts: dict[str, int] = {}
 
     def write(self, output: Output, rows: list[tuple[str, str | None]]) -> None:

@@ -143,7 +143,9 @@ def write(
 ):
     """Write records of a system into Redis, as the flow does."""
     name = shard_name(0)
-    sink = RedisSink(SecretStr(url), Keys(system, 1), "l", 100_000, [name], [name], Lifecycle())
+    sink = RedisSink(
+        SecretStr(url), Keys(system, 1), "l", 100_000, [name], [name], Lifecycle(), "one"
+    )
     partition = sink.build_part("redis", name, None)
     times = [1] * len(records)
     ids = [record["id"] for record in records]
