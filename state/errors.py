@@ -21,6 +21,8 @@
     │   └── AheadOfOthers     its event time is too far ahead of the others of its partition
     └── Broken                going on would lose or falsify data: the flow stops
         ├── OffsetGone        the broker no longer holds the offset to resume from
+        ├── TopicReplaced     an input topic was deleted, or is another one of the same name
+        ├── LogChanged        a partition holds another record where one was read
         ├── SplitSymbol       a symbol's ticks are in two partitions
         ├── PartitionsChanged the topic's partition count differs from the snapshot's
         ├── SnapshotRefused   a snapshot is of other settings or of an unknown version
@@ -149,9 +151,39 @@ class OffsetGone(Broken):
 
     def __str__(self) -> str:
         topic, partition, offset, low, high = self.args
+        if offset < low:
+            what = f"retention has removed it, and the broker holds {low} to {high}"
+        elif high < 0:
+            what = "the broker no longer holds it"
+        else:
+            what = f"the log has lost its end, and the broker holds {low} to {high}"
         return (
-            f"offset {offset} of {topic}[{partition}] is gone: the broker holds {low} to {high}. "
+            f"offset {offset} of {topic}[{partition}] is gone: {what}. "
             "Start a new generation with --from TIME --generation N, or restore the topic."
+        )
+
+
+class TopicReplaced(Broken):
+    """args: (topic, what happened to it)."""
+
+    def __str__(self) -> str:
+        topic, what = self.args
+        return (
+            f"the input topic {topic} {what}: what this generation has read is not what it holds. "
+            "Start a new generation with --from TIME --generation N, or restore the topic."
+        )
+
+
+class LogChanged(Broken):
+    """args: (topic, partition, offset)."""
+
+    def __str__(self) -> str:
+        topic, partition, offset = self.args
+        return (
+            f"{topic}[{partition}] holds another record at offset {offset} than was read there: "
+            "its log has lost its end and went on, as after a power cut or an unclean election. "
+            "What came since would be skipped in part. Start a new generation with --from TIME "
+            "--generation N, or restore the topic."
         )
 
 

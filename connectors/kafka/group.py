@@ -21,8 +21,9 @@ from collections.abc import Callable, Mapping
 from confluent_kafka import KafkaException, TopicPartition
 
 from connectors.kafka.client import Cluster
+from connectors.kafka.topics import describe
 from connectors.pacing import Pacing
-from state.errors import Broken, PartitionsChanged
+from state.errors import Broken, Misuse, PartitionsChanged, TopicReplaced
 from state.metrics import STALLED
 
 LOG = logging.getLogger(__name__)
@@ -33,13 +34,14 @@ GATHER_S = 0.02
 class ConsumerGroup:
     """The group's side of one process; its thread runs from `start` to `close`.
 
-    ``partitions`` counts those of the topic; ``owned`` are this process's.
+    ``partitions`` counts those of the topic; ``owned`` are this process's. ``identity`` is the
+    topic's; '' where it is not to be compared.
     """
 
     exchange_s = 1.0
     hurry_s = 0.05
     recount_s = 10.0
-    """How often the topic's partitions are counted."""
+    """How often the topic is looked at: is it the same, with as many partitions?"""
     timeout_s = 5.0
 
     def __init__(
@@ -50,7 +52,11 @@ class ConsumerGroup:
         partitions: int,
         owned: list[int],
         pacing: Pacing,
+        identity: str = "",
     ) -> None:
+        self._cluster = cluster
+        self._admin = cluster.admin()
+        self._identity = identity
         self._group = group
         self._topic = topic
         self._partitions = partitions
@@ -79,7 +85,7 @@ class ConsumerGroup:
         self._wake.set()
 
     def check(self) -> None:
-        """Raise what the thread found wrong: PartitionsChanged, or Broken where it ended."""
+        """Raise what the thread found wrong with the topic, or Broken where it ended."""
         if self._failure is not None:
             raise self._failure
         if not self._thread.is_alive():
@@ -154,13 +160,26 @@ class ConsumerGroup:
         return self.hurry_s if fast or self._pacing.waiting() else self.exchange_s
 
     def _recount(self) -> None:
-        """Count the topic's partitions; a difference seen twice in a row is no hiccup."""
-        found = self._consumer.list_topics(self._topic, timeout=self.timeout_s)
-        count = len(found.topics[self._topic].partitions)
-        differs = count != self._partitions
-        if differs and self._suspected:
-            self._failure = PartitionsChanged(self._topic, self._partitions, count)
-        self._suspected = differs
+        """Look at the topic; what is wrong twice in a row is no hiccup."""
+        try:
+            found = describe(self._cluster, self._admin, self._topic, self.timeout_s)
+        except Misuse as error:  # it does not answer now
+            LOG.info("group %s: %s", self._group, error)
+            return
+        failure = self._judge(found)
+        if failure is not None and self._suspected:
+            self._failure = failure
+        self._suspected = failure is not None
+
+    def _judge(self, found: tuple[str, int] | None) -> Broken | None:
+        if found is None:
+            return TopicReplaced(self._topic, "was deleted")
+        identity, count = found
+        if self._identity and identity != self._identity:
+            return TopicReplaced(self._topic, "was deleted and made anew")
+        if count != self._partitions:
+            return PartitionsChanged(self._topic, self._partitions, count)
+        return None
 
 
 class Stalls:

@@ -17,13 +17,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 from confluent_kafka import KafkaError, Message, TopicPartition
 
 from connectors.kafka.client import Cluster
+from connectors.kafka.continuity import Traces, check_identity, check_traces, trace
 from connectors.kafka.delivery import Delivery, Headers, Outgoing
 from connectors.kafka.faults import GONE, PASSING
 from connectors.kafka.group import ConsumerGroup
@@ -34,7 +35,7 @@ from connectors.kafka.sink import (
     ShardSink,
     always,
 )
-from connectors.kafka.topics import offset_bounds, partition_count
+from connectors.kafka.topics import look_at, partition_count
 from connectors.pacing import Pacing
 from state.clock import NS
 from state.errors import Broken, Misuse, OffsetGone, PartitionsChanged, SnapshotRefused
@@ -58,13 +59,14 @@ MAX_BYTES = 262_144
 """A longer value is left out and its length told. So the broker, which judges whole batches,
 refuses none, and no message is sent a second time behind later ones."""
 
-VERSION = 1
+VERSION = 2
 CLOSING_S = 5.0
 """How long a drained process waits for the last commit."""
 
 Offsets = dict[str, dict[int, int]]
-State = tuple[str, int, Offsets]
-"""("sequencer", VERSION, {topic: {partition: next offset}})."""
+State = tuple[str, int, Offsets, dict[str, Traces]]
+"""("sequencer", VERSION, {topic: {partition: next offset}}, {topic: traces of the last records}).
+Version 1 has no traces."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,8 @@ class Sequencing:
     local: Sequence[str]
     start: Mapping[str, Mapping[int, int]]
     batch: int
+    identities: Mapping[str, str] = field(default_factory=dict)
+    """Topic -> its identity at the flow's start, where that was noted."""
 
 
 class SequencerSource(FixedPartitionedSource[tuple[str, Outgoing], State]):
@@ -114,7 +118,7 @@ class SequencerSource(FixedPartitionedSource[tuple[str, Outgoing], State]):
         count = partition_count(self._cluster, self._plan.into)
         if count != 1:
             raise Misuse(f"{self._plan.into} has {count} partitions: an order needs exactly one")
-        offsets = _position(self._cluster, self._plan, resume_state)
+        offsets, traces = _position(self._cluster, self._plan, resume_state)
         return Sequencer(
             self._cluster,
             self._plan,
@@ -123,6 +127,7 @@ class SequencerSource(FixedPartitionedSource[tuple[str, Outgoing], State]):
             self._generation,
             for_part,
             offsets,
+            traces,
         )
 
 
@@ -138,6 +143,7 @@ class Sequencer(StatefulSourcePartition[tuple[str, Outgoing], State]):
         generation: Callable[[], int | None],
         name: str,
         offsets: Offsets,
+        traces: dict[str, Traces],
     ) -> None:
         self._plan = plan
         self._lifecycle = lifecycle
@@ -145,6 +151,9 @@ class Sequencer(StatefulSourcePartition[tuple[str, Outgoing], State]):
         self._generation = generation
         self._name = name
         self._offsets = offsets
+        self._traces = traces
+        self._last: dict[tuple[str, int], Message] = {}
+        """The last message of each partition, of which no trace has been taken yet."""
         self._snapshot: Offsets | None = _copy(offsets)
         """The offsets of a snapshot that the next poll will know to be durable."""
         self._second = 0
@@ -152,7 +161,7 @@ class Sequencer(StatefulSourcePartition[tuple[str, Outgoing], State]):
         self._drained = False
         self._fatal: KafkaError | None = None
         self._groups = {
-            topic: _group(cluster, plan.group, topic, len(partitions))
+            topic: _group(cluster, plan, topic, len(partitions))
             for topic, partitions in offsets.items()
         }
         self._consumer = cluster.consumer(plan.group, on_fatal=self._note_fatal)
@@ -182,7 +191,11 @@ class Sequencer(StatefulSourcePartition[tuple[str, Outgoing], State]):
         """Return the state as plain values, copied."""
         self._lifecycle.snapshotted()
         self._snapshot = _copy(self._offsets)
-        return ("sequencer", VERSION, _copy(self._offsets))
+        for (topic, p), m in self._last.items():
+            self._traces[topic][p] = trace(m.timestamp()[1], m.key(), m.value())
+        self._last.clear()
+        traces = {topic: dict(each) for topic, each in self._traces.items()}
+        return ("sequencer", VERSION, _copy(self._offsets), traces)
 
     def close(self) -> None:
         """Close the consumer; after a drain, commit the last offsets first."""
@@ -199,6 +212,7 @@ class Sequencer(StatefulSourcePartition[tuple[str, Outgoing], State]):
         assert partition is not None
         assert offset is not None
         self._offsets[topic][partition] = offset + 1
+        self._last[topic, partition] = message
         MESSAGES.labels(topic).inc()
         own = dict(cast("Headers", message.headers() or ()))
         value = message.value() or b""
@@ -272,34 +286,46 @@ class SequencerSink(ShardSink[Outgoing]):
         self._delivery.send(item)
 
 
-def _group(cluster: Cluster, group: str, topic: str, partitions: int) -> ConsumerGroup:
-    """Return the started group of one topic: commits to look at, and a count of partitions."""
+def _group(cluster: Cluster, plan: Sequencing, topic: str, partitions: int) -> ConsumerGroup:
+    """Return the started group of one topic: commits to look at, and a look at the topic."""
     # Nothing is merged by event time here, so nothing is paced.
     found = ConsumerGroup(
-        cluster, group, topic, partitions, list(range(partitions)), Pacing(partitions, 0)
+        cluster,
+        plan.group,
+        topic,
+        partitions,
+        list(range(partitions)),
+        Pacing(partitions, 0),
+        plan.identities.get(topic, ""),
     )
     found.start()
     return found
 
 
-def _position(cluster: Cluster, plan: Sequencing, state: State | None) -> Offsets:
-    """Return the next offsets at opening."""
+def _position(
+    cluster: Cluster, plan: Sequencing, state: State | None
+) -> tuple[Offsets, dict[str, Traces]]:
+    """Return the next offsets and the traces at opening."""
     offsets = _copy(plan.start)
+    traces: dict[str, Traces] = {topic: {} for topic in offsets}
     if state is not None:
-        kind, version, offsets = state
-        if (kind, version) != ("sequencer", VERSION):
+        kind, version, offsets = state[:3]
+        if kind != "sequencer" or version not in (1, VERSION):
             raise SnapshotRefused("source", f"{kind} {version}", f"sequencer {VERSION}")
         if sorted(offsets) != sorted(plan.start):
             raise SnapshotRefused("list of topics", sorted(offsets), sorted(plan.start))
+        traces |= state[3] if version > 1 else {}
     for topic, partitions in offsets.items():
-        marks = offset_bounds(cluster, topic)
-        if len(marks) != len(partitions):
-            raise PartitionsChanged(topic, len(partitions), len(marks))
+        seen = look_at(cluster, topic)
+        check_identity(topic, plan.identities.get(topic, ""), seen)
+        if len(seen.marks) != len(partitions):
+            raise PartitionsChanged(topic, len(partitions), len(seen.marks))
         for p, offset in partitions.items():
-            low, high = marks[p]
+            low, high = seen.marks[p]
             if not low <= offset <= high:
                 raise OffsetGone(topic, p, offset, low, high)
-    return _copy(offsets)
+        check_traces(cluster, topic, partitions, traces[topic], seen)
+    return _copy(offsets), {topic: dict(each) for topic, each in traces.items()}
 
 
 def _copy(offsets: Mapping[str, Mapping[int, int]]) -> Offsets:

@@ -8,7 +8,8 @@ Resuming. The state of a shard is the next offset and the newest event time of e
 partitions, idle ones included, so that a restart neither loses nor repeats. A new
 flow starts at offsets that were resolved once (topics.resolve_start) and kept by the
 runner. An offset that the broker does not hold stops the flow (OffsetGone), at opening
-and in the stream; so does a partition count that changes (PartitionsChanged).
+and in the stream; so do a partition count that changes (PartitionsChanged), a topic that
+is another one, and a last record that is not the one that was read (continuity.py).
 
 Commits. The first ``next_batch`` after ``snapshot()`` is called only once that snapshot is
 durable (bytewax.md), so it hands those offsets to the group (group.py), for tools to
@@ -40,20 +41,28 @@ from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 from confluent_kafka import KafkaError
 
 from connectors.kafka.client import Cluster
+from connectors.kafka.continuity import Traces, check_identity, check_traces, traces_of
 from connectors.kafka.faults import GONE, PASSING
 from connectors.kafka.group import ConsumerGroup
 from connectors.kafka.messages import Fault
 from connectors.kafka.reading import Reading, Way, open_reader, warm_up
-from connectors.kafka.topics import offset_bounds
+from connectors.kafka.topics import Seen, look, look_at
 from connectors.pacing import Pacing
-from state.errors import Broken, OffsetGone, PartitionsChanged, SnapshotRefused
+from state.errors import (
+    Broken,
+    Misuse,
+    OffsetGone,
+    PartitionsChanged,
+    SnapshotRefused,
+    TopicReplaced,
+)
 from state.lifecycle import Lifecycle
 from state.metrics import EPOCH, KAFKA_ERRORS, LAG, MESSAGES
 from state.records import Messages
 
 LOG = logging.getLogger(__name__)
 
-VERSION = 1
+VERSION = 2
 LOOK_S = 1.0
 """How often a shard looks at its group and measures its lag."""
 BLOCK_BYTES = 6 << 20
@@ -67,8 +76,9 @@ take a seventh of a core while nothing comes, and the topics of history two fift
 CLOSING_S = 5.0
 """How long a drained process waits for the last commit."""
 
-State = tuple[str, int, str, int, dict[int, int], dict[int, int]]
-"""("kafka", VERSION, topic, partition count, {partition: next offset}, {partition: newest ns})."""
+State = tuple[str, int, str, int, dict[int, int], dict[int, int], Traces]
+"""("kafka", VERSION, topic, partition count, {partition: next offset}, {partition: newest ns},
+traces of the last records). Version 1 has no traces."""
 
 
 class Block(Protocol):
@@ -104,6 +114,8 @@ class ReadingPlan:
     way: Way = "auto"
     idle_poll_us: int = IDLE_POLL_US
     """How often an idle shard is polled; divides a second."""
+    identity: str = ""
+    """Of the topic at the flow's start; '' where a former release did not note it."""
 
     def owned(self, shard: str) -> list[int]:
         """Return the partitions of one shard."""
@@ -148,16 +160,24 @@ class KafkaSource(FixedPartitionedSource[tuple[str, BlockT], State]):
 
     def _open(self) -> _Process[BlockT]:
         plan = self._plan
-        marks = offset_bounds(self._cluster, plan.topic)
+        seen = look_at(self._cluster, plan.topic)
+        check_identity(plan.topic, plan.identity, seen)
+        marks = seen.marks
         if len(marks) != len(plan.start):
             raise PartitionsChanged(plan.topic, len(plan.start), len(marks))
         owned = [p for shard in plan.local for p in plan.owned(shard)]
         group = ConsumerGroup(
-            self._cluster, plan.group, plan.topic, len(marks), owned, self._pacing
+            self._cluster,
+            plan.group,
+            plan.topic,
+            len(marks),
+            owned,
+            self._pacing,
+            seen.identity,
         )
         group.start()
         return _Process(
-            self._cluster, plan, self._decode, self._lifecycle, self._pacing, group, marks
+            self._cluster, plan, self._decode, self._lifecycle, self._pacing, group, seen
         )
 
 
@@ -171,7 +191,8 @@ class _Process(Generic[BlockT]):
     lifecycle: Lifecycle
     pacing: Pacing
     group: ConsumerGroup
-    marks: dict[int, tuple[int, int]]
+    seen: Seen
+    """The topic at opening."""
     shards: int = 0
     """How many are open."""
 
@@ -183,7 +204,9 @@ class KafkaShard(StatefulSourcePartition[tuple[str, BlockT], State]):
         self._process = process
         self._name = name
         self._topic = process.plan.topic
-        self._offsets, self._newest = _position(process, name, state)
+        self._offsets, self._newest, self._traces = _position(process, name, state)
+        self._untraced: Messages | None = None
+        """The last block, of which no trace has been taken yet."""
         self._snapshot: dict[int, int] | None = dict(self._offsets)
         """The offsets of a snapshot that the next poll will know to be durable."""
         self._durable_at = 0.0
@@ -204,7 +227,7 @@ class KafkaShard(StatefulSourcePartition[tuple[str, BlockT], State]):
             process.pacing.update(p, newest_ns)
         reading = Reading(
             self._topic,
-            len(process.marks),
+            len(process.seen.marks),
             self._offsets,
             process.plan.batch,
             process.plan.group,
@@ -253,8 +276,10 @@ class KafkaShard(StatefulSourcePartition[tuple[str, BlockT], State]):
         """Return the state as plain values, copied."""
         self._process.lifecycle.snapshotted()
         self._snapshot = dict(self._offsets)
-        count = len(self._process.marks)
-        return ("kafka", VERSION, self._topic, count, dict(self._offsets), dict(self._newest))
+        count = len(self._process.seen.marks)
+        self._take_traces({})
+        offsets, newest = dict(self._offsets), dict(self._newest)
+        return ("kafka", VERSION, self._topic, count, offsets, newest, dict(self._traces))
 
     def close(self) -> None:
         """Close the consumer; after a drain, commit the last offsets first."""
@@ -270,6 +295,8 @@ class KafkaShard(StatefulSourcePartition[tuple[str, BlockT], State]):
         process = self._process
         for p, (_, following) in messages.ranges.items():
             self._offsets[p] = following
+        self._take_traces(messages.ranges)
+        self._untraced = messages
         fitting = BLOCK_BYTES * len(messages) // max(1, len(messages.data))
         self._at_most = min(process.plan.batch, max(1, fitting))
         block = process.decode(messages)
@@ -278,6 +305,13 @@ class KafkaShard(StatefulSourcePartition[tuple[str, BlockT], State]):
             process.pacing.update(p, self._newest[p], block.least.get(p))
         self._consumed.inc(len(messages))
         return block
+
+    def _take_traces(self, coming: Mapping[int, object]) -> None:
+        """Take those of the last block, but of the partitions that the coming one has too."""
+        if self._untraced is not None:
+            left = self._untraced.ranges.keys() - coming.keys()
+            self._traces |= traces_of(self._untraced, left)
+            self._untraced = None
 
     def _became_durable(self, offsets: dict[int, int], now: float) -> None:
         self._process.group.durable(offsets)
@@ -305,7 +339,7 @@ class KafkaShard(StatefulSourcePartition[tuple[str, BlockT], State]):
     def _measure_lag(self) -> None:
         for p, offset in self._offsets.items():
             # Unknown (negative) until the first answer to a fetch.
-            high = max(self._reader.offset_bounds(p)[1], self._process.marks[p][1])
+            high = max(self._reader.offset_bounds(p)[1], self._process.seen.marks[p][1])
             LAG.labels(self._topic, str(p)).set(max(0, high - offset))
 
     def _judge(self, fault: Fault) -> None:
@@ -314,31 +348,47 @@ class KafkaShard(StatefulSourcePartition[tuple[str, BlockT], State]):
         code = error.code()
         KAFKA_ERRORS.labels(error.name()).inc()
         if code in GONE and p is not None:
-            raise OffsetGone(self._topic, p, self._offsets[p], *self._reader.offset_bounds(p))
+            raise self._gone(p)
         if code not in PASSING or error.fatal():
             raise Broken(f"Kafka cannot deliver {self._topic}[{p}]: {error.str()}")
         LOG.warning("%s[%s]: %s", self._topic, p, error.str())
 
+    def _gone(self, p: int) -> Broken:
+        """Return what is to be said of an offset that the broker does not hold."""
+        process, low, high = self._process, -1, -1
+        try:
+            seen = look(process.cluster, process.cluster.admin(), self._topic)
+        except Misuse:  # it cannot be asked either
+            return OffsetGone(self._topic, p, self._offsets[p], low, high)
+        if seen is None:
+            return TopicReplaced(self._topic, "was deleted")
+        if seen.identity != process.seen.identity:
+            return TopicReplaced(self._topic, "was deleted and made anew")
+        return OffsetGone(self._topic, p, self._offsets[p], *seen.marks.get(p, (low, high)))
+
 
 def _position(
     process: _Process[BlockT], shard: str, state: State | None
-) -> tuple[dict[int, int], dict[int, int]]:
-    """Return (next offsets, newest event times) of a shard's partitions at opening."""
-    plan = process.plan
+) -> tuple[dict[int, int], dict[int, int], Traces]:
+    """Return next offsets, newest event times and traces of a shard's partitions at opening."""
+    plan, marks = process.plan, process.seen.marks
     owned = plan.owned(shard)
     offsets: dict[int, int] = {p: plan.start[p] for p in owned}
     newest: dict[int, int] = {}
+    traces: Traces = {}
     if state is not None:
-        kind, version, topic, count, offsets, newest = state
-        if (kind, version, topic) != ("kafka", VERSION, plan.topic):
+        kind, version, topic, count, offsets, newest = state[:6]
+        if (kind, topic) != ("kafka", plan.topic) or version not in (1, VERSION):
             found = f"{kind} {version} {topic}"
             raise SnapshotRefused("source", found, f"kafka {VERSION} {plan.topic}")
-        if count != len(process.marks):
-            raise PartitionsChanged(plan.topic, count, len(process.marks))
+        if count != len(marks):
+            raise PartitionsChanged(plan.topic, count, len(marks))
         if sorted(offsets) != owned:
             raise SnapshotRefused(f"partitions of shard {shard}", sorted(offsets), owned)
+        traces = state[6] if version > 1 else {}
     for p, offset in offsets.items():
-        low, high = process.marks[p]
+        low, high = marks[p]
         if not low <= offset <= high:
             raise OffsetGone(plan.topic, p, offset, low, high)
-    return dict(offsets), dict(newest)
+    check_traces(process.cluster, plan.topic, offsets, traces, process.seen)
+    return dict(offsets), dict(newest), dict(traces)

@@ -89,6 +89,14 @@ def has_committed(
     return any(each.offset >= 0 for each in found)
 
 
+def describe(
+    cluster: Cluster, admin: AdminClient, topic: str, timeout_s: float = TIMEOUT_S
+) -> tuple[str, int] | None:
+    """Return a topic's identity and the number of its partitions, None where it is missing."""
+    found = _described(cluster, admin, topic, timeout_s)
+    return None if found is None else (str(found.topic_id), len(found.partitions))
+
+
 def look(
     cluster: Cluster, admin: AdminClient, topic: str, timeout_s: float = TIMEOUT_S
 ) -> Seen | None:
@@ -195,8 +203,8 @@ def why_leaderless(
 
 
 def _count(cluster: Cluster, admin: AdminClient, topic: str, timeout_s: float) -> int:
-    described = _described(cluster, admin, topic, timeout_s)
-    return 0 if described is None else len(described.partitions)
+    found = describe(cluster, admin, topic, timeout_s)
+    return 0 if found is None else found[1]
 
 
 def _described(

@@ -43,6 +43,8 @@ class Start:
     offsets: Offsets
     settings: dict[str, Any] = field(default_factory=dict)
     """What the settings said beyond their defaults, for people and for a refusal to name."""
+    topics: dict[str, str] = field(default_factory=dict)
+    """Topic -> its identity, which another topic of the same name does not have."""
     outputs: dict[str, Place] = field(default_factory=dict)
     """Where each output topic is read back from as long as there is no snapshot."""
 
@@ -50,6 +52,8 @@ class Start:
     def lineage(self) -> str:
         """Return the name of the one stream of outputs that this start leads to."""
         named = {k: v for k, v in _plain(self).items() if k not in ("settings", "outputs")}
+        if not self.topics:  # of a release that did not keep them
+            del named["topics"]
         content = orjson.dumps(named, option=orjson.OPT_SORT_KEYS)
         return hashlib.sha256(content).hexdigest()[:16]
 

@@ -110,6 +110,7 @@ class _Inputs:
             read.batch or kafka.batch,
             kafka.reading,
             PATIENT_POLL_US if read.patient else IDLE_POLL_US,
+            self.start.topics.get(topic, ""),
         )
         pacing = Pacing(len(offsets), self.flow.table(self.settings).max_skew)
         return KafkaSource(marked_cluster(self.settings), plan, decode, self.lifecycle, pacing)
@@ -118,7 +119,15 @@ class _Inputs:
         self, topics: Sequence[str], into: str, system: str
     ) -> tuple[SequencerSource, SequencerSink]:
         offsets, kafka = {topic: self._offsets(topic) for topic in topics}, self.settings.kafka
-        plan = Sequencing(into, self._group(), self.shards, self.local, offsets, kafka.batch)
+        plan = Sequencing(
+            into,
+            self._group(),
+            self.shards,
+            self.local,
+            offsets,
+            kafka.batch,
+            self.start.topics,
+        )
         cluster = cluster_of(kafka)
         promoted = Promoted(self.settings.redis.url, system, self.lifecycle)
         return (

@@ -65,6 +65,7 @@ def prepare(flow: Flow, generation: Generation, start_at: str, settings: Setting
                 flow_hash(flow, settings),
                 offsets,
                 differing(flow.table(settings), shards_of(flow, settings)),
+                {topic: look_at(cluster, topic).identity for topic in topics},
                 _places(cluster, written, lambda: has_committed(cluster, group, topics)),
             )
         )

@@ -19,6 +19,7 @@ from state.errors import (
     ForeignMarks,
     HeadraceError,
     KeyTaken,
+    LogChanged,
     LostTopic,
     LostWrites,
     Misuse,
@@ -26,11 +27,14 @@ from state.errors import (
     PartitionsChanged,
     SettingsError,
     SnapshotRefused,
+    TopicReplaced,
 )
 
 FINAL = (
     SettingsError,
     OffsetGone,
+    TopicReplaced,
+    LogChanged,
     PartitionsChanged,
     SnapshotRefused,
     DamagedState,

@@ -1,21 +1,30 @@
 from __future__ import annotations
 
 import multiprocessing
+from dataclasses import replace
 
+import orjson
 import pytest
 
 from flows.engine.generation import Generation, Start, find_generation
 from state.errors import DamagedState, Misuse
 
 START = Start("market", 1, "abc", {"market.ticks": {0: 5, 1: 0}})
+FULL = replace(
+    START,
+    settings={"lateness": 1},
+    topics={"market.ticks": "one"},
+    outputs={"market.bars": ("two", {0: 7, 1: 8})},
+)
 
 
 def test_a_start_is_read_as_it_was_written(tmp_path):
     generation = Generation(tmp_path, 1)
     generation.directory.mkdir()
     assert generation.load() is None
-    generation.store(START)
-    assert generation.load() == START
+    for start in (START, FULL):
+        generation.store(start)
+        assert generation.load() == start
     assert [path.name for path in generation.directory.iterdir()] == ["start.json"]
 
 
@@ -28,6 +37,29 @@ def test_the_lineage_changes_with_settings_start_and_generation_alone():
         Start("market", 1, "abc", {"ticks": {0: 5, 1: 0}}),
     ]
     assert len({START.lineage, *(other.lineage for other in others)}) == 5
+
+
+def test_the_lineage_changes_with_the_identity_of_a_topic():
+    """Else a lost state directory and a topic made anew give two contents one counter."""
+    anew = replace(FULL, topics={"market.ticks": "another"})
+    assert len({START.lineage, FULL.lineage, anew.lineage}) == 3
+    assert replace(FULL, outputs={}, settings={}).lineage == FULL.lineage
+
+
+def test_a_start_of_a_former_release_keeps_its_lineage(tmp_path):
+    generation = Generation(tmp_path, 1)
+    generation.directory.mkdir()
+    former = {
+        "system": "market",
+        "generation": 1,
+        "settings_hash": "abc",
+        "offsets": {"market.ticks": {"0": 5, "1": 0}},
+        "settings": {},
+    }
+    (generation.directory / "start.json").write_bytes(orjson.dumps(former))
+    start = generation.load()
+    assert start == START
+    assert start.lineage == "9681d00d34c02257", "as that release computed it"
 
 
 def test_the_newest_generation_goes_on_unless_another_is_asked_for(tmp_path):

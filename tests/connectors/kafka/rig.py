@@ -92,6 +92,7 @@ class Rig:
         start: str | dict[int, int] = "earliest",
         local: Sequence[str] | None = None,
         decoder: Callable[[Messages], Rows] = decode,
+        identity: str = "",
     ) -> KafkaSource[Rows]:
         offsets = resolve_start(self.cluster, self.topic, start)
         plan = ReadingPlan(
@@ -102,6 +103,7 @@ class Rig:
             offsets,
             self.batch,
             self.way,
+            identity=identity,
         )
         pacing = Pacing(self.partitions, self.max_skew_ns)
         return KafkaSource(self.cluster, plan, decoder, self.lifecycle, pacing)

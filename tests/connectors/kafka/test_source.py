@@ -161,11 +161,11 @@ def test_a_snapshot_is_a_copy_of_plain_values(rig):
     r = rig(partitions=2)
     part = r.open()
     state = part.snapshot()
-    assert state == ("kafka", 1, r.topic, 2, {0: 0, 1: 0}, {})
+    assert state == ("kafka", 2, r.topic, 2, {0: 0, 1: 0}, {}, {})
     r.write([(0, b"77")])
     read(part, 1)
     assert state[4] == {0: 0, 1: 0}
-    assert part.snapshot() == ("kafka", 1, r.topic, 2, {0: 1, 1: 0}, {0: 77})
+    assert part.snapshot()[:6] == ("kafka", 2, r.topic, 2, {0: 1, 1: 0}, {0: 77})
 
 
 def test_a_shard_reads_only_its_own_partitions(rig):
@@ -280,7 +280,7 @@ def _grow(rig: Rig, partitions: int) -> None:
 @pytest.mark.parametrize(
     "state",
     [
-        ("kafka", 2, "{topic}", 1, {0: 0}, {}),
+        ("kafka", 3, "{topic}", 1, {0: 0}, {}),
         ("kafka", 1, "another", 1, {0: 0}, {}),
         ("kafka", 1, "{topic}", 1, {1: 0}, {}),
     ],
