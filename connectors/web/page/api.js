@@ -3,11 +3,20 @@
 const PREFIX = "/api/v1";
 const PATIENCE_MS = 10_000;
 
-/** An answer that is not the one asked for; `message` is fit to be shown. */
+/**
+ * An answer that is not the one asked for; `message` is fit to be shown. `status` is that of HTTP, 0
+ * where nothing answers; `unreadable` where an answer came that is no JSON.
+ */
 export class Refused extends Error {
-  constructor(status, message) {
+  constructor(status, message, unreadable = false) {
     super(message);
     this.status = status;
+    this.unreadable = unreadable;
+  }
+
+  /** The kind of an empty state: what the page knows of why nothing is there. */
+  get kind() {
+    return this.status === 401 || this.status === 403 ? "forbidden" : this.unreadable ? "unreadable" : "failed";
   }
 }
 
@@ -40,10 +49,11 @@ export class Api {
     } catch {
       throw new Refused(0, "The server does not answer.");
     }
-    const answer = await response.json().catch(() => ({}));
+    const answer = await response.json().catch(() => undefined);
     if (!response.ok) {
-      throw new Refused(response.status, answer.detail ?? answer.title ?? `HTTP ${response.status}`);
+      throw new Refused(response.status, answer?.detail ?? answer?.title ?? `HTTP ${response.status}`);
     }
+    if (answer === undefined) throw new Refused(response.status, "The answer is no JSON.", true);
     return answer;
   }
 }

@@ -1,40 +1,38 @@
-// The page: tabs, the state of the feed, the token.
+// The page: the state of the feed and the flows, the token, the head. The tabs are loaded after it.
 
+import { startAges } from "./ages.js";
 import { Api } from "./api.js";
 import { askToken } from "./dialogs.js";
 import { setText } from "./dom.js";
 import { Feed } from "./feed.js";
-import { Health } from "./health.js";
-import { Outputs } from "./outputs.js";
-import { Tabs } from "./tabs.js";
-import { clock, span } from "./times.js";
+import { Flags } from "./flags.js";
+import { Preferences } from "./preferences.js";
+import { Pulse } from "./pulse.js";
+import { clock, localClock, moment, span } from "./times.js";
+import { Workers } from "./workers.js";
 
-/**
- * One entry a tab: its class is made with (panel, {feed, api, announce, outputs}) and has shown(whether).
- * A system's is `<system>/tab.js`, which exports title and Panel; the server tells which there are.
- */
-async function tabsFound() {
-  const names = await listed("tabs");
-  const rooms = await Promise.all(names.map((name) => import(`./${name}/tab.js`)));
-  const found = rooms.map(({ title, Panel }, place) => ({ id: names[place], title, Panel }));
-  return [...found, { id: "outputs", title: "Outputs", Panel: Outputs }, { id: "health", title: "Health", Panel: Health }];
-}
-
-async function listed(what) {
-  return (await fetch(`/static/${what}.json`)).json();
-}
-
-const TABS = await tabsFound();
-const outputs = await listed("outputs");
 const TOKEN = "headrace-token";
 const WORDS = { connecting: "Connecting", live: "Live", stale: "Stale", cut: "Disconnected" };
 
 const $ = (id) => document.getElementById(id);
 const scheme = location.protocol === "https:" ? "wss" : "ws";
 const token = sessionStorage.getItem(TOKEN);
-let asked = "";
 const feed = new Feed(`${scheme}://${location.host}/ws`, token);
 const api = new Api(token);
+const preferences = new Preferences($("preferences"));
+const flags = new Flags(() => preferences.chime());
+const workers = new Workers(api, feed);
+const systems = new Set();
+const pulse = new Pulse(feed, workers, () => systems);
+const context = { feed, api, announce, pulse, workers, flags, preferences, switches: $("switches") };
+let asked = "";
+let tabs = [];
+
+/** Return the modules of a kind, bar or tab, of the systems that the server has found. */
+function modules(kind) {
+  const names = document.querySelector(`meta[name=${kind}s]`).content.split(" ").filter(Boolean);
+  return Promise.all(names.map((name) => import(`./${name}/${kind}.js`)));
+}
 
 /** Say something to those who listen to the page. */
 function announce(text) {
@@ -43,7 +41,7 @@ function announce(text) {
 }
 
 function showStatus() {
-  const { state, sinceMs, reason } = feed.status;
+  const { state, sinceMs, reason } = pulse.status;
   const bad = state === "stale" || state === "cut";
   document.documentElement.dataset.feed = state;
   setText($("status-text"), WORDS[state]);
@@ -51,15 +49,22 @@ function showStatus() {
   if (bad) {
     const what = state === "stale" ? "Values are old." : asked ? "Disconnected." : "Disconnected: trying again.";
     // The age is not in the banner: a screen reader would read it again each second.
-    setText($("banner-text"), `${what} Nothing new since ${clock(sinceMs)} UTC (${reason}).`);
+    setText($("banner-text"), `${what} Nothing new since ${moment(sinceMs, Date.now())} UTC (${reason}).`);
   }
+  tick();
 }
 
 function tick() {
-  const { state, sinceMs } = feed.status;
+  const { state, sinceMs } = pulse.status;
+  for (const node of document.querySelectorAll("[data-system]")) {
+    node.classList.toggle("old", pulse.still.has(node.dataset.system));
+  }
   setText($("time"), `${clock(feed.serverMs())} UTC`);
+  setText($("local-time"), localClock(feed.serverMs()));
   if (state === "stale" || state === "cut") {
     setText($("status-text"), `${WORDS[state]} for ${span(Date.now() - sinceMs)}`);
+  } else if (state === "live") {
+    setText($("status-text"), pulse.behindMs ? `Live, ${span(pulse.behindMs)} behind` : "Live");
   }
 }
 
@@ -74,16 +79,11 @@ async function renew(reason) {
   sessionStorage.setItem(TOKEN, given);
   api.token = given;
   feed.useToken(given);
-  for (const panel of panels.values()) panel.renewed?.();
+  workers.look();
+  for (const { panel } of tabs) panel.renewed?.();
 }
 
-const panels = new Map();
-const tabs = new Tabs($("tabs"), $("main"), TABS, (id) => {
-  for (const [each, panel] of panels) panel.shown(each === id);
-});
-for (const { id, Panel } of TABS) panels.set(id, new Panel(tabs.panel(id), { feed, api, announce, outputs }));
-
-feed.addEventListener("status", showStatus);
+pulse.addEventListener("status", showStatus);
 // The refusal and the end of its connection both tell it: who has closed the dialog between them is
 // not asked again.
 feed.addEventListener("token", (event) => {
@@ -91,8 +91,20 @@ feed.addEventListener("token", (event) => {
 });
 $("token-again").addEventListener("click", () => renew(asked));
 showStatus();
+startAges(() => feed.serverMs());
 setInterval(tick, 1000);
-tick();
 feed.connect();
-const wanted = location.hash.slice(1);
-tabs.choose(TABS.some(({ id }) => id === wanted) ? wanted : TABS[0].id);
+workers.look();
+await load();
+
+async function load() {
+  try {
+    for (const { show } of await modules("bar")) show(context);
+    const { openTabs } = await import("./tabs.js");
+    tabs = await openTabs(context, await modules("tab"));
+    for (const { system } of await context.outputs) systems.add(system);
+  } catch (error) {
+    $("main").append(`The page cannot be loaded whole: ${error.message}`);
+    throw error;
+  }
+}

@@ -1,62 +1,94 @@
-// Charts with Plotly, in the page's colours, with nothing that needs a mouse.
+// Charts with Lightweight Charts, in the page's colours. The library is loaded when the first is seen.
 
-import { paced } from "./frames.js";
-
-const CONFIG = { displayModeBar: false, responsive: true, scrollZoom: false, doubleClick: "reset" };
-const REDRAW_MS = 1000;
-const dark = matchMedia("(prefers-color-scheme: dark)");
+const LIBRARY = "/static/lightweight-charts.js";
 const charts = new Set();
+let loading = null;
+let colours = new Map();
 
-dark.addEventListener("change", () => charts.forEach((chart) => chart.redraw()));
-
-/** Return a colour of style.css, such as colour("accent"). */
-export function colour(name) {
-  return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+/** Load the library, once; nothing else of the page waits for it. */
+export function library() {
+  loading ??= new Promise((resolve, reject) => {
+    const script = document.createElement("script");
+    script.src = LIBRARY;
+    script.onload = () => resolve(globalThis.LightweightCharts);
+    script.onerror = () => {
+      loading = null;
+      reject(new Error("The charts cannot be loaded."));
+    };
+    document.head.append(script);
+  });
+  return loading;
 }
 
-function axis(more) {
+/** Return a colour of style.css as the theme has it now, such as colour("accent"). */
+export function colour(name) {
+  if (!colours.has(name)) {
+    const probe = document.createElement("i");
+    probe.style.color = `var(--${name})`;
+    document.body.append(probe);
+    colours.set(name, getComputedStyle(probe).color);
+    probe.remove();
+  }
+  return colours.get(name);
+}
+
+/** Give all charts the colours of another theme. */
+export function recolour() {
+  colours = new Map();
+  for (const chart of charts) chart.paint();
+}
+
+function look() {
+  const line = { color: colour("line") };
   return {
-    gridcolor: colour("line"), linecolor: colour("line"), zerolinecolor: colour("line"),
-    automargin: true, fixedrange: true, ...more,
+    layout: {
+      background: { color: "transparent" }, textColor: colour("muted"), attributionLogo: false,
+      fontFamily: getComputedStyle(document.body).fontFamily,
+    },
+    grid: { vertLines: line, horzLines: line },
+    rightPriceScale: { borderColor: colour("line") },
+    timeScale: { borderColor: colour("line") },
   };
 }
 
-/** One chart; `draw(traces)` returns the traces, so that a change of colours can draw it again. */
-export class Chart {
-  constructor(host, label, { x = {}, y = {}, height = 300, ...layout } = {}) {
-    this.host = host;
-    this.options = { x, y, height, layout };
-    this.traces = null;
-    host.classList.add("chart");
-    host.setAttribute("role", "img");
-    host.setAttribute("aria-label", label);
-    charts.add(this);
-    this.soon = paced(() => this.redraw(), REDRAW_MS); // Plotly lays out everything anew each time
+/**
+ * A chart over time, made when it is first seen. `build(chart, library)` adds the series, `paint(colour)` gives
+ * them their colours, `fill()` their data; until the library is there, both wait.
+ */
+export class TimeChart {
+  constructor(label, { height = 240, options = {}, build, paint, fill }) {
+    Object.assign(this, { options, build, paintSeries: paint, fill, chart: null, failed: false });
+    this.host = document.createElement("div");
+    this.host.className = "chart";
+    this.host.style.height = `${height}px`;
+    this.host.setAttribute("role", "img");
+    this.host.setAttribute("aria-label", label);
   }
 
-  /** Draw what `traces()` returns: Plotly traces; `layout()` what changes of the layout. */
-  draw(traces, layout = () => ({})) {
-    this.traces = traces;
-    this.layout = layout;
-    this.soon();
+  /** Draw what there is, if it is seen. */
+  async draw() {
+    if (this.host.offsetParent === null) return;
+    if (this.chart === null && !this.making) await this.make();
+    if (this.chart !== null) this.fill();
   }
 
-  redraw() {
-    if (!this.traces || !globalThis.Plotly || this.host.offsetParent === null) return;
-    const { x, y, height, layout } = this.options;
-    globalThis.Plotly.react(this.host, this.traces(), {
-      height,
-      margin: { l: 8, r: 8, t: 8, b: 8 },
-      paper_bgcolor: "rgba(0,0,0,0)",
-      plot_bgcolor: "rgba(0,0,0,0)",
-      font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: colour("muted") },
-      showlegend: false,
-      hovermode: "x unified",
-      hoverlabel: { bgcolor: colour("card"), bordercolor: colour("line"), font: { color: colour("text") } },
-      ...layout,
-      ...this.layout(),
-      xaxis: axis({ ...x, ...this.layout().xaxis }),
-      yaxis: axis({ ...y, ...this.layout().yaxis }),
-    }, CONFIG);
+  async make() {
+    this.making = true;
+    try {
+      const found = await library();
+      this.chart = found.createChart(this.host, { autoSize: true, ...look() });
+      this.chart.applyOptions(this.options);
+      this.build(this.chart, found);
+      charts.add(this);
+      this.paint();
+    } catch (error) {
+      this.host.textContent = error.message;
+    }
+    this.making = false;
+  }
+
+  paint() {
+    this.chart.applyOptions(look());
+    this.paintSeries(colour);
   }
 }

@@ -3,19 +3,19 @@
 import { card, el, setText } from "./dom.js";
 import { count } from "./numbers.js";
 import { Table } from "./table.js";
-import { clock, dateTime, toMs } from "./times.js";
+import { clock, dateTime, moment, toMs } from "./times.js";
 
 const SHOWN = 50;
 
 export class DeadLetters {
   constructor({ api, feed, announce, outputs }) {
-    this.systems = [...new Set(outputs.map(({ system }) => system))];
+    this.outputs = outputs;
     this.api = api;
     this.feed = feed;
     this.announce = announce;
     this.note = el("p", { class: "note" });
     this.table = new Table("Dead letters, newest first", [
-      { title: "Time (UTC)", text: (row) => clock(row.ms), hint: (row) => dateTime(row.ms) },
+      { title: "Time (UTC)", text: (row) => moment(row.ms, feed.serverMs()), hint: (row) => dateTime(row.ms) },
       { title: "System", text: (row) => row.system },
       { title: "Error", text: (row) => row.error },
       { title: "Reason", wrap: true, text: (row) => row.reason },
@@ -30,24 +30,33 @@ export class DeadLetters {
   /** Read the newest letters of every system; a topic is read on to its end, so only when asked. */
   async load() {
     setText(this.note, "Reading …");
-    const faults = [];
-    const found = await Promise.all(this.systems.map(async (system) => {
-      try {
-        return { system, ...await this.api.get(`/dead/${system}`, { limit: SHOWN }) };
-      } catch (error) {
-        faults.push(`${system}: ${error.message}`);
-        return { system, total: 0, complete: true, records: [] };
-      }
-    }));
+    const systems = [...new Set((await this.outputs).map(({ system }) => system))];
+    const found = await Promise.all(systems.map((system) => this.read(system)));
     const rows = found.flatMap(({ system, records }) =>
       records.map((each) => ({ ...each, system, ms: toMs(each.timestamp_ns) })));
     rows.sort((a, b) => b.ms - a.ms);
+    const faults = found.filter(({ error }) => error);
+    this.say(faults);
     this.table.draw(rows);
     const total = found.reduce((sum, each) => sum + each.total, 0);
     const known = `${found.every((each) => each.complete) ? "" : "more than "}${count(total)}`;
-    setText(this.note, faults.length
-      ? faults.join("; ")
-      : `${total > rows.length ? `The newest of ${known}, as` : "As"} of ${clock(this.feed.serverMs())} UTC`);
+    const what = total > rows.length ? `The newest of ${known}, as` : "As";
+    const parts = faults.length < found.length ? [`${what} of ${clock(this.feed.serverMs())} UTC`] : [];
+    setText(this.note, [...parts, ...(rows.length ? reasons(faults) : [])].join("; "));
+  }
+
+  async read(system) {
+    try {
+      return { system, ...await this.api.get(`/dead/${system}`, { limit: SHOWN }) };
+    } catch (error) {
+      return { system, error, total: 0, complete: true, records: [] };
+    }
+  }
+
+  /** "None" is only said of what was read. */
+  say(faults) {
+    if (faults.length === 0) this.table.loaded();
+    else this.table.failed(reasons(faults).join("; "), faults[0].error.kind);
   }
 
   button({ system, coordinates }) {
@@ -71,3 +80,5 @@ export class DeadLetters {
     }
   }
 }
+
+const reasons = (faults) => faults.map(({ system, error }) => `${system}: ${error.message}`);

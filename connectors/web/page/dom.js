@@ -1,5 +1,6 @@
 // Elements, cards and tables. Text goes in as text, never as markup.
 
+import { Age } from "./ages.js";
 import { NONE } from "./numbers.js";
 
 /** Return a new element; `props` are attributes, or listeners where they are functions. */
@@ -53,20 +54,28 @@ export function setOptions(node, options) {
   node.dataset.options = key;
 }
 
-/** Figures with their names, as a description list; `set` takes {name: text or [text, tone]}. */
+/**
+ * Figures with their names and ages, as a description list. `set` takes {name: text} or {name: {text, tone,
+ * atMs, old}}: `atMs` is what the figure is of, `old` says that it is older than it should be.
+ */
 export class Figures {
   constructor(names) {
-    this.values = new Map(names.map((name) => [name, el("dd", { class: "num value" }, NONE)]));
-    this.node = el("dl", { class: "figures" },
-      ...[...this.values].map(([name, value]) => el("div", {}, el("dt", {}, name), value)));
+    this.parts = new Map(names.map((name) => {
+      const [value, label] = [el("span", { class: "num value" }, NONE), el("span", { class: "age num" })];
+      return [name, { value, label, age: new Age(label) }];
+    }));
+    this.node = el("dl", { class: "figures" }, ...[...this.parts].map(([name, { value, label }]) =>
+      el("div", {}, el("dt", {}, name), el("dd", {}, value, label))));
   }
 
-  set(texts) {
-    for (const [name, given] of Object.entries(texts)) {
-      const [text, tone] = Array.isArray(given) ? given : [given, ""];
-      const value = this.values.get(name);
+  set(given) {
+    for (const [name, found] of Object.entries(given)) {
+      const { text, tone, atMs, old } = typeof found === "string" ? { text: found } : found;
+      const { value, age } = this.parts.get(name);
       setText(value, text);
       setAttribute(value, "data-tone", tone || null);
+      setAttribute(value, "data-old", old ? "" : null);
+      age.set(atMs ?? null);
     }
   }
 }

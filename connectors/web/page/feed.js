@@ -66,7 +66,7 @@ export class Feed extends EventTarget {
 
   /**
    * Follow a channel. `handler` has snapshot(records), delta(records), and may have
-   * retracted(records), whose keys leave the table, refused(reason), and reset(), where what was
+   * retracted(records), whose keys leave the table, refused(reason, kind), and reset(), where what was
    * told before no longer holds. Return what ends it. Several may follow one channel: when one
    * joins, all get its snapshot.
    */
@@ -186,7 +186,8 @@ export class Feed extends EventTarget {
       return;
     }
     const subscription = this.byName.get(message.channel) ?? this.subscriptions.get(message.channel);
-    for (const handler of subscription?.handlers ?? []) handler.refused?.(message.reason);
+    const kind = message.code === "forbidden" ? "forbidden" : "failed";
+    for (const handler of subscription?.handlers ?? []) handler.refused?.(message.reason, kind);
   }
 
   needsToken(why) {

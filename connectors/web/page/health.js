@@ -1,15 +1,17 @@
 // How the flows are: their workers and servers, latency, throughput, dead letters.
 
+import { nowMs } from "./ages.js";
 import { DeadLetters } from "./dead.js";
 import { Figures, card, el, setText } from "./dom.js";
 import { LatencyCard } from "./latency.js";
 import { NONE, count, perSecond, seconds } from "./numbers.js";
 import { Table } from "./table.js";
 import { ThroughputCard } from "./throughput.js";
-import { clock } from "./times.js";
+import { moment } from "./times.js";
 
-const POLL_MS = 2000;
-const UNAUTHENTICATED = 401;
+const LIMITS = { lag: [10_000, 100_000], delay: [10, 60], answer: [0.1, 1] };
+const THRESHOLDS = "Amber from, red from: lag 10,000 and 100,000 records; watermark delay 10 and 60 s; a server's answer 0.1 and 1 s. "
+  + "Late and dead are totals since the worker's start.";
 
 const sum = (values) => values.reduce((total, value) => total + value, 0);
 const most = (values) => (values.length > 0 ? Math.max(...values) : undefined);
@@ -45,9 +47,8 @@ function stateOf(worker) {
 }
 
 export class Health {
-  constructor(panel, context) {
+  constructor(context) {
     this.context = context;
-    this.timer = null;
     this.visible = false;
     this.note = el("p", { class: "note", role: "status" });
     this.figures = new Figures(["Workers ready", "Throughput", "Lag", "Watermark delay", "Late", "Dead"]);
@@ -55,8 +56,8 @@ export class Health {
       { title: "Worker", text: (row) => row.name, hint: (row) => row.address },
       { title: "State", text: (row) => row.state.text, tone: (row) => row.state.tone },
       { title: "Reads", text: (row) => topicsText(row.topics), hint: (row) => row.topics.join(", ") },
-      { title: "Lag", number: true, text: (row) => count(row.lag) },
-      { title: "Watermark delay", number: true, text: (row) => seconds(row.delay) },
+      { title: "Lag", number: true, text: (row) => count(row.lag), tone: (row) => toneOf("lag", row.lag) },
+      { title: "Watermark delay", number: true, text: (row) => seconds(row.delay), tone: (row) => toneOf("delay", row.delay) },
       { title: "Records", number: true, text: (row) => perSecond(row.rate) },
       { title: "Late", number: true, text: (row) => count(row.late) },
       { title: "Dead", number: true, text: (row) => count(row.dead), tone: (row) => (row.dead ? "warn" : "") },
@@ -64,71 +65,82 @@ export class Health {
     this.sources = new Table("Servers", [
       { title: "Server", text: (row) => row.name },
       { title: "State", text: (row) => (row.ok ? "Answers" : "No answer"), tone: (row) => (row.ok ? "good" : "bad") },
-      { title: "After", number: true, text: (row) => (row.ok ? seconds(row.ms / 1000) : NONE) },
+      { title: "After", number: true, text: (row) => (row.ok ? seconds(row.ms / 1000) : NONE), tone: (row) => toneOf("answer", row.ms / 1000) },
     ], { key: (row) => row.name, empty: "The gateway asks no server." });
     this.latency = new LatencyCard();
     this.throughput = new ThroughputCard();
     this.dead = new DeadLetters(context);
-    panel.append(this.note, el("div", { class: "grid" },
-      card("Now", { span: true }, this.figures.node),
+    // It is the diagnosis: what the feed does not tell is no reason to dim it.
+    this.node = el("div", { class: "own-age" }, this.note, el("div", { class: "grid" },
+      card("Now", { span: true }, this.figures.node, el("p", { class: "note" }, THRESHOLDS)),
       card("Workers", {}, this.workers.node),
       card("Servers", {}, this.sources.node),
       el("div", { class: "columns" }, this.latency.node, this.throughput.node),
       this.dead.node));
-    document.addEventListener("visibilitychange", () => document.hidden || this.look());
+    context.workers.addEventListener("told", () => this.told());
+    context.workers.addEventListener("failed", () => this.failed());
   }
 
   shown(whether) {
     this.visible = whether;
     if (!whether) return;
-    this.look();
+    if (this.context.workers.error) this.failed();
+    else this.told();
     this.dead.load();
   }
 
   renewed() {
-    if (this.visible) this.shown(true);
+    if (this.visible) this.dead.load();
   }
 
-  /** Ask, and again every two seconds as long as somebody looks. */
-  async look() {
-    clearTimeout(this.timer);
-    if (!this.visible || document.hidden) return;
-    try {
-      this.show(await this.context.api.get("/health"));
-      this.good(true, "");
-    } catch (error) {
-      this.good(false, `No figures since ${this.atMs ? clock(this.atMs) : "the start"}: ${error.message}`);
-      if (error.status === UNAUTHENTICATED) return; // until there is another token
-    }
-    clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.look(), POLL_MS);
+  failed() {
+    const { error, atMs } = this.context.workers;
+    this.say(`No figures since ${atMs ? `${moment(atMs, nowMs())} UTC` : "the start"}: ${error.message}`, "bad");
+    this.node.classList.toggle("old", atMs !== null);
+    const tables = [this.workers, this.sources, this.latency.table, this.throughput.table];
+    for (const table of tables) table.failed(error.message, error.kind);
   }
 
-  good(whether, text) {
+  say(text, tone = "") {
     setText(this.note, text);
-    this.note.dataset.tone = whether ? "" : "bad";
-    this.note.parentElement.classList.toggle("old", !whether);
+    this.note.dataset.tone = tone;
   }
 
-  show({ workers, sources }) {
-    this.atMs = this.context.feed.serverMs();
-    const rows = workers.map(rowOf);
+  told() {
+    const { last, atMs } = this.context.workers;
+    if (!last) return;
+    const rows = last.workers.map(rowOf);
+    this.latency.add(last.workers);
+    this.throughput.add(atMs, rows);
+    if (!this.visible) return;
+    this.say("");
+    this.node.classList.remove("old");
+    this.figures.set(this.totals(rows, last.workers, atMs));
+    for (const table of [this.workers, this.sources]) table.loaded();
+    this.workers.draw(rows);
+    this.sources.draw(Object.entries(last.sources).map(([name, each]) => ({ name, ...each })));
+  }
+
+  totals(rows, workers, atMs) {
     const told = (field) => rows.map((row) => row[field]).filter((value) => value !== undefined);
     const total = (field) => (told(field).length ? sum(told(field)) : undefined);
     const ready = workers.filter((worker) => worker.ready).length;
-    this.figures.set({
-      "Workers ready": [`${ready} of ${workers.length}`, ready === workers.length ? "good" : "bad"],
-      Throughput: perSecond(total("rate")),
-      Lag: count(total("lag")),
-      "Watermark delay": seconds(most(told("delay"))),
-      Late: count(total("late")),
-      Dead: [count(total("dead")), total("dead") ? "warn" : ""],
-    });
-    this.workers.draw(rows);
-    this.sources.draw(Object.entries(sources).map(([name, each]) => ({ name, ...each })));
-    this.latency.add(workers);
-    this.throughput.add(this.atMs, rows);
+    const delay = most(told("delay"));
+    return {
+      "Workers ready": { text: `${ready} of ${workers.length}`, tone: ready === workers.length ? "good" : "bad", atMs },
+      Throughput: { text: perSecond(total("rate")), atMs },
+      Lag: { text: count(total("lag")), tone: toneOf("lag", total("lag")), atMs },
+      "Watermark delay": { text: seconds(delay), tone: toneOf("delay", delay), atMs },
+      Late: { text: count(total("late")), atMs },
+      Dead: { text: count(total("dead")), tone: total("dead") ? "warn" : "", atMs },
+    };
   }
+}
+
+/** Return how bad a figure is: from its first threshold on "warn", from its second on "bad". */
+function toneOf(name, value) {
+  const [warn, bad] = LIMITS[name];
+  return !(value >= warn) ? "" : value >= bad ? "bad" : "warn";
 }
 
 function topicsText(topics) {

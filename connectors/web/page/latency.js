@@ -1,7 +1,6 @@
 // Latency from Kafka's timestamp to the sink, as a histogram of the last minute.
 
-import { Chart, colour } from "./charts.js";
-import { card, disclosed, el, select, setOptions, setText } from "./dom.js";
+import { card, el, select, setOptions, setText } from "./dom.js";
 import { NONE, count, seconds } from "./numbers.js";
 import { Table } from "./table.js";
 
@@ -50,17 +49,13 @@ export class LatencyCard {
     this.polls = [];
     const { field, node } = select("Sink", () => this.draw());
     this.sink = node;
-    const host = el("div");
     this.summary = el("p", { class: "note" });
     this.table = new Table("Latency histogram of the last minute", [
       { title: "Up to", text: (row) => (row.le === null ? `above ${seconds(row.from)}` : seconds(row.le)) },
       { title: "Records", number: true, text: (row) => count(row.count) },
-    ], { key: (row) => String(row.le), empty: "No worker has told a latency yet." });
-    this.node = card("Latency, last minute", { tools: [field] }, this.summary, host,
-      disclosed("Histogram as a table", this.table.node));
-    this.chart = new Chart(host, "Histogram of the latency of the last minute", {
-      height: 240, x: { type: "category", tickangle: -40 }, y: { rangemode: "tozero" }, bargap: 0.08,
-    });
+      { title: "", share: (row) => row.share, text: () => "" },
+    ], { key: (row) => String(row.le), empty: "No record was written in the last minute." });
+    this.node = card("Latency, last minute", { tools: [field] }, this.summary, this.table.node);
   }
 
   /** Take what the workers tell now. */
@@ -69,6 +64,7 @@ export class LatencyCard {
     if (this.polls.length > POLLS) this.polls.shift();
     const sinks = [...new Set(workers.flatMap((each) => (each.latency ?? []).map(({ sink }) => sink)))].sort();
     setOptions(this.sink, sinks.map((sink) => [sink, sink]));
+    if (this.polls.length > 1) this.table.loaded();
     this.draw();
   }
 
@@ -77,16 +73,14 @@ export class LatencyCard {
     const [first, last] = [this.polls[0], this.polls.at(-1)].map((poll) => added(poll ?? [], sink));
     const fresh = between(last, first);
     if (fresh === null) this.polls.splice(0, this.polls.length - 1);
-    const rows = (fresh ?? []).filter((row) => row.le !== null || row.count > 0);
+    const rows = fresh ?? [];
+    const most = Math.max(...rows.map((row) => row.count), 1);
+    for (const row of rows) row.share = row.count / most;
+    const filled = rows.map((row) => row.count > 0);
     const total = rows.reduce((sum, row) => sum + row.count, 0);
-    this.table.draw(rows);
+    this.table.draw(rows.slice(filled.indexOf(true), filled.lastIndexOf(true) + 1));
     setText(this.summary, total > 0
       ? `${count(total)} records: p50 ${seconds(quantile(rows, 0.5))}, p99 ${seconds(quantile(rows, 0.99))}`
       : `p50 ${NONE}, p99 ${NONE}: ${this.polls.length < 2 ? "measuring" : "nothing was sent"}`);
-    this.chart.draw(() => [{
-      type: "bar", x: rows.map((row) => (row.le === null ? "more" : seconds(row.le))),
-      y: rows.map((row) => row.count), marker: { color: colour("accent") },
-      hovertemplate: "up to %{x}: %{y}<extra></extra>",
-    }]);
   }
 }

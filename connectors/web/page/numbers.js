@@ -17,8 +17,8 @@ function fixed(digits) {
 
 const isNumber = (value) => typeof value === "number" && Number.isFinite(value);
 
-/** A minus as wide as a plus, as typographers have it. */
-const minus = (text) => text.replaceAll("-", "−");
+/** A minus as wide as a plus, as typographers have it, and none before a zero. */
+export const minus = (text) => text.replace(/^-(?=[0.]+( |$))/, "").replaceAll("-", "−");
 
 export const count = (value) => (isNumber(value) ? whole.format(value) : NONE);
 export const perSecond = (value) => (isNumber(value) ? `${rate.format(value)}/s` : NONE);

@@ -1,6 +1,7 @@
 // Any output as a table: the last record of each key, or the newest records where there is no key.
 
 import { card, el, select, setOptions, setText } from "./dom.js";
+import { follow } from "./follow.js";
 import { paced } from "./frames.js";
 import { NONE, count, figure } from "./numbers.js";
 import { Latest, Ring } from "./ring.js";
@@ -13,18 +14,24 @@ const DRAW_MS = 250;
 const SEALED = "Sealed: a token with the scope unseal shows the records.";
 
 export class Outputs {
-  constructor(panel, { feed, outputs }) {
+  constructor({ feed, outputs }) {
     this.feed = feed;
-    this.outputs = new Map(outputs.map((each) => [each.name, each]));
+    this.outputs = new Map();
     this.end = null;
     this.visible = false;
     this.what = select("Output", () => this.follow());
-    setOptions(this.what.node, [["", "choose one"], ...outputs.map(({ name }) => [name, name])]);
-    this.note = el("p", { class: "note", role: "status" });
+    this.note = el("p", { class: "note", role: "status" }, "Loading …");
     this.place = el("div");
     this.changed = paced(() => this.draw(), DRAW_MS);
-    panel.append(el("div", { class: "grid" },
-      card("Records", { tools: [this.what.field], span: true }, this.note, this.place)));
+    this.node = el("div", { class: "grid" },
+      card("Records", { tools: [this.what.field], span: true }, this.note, this.place));
+    outputs.then((all) => this.offer(all), () => setText(this.note, "The list of outputs cannot be loaded."));
+  }
+
+  offer(outputs) {
+    this.outputs = new Map(outputs.map((each) => [each.name, each]));
+    setOptions(this.what.node, [["", "choose one"], ...outputs.map(({ name }) => [name, name])]);
+    this.follow();
   }
 
   /** Follow an output only as long as somebody looks. */
@@ -47,25 +54,37 @@ export class Outputs {
     this.leave();
     const output = this.outputs.get(this.what.node.value);
     this.place.replaceChildren();
-    setText(this.note, output ? "" : "Choose an output to see its records as they come.");
-    if (!output) return;
+    if (this.outputs.size) setText(this.note, output ? "" : "Choose an output to see its records as they come.");
+    if (!output || !this.visible) return;
     this.output = output;
     this.sealed = false;
-    this.refused = "";
     this.records = output.key.length ? new Latest(KEPT, output.key) : new Ring(KEPT, output.time);
     this.table = tableOf(output, (record) => this.keyOf(record));
+    this.place.dataset.system = output.system;
     this.place.replaceChildren(this.table.node);
-    const change = (how) => (records) => {
-      this.look(records);
-      (this.records[how] ?? this.records.add).call(this.records, records);
-      this.changed();
-    };
-    this.end = this.feed.subscribe(output.name, {
-      snapshot: change("replace"), delta: change("add"), retracted: change("retract"),
-      reset: () => { this.records.clear(); this.changed(); },
-      refused: (reason) => { this.refused = reason; this.changed(); },
+    this.end = follow(this.feed, output.name, {
+      store: this, table: this.table, changed: () => this.changed(),
     });
     this.changed();
+  }
+
+  replace(records) {
+    this.look(records);
+    if (this.records.replace) this.records.replace(records);
+    else this.records.add(records);
+  }
+
+  add(records) {
+    this.look(records);
+    this.records.add(records);
+  }
+
+  retract(records) {
+    this.records.retract?.(records);
+  }
+
+  clear() {
+    this.records.clear();
   }
 
   /** Sealed records that the feed did not open are told apart by the hash of their key. */
@@ -85,7 +104,7 @@ export class Outputs {
     const rows = [...this.records.records].sort((a, b) => compareNs(b[time], a[time]));
     this.table.draw(rows);
     const held = rows.length > SHOWN ? `The newest ${SHOWN} of ${count(rows.length)}${rows.length === KEPT ? " or more" : ""}.` : "";
-    setText(this.note, this.refused || (this.sealed ? SEALED : held));
+    setText(this.note, this.sealed ? SEALED : held);
   }
 }
 

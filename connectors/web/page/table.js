@@ -2,27 +2,57 @@
 
 import { el, setAttribute, setText } from "./dom.js";
 
+const KINDS = { forbidden: "Not allowed: ", unreadable: "Unreadable: ", failed: "Not known: " };
+
 /**
- * Columns are {title, text(row), number?, wrap?, tone?(row), hint?(row), node?(row)}; `node` is made once
- * for each row, and for as long as the row is there. `cap` is how many rows are shown.
+ * Columns are {title, text(row), number?, wrap?, name?, pinned?, tone?(row), hint?(row), node?(row), share?(row)}:
+ * a `name` may be long and is cut, a `pinned` column stays in sight, `node` is made once for each row and for as long
+ * as the row is there, `share` (0 to 1) is drawn as a bar. `cap` is how many rows are shown. Until `loaded` or
+ * `failed` is called the table says that it is loading; without rows it then says `empty`, or what went wrong.
  */
 export class Table {
   constructor(caption, columns, { key, empty, cap = 100 }) {
     this.columns = columns;
     this.key = key;
     this.cap = cap;
+    this.words = empty;
     this.rows = new Map();
     this.body = el("tbody");
-    this.empty = el("p", { class: "empty" }, empty);
+    this.empty = el("p", { class: "empty", "data-kind": "loading" }, "Loading …");
     this.table = el("table", {},
       el("caption", { class: "unseen" }, caption),
       el("thead", {}, el("tr", {}, ...columns.map((column) =>
-        el("th", { scope: "col", class: column.number ? "num" : "" }, column.title)))),
+        el("th", { scope: "col", class: classesOf(column).join(" ") }, column.title)))),
       this.body);
     this.scroll = el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption },
       this.table);
     this.node = el("div", {}, this.scroll, this.empty);
     this.draw([]);
+  }
+
+  /** What is asked for has been asked anew. */
+  loading() {
+    this.say("loading", "Loading …");
+  }
+
+  /** All that there is has come: without rows, there are none. */
+  loaded() {
+    this.say("empty", this.words);
+  }
+
+  /** Nothing can be shown: `kind` is forbidden, unreadable or failed. */
+  failed(reason, kind = "failed") {
+    this.say(kind, KINDS[kind] + reason);
+  }
+
+  /** Say what another table says. */
+  sayAs({ empty }) {
+    this.say(empty.dataset.kind, empty.textContent);
+  }
+
+  say(kind, text) {
+    this.empty.dataset.kind = kind;
+    setText(this.empty, text);
   }
 
   /** Show these rows in this order. */
@@ -50,7 +80,7 @@ export class Table {
     let row = this.rows.get(key);
     if (!row) {
       row = el("tr", {}, ...this.columns.map((column, index) => {
-        const cell = el(index === 0 ? "th" : "td", { class: cellClass(column) });
+        const cell = el(index === 0 ? "th" : "td", { class: ["value", ...classesOf(column)].join(" ") });
         if (index === 0) cell.scope = "row";
         if (column.node) cell.append(column.node(record));
         return cell;
@@ -60,6 +90,7 @@ export class Table {
     this.columns.forEach((column, index) => {
       const cell = row.children[index];
       if (column.text) setText(cell, column.text(record));
+      if (column.share) cell.style.setProperty("--share", `${100 * column.share(record)}%`);
       if (column.tone) setAttribute(cell, "data-tone", column.tone(record) || null);
       if (column.hint) setAttribute(cell, "title", column.hint(record));
     });
@@ -67,6 +98,7 @@ export class Table {
   }
 }
 
-function cellClass({ number, wrap }) {
-  return ["value", ...(number ? ["num"] : []), ...(wrap ? ["wrap"] : [])].join(" ");
+function classesOf({ number, wrap, share, pinned, name }) {
+  const all = { num: number, wrap, share, pinned, name };
+  return Object.keys(all).filter((each) => all[each]);
 }

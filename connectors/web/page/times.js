@@ -5,12 +5,14 @@ const UNIT_MS = { ns: 1e-6, us: 1e-3, ms: 1, s: 1e3, m: 60e3, h: 3600e3, d: 8640
 
 /** Return whole milliseconds since 1970, which a number holds exactly. */
 export function toMs(ns) {
-  return Number(BigInt(ns) / NS_OF_MS);
+  const text = String(ns);
+  return text.length > 6 ? Number(text.slice(0, -6)) : Number(BigInt(text) / NS_OF_MS);
 }
 
 /** Return -1, 0 or 1 as `a` is before, at or after `b`; every digit counts. */
 export function compareNs(a, b) {
-  const [x, y] = [BigInt(a), BigInt(b)];
+  const [x, y] = [String(a), String(b)];
+  if (x.length !== y.length) return x.length < y.length ? -1 : 1; // no time has leading zeros
   return x < y ? -1 : x > y ? 1 : 0;
 }
 
@@ -19,9 +21,25 @@ export function clock(ms, { millis = false } = {}) {
   return new Date(ms).toISOString().slice(11, millis ? 23 : 19);
 }
 
+/** Return the date in UTC, such as 2026-11-30. */
+export function date(ms) {
+  return new Date(ms).toISOString().slice(0, 10);
+}
+
+/** Return the time in UTC, with its date where that is not the date of `nowMs`. */
+export function moment(ms, nowMs, options) {
+  return date(ms) === date(nowMs) ? clock(ms, options) : `${date(ms)} ${clock(ms, options)}`;
+}
+
 /** Return date and time in UTC, for titles. */
 export function dateTime(ms) {
   return `${new Date(ms).toISOString().replace("T", " ").replace("Z", "")} UTC`;
+}
+
+/** Return the time of day where the browser is, with the name of its zone. */
+export function localClock(ms) {
+  const parts = { hour: "2-digit", minute: "2-digit", second: "2-digit", timeZoneName: "short" };
+  return new Date(ms).toLocaleTimeString("en-GB", parts);
 }
 
 /** Return the length in ms of an interval such as 1s or 5m; null where it has none ("session"). */
@@ -30,10 +48,16 @@ export function intervalMs(text) {
   return found ? Number(found[1]) * UNIT_MS[found[2]] : null;
 }
 
-/** Return a span in words of one unit: 4 s, 12 min, 3 h. */
+/** Return a span in words of one unit: 4 s, 12 min, 3 h, 5 d. */
 export function span(ms) {
   const s = Math.max(0, ms) / 1000;
   if (s < 120) return `${Math.floor(s)} s`;
   if (s < 7200) return `${Math.floor(s / 60)} min`;
-  return `${Math.floor(s / 3600)} h`;
+  if (s < 172_800) return `${Math.floor(s / 3600)} h`;
+  return `${Math.floor(s / 86_400)} d`;
+}
+
+/** Return how old a figure is: 4 s; from two minutes on its time, with its date where not today's. */
+export function age(ms, nowMs) {
+  return nowMs - ms < 120_000 ? span(nowMs - ms) : moment(ms, nowMs);
 }

@@ -12,6 +12,7 @@ import anyio
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -105,6 +106,10 @@ def make_app(parts: Parts, page: Path = PAGE) -> Starlette:
                 allow_methods=["GET", "POST"],
                 allow_headers=["Authorization", "Content-Type", "If-None-Match"],
                 expose_headers=["ETag", "Retry-After"],
+            ),
+            # The threshold of the threads: what is larger would hold up the feed's frames.
+            Middleware(
+                GZipMiddleware, minimum_size=1024, compresslevel=5, thread_minimum_size=1 << 14
             ),
         ],
         exception_handlers={Exception: answer, Problem: answer, **dict.fromkeys(ERRORS, answer)},

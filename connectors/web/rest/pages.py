@@ -1,49 +1,65 @@
-"""The page's files, what it is told of outputs and tabs, and plotly's script from its package."""
+"""The page's files, what it is told of outputs and tabs, and the charts' script."""
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Awaitable, Callable, Iterable
+from html import escape
 from importlib.resources import files
+from mimetypes import guess_type
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
+from anyio.to_thread import run_sync
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
 
-from connectors.web.rest.answers import REVALIDATED, tagged, to_body
+from connectors.web.rest.answers import tagged, to_body
 from state.outputs import Output
 
 PAGE = Path(__file__).parents[1] / "page"
-PLOTLY = Path(str(files("plotly") / "package_data" / "plotly.min.js"))
+CHARTS = Path(str(files("lwcharts") / "vendor" / "lightweight-charts.standalone.production.js"))
+"""TradingView Lightweight Charts 5.2.0 (Apache 2.0), as the package lwcharts carries it."""
+CHARTS_SHA256 = "c0992580867c4912cc9385b3c2728315bcc1a76c7f1087dca908430fccdf31d7"
+HEAD = "<!-- head -->"
+"""Where index.html has what `_document` adds to it."""
+IMPORTED = re.compile(r'^import .* from "(\.[^"]+)";$', re.MULTILINE)
 
 
 class _Files(StaticFiles):
     """Files that a browser asks about each time: a new release is seen at once.
 
     Starlette's own lookup keeps to the directory, whatever the path says, and follows no link
-    out of it.
+    out of it. A file is read at once, since it is small: Starlette's answer would go to a thread
+    three times for it, which the switches in the page's head would wait for.
     """
 
-    def file_response(self, *arguments: object, **named: object) -> Response:
+    def file_response(
+        self,
+        full_path: str | os.PathLike[str],
+        stat_result: os.stat_result,
+        scope: Scope,
+        status_code: int = 200,
+    ) -> Response:
         """Return a file, or 304."""
-        response = super().file_response(*arguments, **named)  # type: ignore[arg-type]  # passed through
-        response.headers["Cache-Control"] = REVALIDATED
-        return response
+        kind = guess_type(full_path)[0] or "text/plain"
+        return tagged(Request(scope), Path(full_path).read_bytes(), kind)
 
 
 def routes(outputs: Iterable[Output], page: Path = PAGE) -> Iterable[BaseRoute]:
-    """Return the routes of /, of two lists, of plotly's script and of /static/*.
+    """Return the routes of /, of outputs.json, of the charts' script and of /static/*.
 
-    ``outputs.json`` describes the outputs that are served; ``tabs.json`` lists the systems with a
-    tab of their own, which is ``<system>/tab.js`` in the page's folder, found by its path.
+    ``outputs.json`` describes the outputs that are served. A system's tabs are ``<system>/tab.js``
+    in the page's folder, its part of the head ``<system>/bar.js``, both found by their paths.
     """
-    tabs = sorted(path.parent.name for path in page.glob("*/tab.js"))
-    yield Route("/", _one(page / "index.html"), methods=["GET"])
+    yield Route("/", _index(page), methods=["GET"])
     yield Route("/static/outputs.json", _listed(map(_described, outputs)), methods=["GET"])
-    yield Route("/static/tabs.json", _listed(tabs), methods=["GET"])
-    yield Route("/static/plotly.min.js", _one(PLOTLY), methods=["GET"])
+    yield Route("/static/lightweight-charts.js", _one(CHARTS), methods=["GET"])
     yield Mount("/static", _Files(directory=page, check_dir=False))
 
 
@@ -65,6 +81,40 @@ def _listed(items: Iterable[Any]) -> Callable[[Request], Awaitable[Response]]:
         return tagged(request, body)
 
     return serve
+
+
+def _index(page: Path) -> Callable[[Request], Awaitable[Response]]:
+    async def serve(request: Request) -> Response:
+        return tagged(request, await run_sync(_document, page), "text/html")
+
+    return serve
+
+
+def _document(page: Path) -> bytes:
+    """Return index.html with what a browser would find out late.
+
+    These are the systems with a tab and with a part of the head, and the modules that the head
+    needs, each of which would be asked for only once another has named it.
+    """
+    found = {name: _systems(page, f"{name}.js") for name in ("tab", "bar")}
+    head = [f'<meta name="{name}s" content="{escape(" ".join(of))}">' for name, of in found.items()]
+    first = [page / "app.js", *(page / system / "bar.js" for system in found["bar"])]
+    names = [path.relative_to(page).as_posix() for path in _reached(first)]
+    head += [f'<link rel="modulepreload" href="/static/{quote(name)}">' for name in names]
+    return (page / "index.html").read_text().replace(HEAD, "\n".join(head)).encode()
+
+
+def _systems(page: Path, name: str) -> list[str]:
+    return sorted(path.parent.name for path in page.glob(f"*/{name}"))
+
+
+def _reached(modules: Iterable[Path]) -> list[Path]:
+    """Return these modules and those that they import, directly or not."""
+    found = [path.resolve() for path in modules if path.exists()]
+    for path in found:  # it grows meanwhile
+        imported = (path.parent / name for name in IMPORTED.findall(path.read_text()))
+        found += [new for name in imported if (new := name.resolve()) not in found]
+    return found
 
 
 def _one(path: Path) -> Callable[[Request], Awaitable[Response]]:

@@ -85,7 +85,8 @@ class Visit:
 
     def figure(self, name: str) -> str:
         """Return the figure under a name."""
-        return self.page.locator("dt", has_text=name).first.locator("xpath=../dd").inner_text()
+        of = self.page.locator(".panel:not([hidden]) dt").get_by_text(name, exact=True)
+        return of.first.locator("xpath=../dd").locator(".value").inner_text()
 
     def until(self, script: str) -> None:
         """Wait until an expression of JavaScript is true."""

@@ -7,7 +7,10 @@
   const mix = (top, alpha, under) => top.map((value, at) => value * alpha + under[at] * (1 - alpha));
   const behind = (node) => {
     if (node === null) return [255, 255, 255];
-    const { rgb, alpha } = parse(getComputedStyle(node).backgroundColor);
+    const { backgroundColor, backgroundImage } = getComputedStyle(node);
+    // Of a hatched value the stripes, which are nearer to the text than what is between them.
+    const stripe = backgroundImage.startsWith("repeating-linear-gradient") ? backgroundImage.match(/rgb\([^)]*\)/) : null;
+    const { rgb, alpha } = parse(stripe ? stripe[0] : backgroundColor);
     return alpha === 1 ? rgb : mix(rgb, alpha, behind(node.parentElement));
   };
   const luminance = (rgb) => {

@@ -3,7 +3,7 @@
 import { select, setOptions } from "../dom.js";
 import { intervalMs } from "../times.js";
 
-const keyOf = (risk) => [risk.method, risk.interval, risk.confidence, risk.horizon].join("|");
+export const keyOf = (risk) => [risk.method, risk.interval, risk.confidence, risk.horizon].join("|");
 
 /** Return a figure's name, such as "ewma-normal, 99 %, 1 × 1s". */
 export function figureName(risk) {

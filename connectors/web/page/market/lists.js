@@ -1,47 +1,46 @@
 // Lists of what came last: signals of everything, and features of one symbol.
 
+import { nowMs } from "../ages.js";
 import { card, select } from "../dom.js";
+import { follow } from "../follow.js";
 import { paced } from "../frames.js";
 import { figure, signedPercent } from "../numbers.js";
-import { Latest, Ring } from "../ring.js";
+import { Latest } from "../ring.js";
 import { Table } from "../table.js";
-import { clock, dateTime, toMs } from "../times.js";
+import { age, dateTime, moment, toMs } from "../times.js";
 
-const SIGNALS = 200;
 const SIGNALS_SHOWN = 50;
 const KINDS = 64;
 const DRAW_MS = 250;
 const NAMES = { breach_up: "▲ above", breach_down: "▼ below" };
 
 export class SignalList {
-  constructor({ feed }) {
-    this.feed = feed;
-    this.ring = new Ring(SIGNALS, "ts_ns");
+  /** The records are those of the watchlist, which counts them. */
+  constructor(watch) {
+    this.ring = watch.signals;
     const what = select("Of", () => this.changed());
     for (const [value, text] of [["", "everything"], ["symbol:", "symbols"], ["portfolio:", "portfolios"]]) {
       what.node.append(new Option(text, value));
     }
     this.what = what.node;
     this.table = new Table("Signals, newest first", [
-      { title: "Time (UTC)", text: (row) => clock(toMs(row.ts_ns), { millis: true }), hint: (row) => dateTime(toMs(row.ts_ns)) },
-      { title: "Scope", text: (row) => row.scope.replace(":", " ") },
+      { title: "Time (UTC)", text: (row) => moment(toMs(row.ts_ns), nowMs(), { millis: true }), hint: (row) => dateTime(toMs(row.ts_ns)) },
+      { title: "Scope", text: (row) => row.scope.replace(":", " "), hint: (row) => row.scope, name: true },
       { title: "Breach", text: (row) => NAMES[row.kind] ?? row.kind, tone: (row) => (row.kind === "breach_up" ? "good" : "bad") },
       { title: "Move", number: true, text: (row) => signedPercent(row.value) },
       { title: "Forecast", number: true, text: (row) => signedPercent(row.threshold) },
     ], { key: (row) => row.id, empty: "No move has exceeded its forecast yet.", cap: SIGNALS_SHOWN });
-    this.node = card("Signals", { tools: [what.field], span: true }, this.table.node);
+    this.node = card("Signals", { tools: [what.field] }, this.table.node);
     this.changed = paced(() => this.draw(), DRAW_MS);
-    const taken = (rows) => {
-      this.ring.add(rows);
+    watch.addEventListener("signals", () => {
+      if (watch.signalsRefused) this.table.failed(...watch.signalsRefused);
+      else this.table.loaded();
       this.changed();
-    };
-    feed.subscribe("market.signals", {
-      snapshot: taken, delta: taken, reset: () => this.ring.clear(),
-      refused: (reason) => { this.table.empty.textContent = reason; },
     });
   }
 
   draw() {
+    if (this.node.offsetParent === null) return;
     const rows = this.ring.records.filter((row) => row.scope.startsWith(this.what.value));
     this.table.draw(rows.slice(-SIGNALS_SHOWN).reverse());
   }
@@ -55,8 +54,8 @@ export class FeatureList {
     this.table = new Table("Features of the symbol", [
       { title: "Feature", text: (row) => row.kind },
       { title: "Value", number: true, text: (row) => figure(row.value) },
-      { title: "As of", number: true, text: (row) => clock(toMs(row.ts_ns)) },
-    ], { key: (row) => row.kind, empty: "No features: market.signals.kinds names which are made." });
+      { title: "Age", number: true, text: (row) => age(toMs(row.ts_ns), nowMs()) },
+    ], { key: (row) => row.kind, empty: "No features yet: market.signals.kinds names which are made." });
     this.node = card("Features", {}, this.table.node);
     this.changed = paced(() => this.draw(), DRAW_MS);
   }
@@ -65,19 +64,14 @@ export class FeatureList {
   show(symbol) {
     this.end?.();
     this.latest.clear();
-    const change = (how) => (rows) => {
-      this.latest[how](rows);
-      this.changed();
-    };
-    this.end = this.feed.subscribe(`market.features?symbol=${encodeURIComponent(symbol)}`, {
-      snapshot: change("replace"), delta: change("add"), retracted: change("retract"),
-      reset: () => this.latest.clear(),
-      refused: (reason) => { this.table.empty.textContent = reason; },
+    this.end = follow(this.feed, `market.features?symbol=${encodeURIComponent(symbol)}`, {
+      store: this.latest, table: this.table, changed: () => this.changed(),
     });
     this.changed();
   }
 
   draw() {
+    if (this.node.offsetParent === null) return;
     this.table.draw(this.latest.records.sort((a, b) => (a.kind < b.kind ? -1 : 1)));
   }
 }

@@ -1,55 +1,39 @@
 // One portfolio: VaR by component, and the weights that an optimiser aims at.
 
-import { Chart, colour } from "../charts.js";
+import { nowMs } from "../ages.js";
 import { Figures, card, el, setText } from "../dom.js";
-import { FigureChoice } from "./figures.js";
+import { follow } from "../follow.js";
 import { paced } from "../frames.js";
 import { NONE, percent } from "../numbers.js";
 import { Latest } from "../ring.js";
 import { Table } from "../table.js";
-import { clock, toMs } from "../times.js";
+import { moment, toMs } from "../times.js";
+import { FigureChoice } from "./figures.js";
 
 const FIGURES = 64;
-const BARS = 20;
 const DRAW_MS = 500;
 
-/** Return {symbol: value} as rows, the largest amounts first. */
-function rowsOf(values) {
-  return Object.entries(values)
-    .map(([symbol, value]) => ({ symbol, value }))
-    .sort((a, b) => Math.abs(b.value) - Math.abs(a.value));
-}
-
-/** A bar for each symbol, beside a table of all of them. */
+/** A table of {symbol: value}, the largest amounts first, with a bar for each. */
 class Shares {
   constructor(label, title, empty) {
-    this.host = el("div");
-    this.rest = el("p", { class: "note" });
     this.table = new Table(label, [
-      { title: "Symbol", text: (row) => row.symbol },
+      { title: "Symbol", text: (row) => row.symbol, hint: (row) => row.symbol, name: true },
       { title, number: true, text: (row) => percent(row.value, 4) },
       { title: "Share", number: true, text: (row) => percent(row.share, 1) },
+      { title: "", share: (row) => row.bar, text: () => "" },
     ], { key: (row) => row.symbol, empty, cap: 500 });
-    this.node = el("div", { class: "beside" }, el("div", {}, this.host, this.rest), this.table.node);
-    this.chart = new Chart(this.host, `Bar chart: ${label}`, {
-      x: { tickformat: ".3~%" }, y: { type: "category", autorange: "reversed" }, hovermode: "closest",
-    });
   }
 
   draw(values) {
-    const rows = rowsOf(values ?? {});
+    const rows = Object.entries(values ?? {}).map(([symbol, value]) => ({ symbol, value }));
+    rows.sort((a, b) => Math.abs(b.value) - Math.abs(a.value));
     const total = rows.reduce((sum, row) => sum + row.value, 0);
-    for (const row of rows) row.share = total === 0 ? null : row.value / total;
+    const most = Math.abs(rows[0]?.value ?? 0);
+    for (const row of rows) {
+      row.share = total === 0 ? null : row.value / total;
+      row.bar = most === 0 ? 0 : Math.abs(row.value) / most;
+    }
     this.table.draw(rows);
-    this.host.parentElement.hidden = rows.length === 0;
-    setText(this.rest, rows.length > BARS ? `The largest ${BARS} of ${rows.length}.` : "");
-    const shown = rows.slice(0, BARS);
-    if (shown.length === 0) return;
-    this.chart.draw(() => [{
-      type: "bar", orientation: "h", y: shown.map((row) => row.symbol), x: shown.map((row) => row.value),
-      marker: { color: shown.map((row) => colour(row.value < 0 ? "second" : "accent")) },
-      hovertemplate: "%{y}: %{x:.4%}<extra></extra>",
-    }], () => ({ height: 60 + 20 * shown.length }));
   }
 }
 
@@ -57,18 +41,18 @@ export class PortfolioCards {
   constructor({ feed }, picker) {
     this.feed = feed;
     this.risk = new Latest(FIGURES, ["scope", "method", "interval", "confidence", "horizon"]);
-    this.weights = null;
+    this.weights = new Latest(1, ["scope"]);
     this.ends = [];
     this.choice = new FigureChoice("Figure", () => this.changed());
-    this.figures = new Figures(["VaR", "Expected shortfall", "Method", "As of (UTC)"]);
+    this.figures = new Figures(["VaR", "Expected shortfall", "Method"]);
     this.components = new Shares("component VaR", "Component VaR",
-      "No figure of this portfolio yet: its symbols have too few returns.");
+      "No components of this figure: its method gives none, or its symbols have too few returns.");
     this.targets = new Shares("target weights", "Weight",
       "No target weights: they come of daily risk with market.targets.");
     this.target = el("p", { class: "note" });
     this.node = card("Portfolio risk", { tools: [picker, this.choice.field] },
-      this.figures.node, this.components.node);
-    this.targetNode = card("Target weights", {}, this.target, this.targets.node);
+      this.figures.node, this.components.table.node);
+    this.targetNode = card("Target weights", {}, this.target, this.targets.table.node);
     this.changed = paced(() => this.draw(), DRAW_MS);
   }
 
@@ -76,54 +60,39 @@ export class PortfolioCards {
   show(portfolio) {
     for (const end of this.ends) end();
     this.risk.clear();
+    this.weights.clear();
     this.choice.clear();
-    this.weights = null;
     const scope = `portfolio:${encodeURIComponent(portfolio)}`;
-    const follow = (output, take, reset, retract) => {
-      const taken = (rows) => {
-        take(rows);
-        this.changed();
-      };
-      return this.feed.subscribe(`market.${output}?scope=${scope}`, {
-        snapshot: (rows) => {
-          reset();
-          taken(rows);
-        },
-        delta: taken,
-        retracted: (rows) => {
-          retract(rows);
+    this.ends = [
+      follow(this.feed, `market.risk?scope=${scope}`, {
+        store: this.risk, table: this.components.table,
+        changed: (records) => {
+          this.choice.add(records);
           this.changed();
         },
-        reset,
-        refused: (reason) => setText(this.target, reason),
-      });
-    };
-    this.ends = [
-      follow("risk", (rows) => {
-        this.choice.add(rows);
-        this.risk.add(rows);
-      }, () => this.risk.clear(), (rows) => this.risk.retract(rows)),
-      follow("weights", (rows) => {
-        this.weights = rows.at(-1) ?? this.weights;
-      }, () => { this.weights = null; }, () => { this.weights = null; }),
+      }),
+      follow(this.feed, `market.weights?scope=${scope}`, {
+        store: this.weights, table: this.targets.table, changed: () => this.changed(),
+      }),
     ];
     this.changed();
   }
 
   draw() {
+    if (this.node.offsetParent === null) return;
     const risk = this.risk.records.find((each) => this.choice.shows(each));
     const known = risk?.valid;
+    const atMs = risk ? toMs(risk.ts_ns) : null;
     this.figures.set({
-      VaR: known ? percent(risk.var, 3) : risk ? "warming up" : NONE,
-      "Expected shortfall": known ? percent(risk.es, 3) : NONE,
-      Method: risk ? `${risk.method} ${percent(risk.confidence, 0)}` : NONE,
-      "As of (UTC)": risk ? clock(toMs(risk.ts_ns)) : NONE,
+      VaR: { text: known ? percent(risk.var, 3) : risk ? "warming up" : NONE, atMs },
+      "Expected shortfall": { text: known ? percent(risk.es, 3) : NONE, atMs },
+      Method: risk ? `${risk.method}, ${percent(risk.confidence, 0)}, ${risk.horizon} × ${risk.interval}` : NONE,
     });
     this.components.draw(known ? risk.components : null);
-    this.targets.draw(this.weights?.weights);
-    const made = this.weights;
+    const [made] = this.weights.records;
+    this.targets.draw(made?.weights);
     setText(this.target, made
-      ? `${made.objective} by ${made.solver || "no solver"}, ${clock(toMs(made.ts_ns))} UTC${made.stale ? `. Stale: ${made.reason}` : ""}`
+      ? `${made.objective} by ${made.solver || "no solver"}, ${moment(toMs(made.ts_ns), nowMs())} UTC${made.stale ? `. Stale: ${made.reason}` : ""}`
       : "");
   }
 }

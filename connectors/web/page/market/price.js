@@ -1,165 +1,150 @@
-// The price of one symbol, the band that VaR put around it, and the trades that left the band.
+// The price of one symbol: figures, candles with the band of VaR, and the bars as a table.
 
-import { Chart, colour } from "../charts.js";
-import { Figures, card, disclosed, el } from "../dom.js";
-import { FigureChoice } from "./figures.js";
+import { nowMs } from "../ages.js";
+import { Figures, card, disclosed, el, select, setOptions, setText } from "../dom.js";
 import { paced } from "../frames.js";
-import { NONE, count, percent, price, signedPercent } from "../numbers.js";
-import { Ring } from "../ring.js";
+import { NONE, count, minus, percent, price } from "../numbers.js";
 import { Table } from "../table.js";
-import { clock, intervalMs, toMs } from "../times.js";
+import { moment, toMs } from "../times.js";
+import { Candles } from "./candles.js";
+import { band, breaches, gaps } from "./exceptions.js";
+import { FigureChoice, figureName } from "./figures.js";
+import { History } from "./history.js";
+import { spread, used } from "./watch.js";
 
-const POINTS = 600;
-const BREACHES = 200;
 const TABLE_ROWS = 60;
 const DRAW_MS = 250;
 
 export class PriceCard {
-  constructor({ feed, api }, picker) {
-    this.feed = feed;
-    this.api = api;
-    this.bars = new Ring(POINTS, "start_ns");
-    this.risk = new Ring(4 * POINTS, "ts_ns");
-    this.breaches = new Ring(BREACHES, "ts_ns");
-    this.quote = null;
-    this.ends = [];
-    this.choice = new FigureChoice("VaR of the band", () => this.changed());
-    this.figures = new Figures(["Last", "Bid", "Ask", "VaR of the next bar", "Expected shortfall", "Breaches"]);
-    const host = el("div");
+  constructor(context, market, watch) {
+    Object.assign(this, { market, watch });
+    this.history = new History(context, () => this.stale());
+    this.choice = new FigureChoice("VaR", () => this.stale());
+    this.dirty = true;
+    this.intervals = select("Interval", (value) => market.choose("interval", value));
+    this.figures = new Figures(["Last", "Bid", "Ask", "Spread", "VaR of the next bar", "Expected shortfall", "VaR used"]);
     this.note = el("p", { class: "note" });
+    this.method = el("p", { class: "note" });
+    this.candles = new Candles(() => this.history.earlier());
     this.table = new Table("Bars of the symbol", [
-      { title: "End (UTC)", text: (row) => clock(row.endMs) },
-      { title: "Close", number: true, text: (row) => price(row.close) },
-      { title: "Low", number: true, text: (row) => price(row.low) },
-      { title: "High", number: true, text: (row) => price(row.high) },
+      { title: "Begin (UTC)", text: (row) => moment(row.startMs, nowMs()) },
+      ...["Open", "High", "Low", "Close"].map((title) =>
+        ({ title, number: true, text: (row) => price(row[title.toLowerCase()]) })),
       { title: "Volume", number: true, text: (row) => count(row.volume) },
-      { title: "VaR", number: true, text: (row) => percent(row.var, 3) },
+      { title: "Trades", number: true, text: (row) => count(row.trades) },
     ], { key: (row) => row.id, empty: "No bar has been closed yet.", cap: TABLE_ROWS });
     this.details = disclosed("Bars as a table", this.table.node);
-    this.details.addEventListener("toggle", () => this.changed());
-    this.node = card("Price and VaR band", { tools: [picker, this.choice.field] },
-      this.figures.node, host, this.note, this.details);
-    this.chart = new Chart(host, "Line chart of the close with the band of VaR and breaches", {
-      height: 340, x: { type: "date", tickformat: "%H:%M:%S" }, y: { tickformat: ",.2f" },
-    });
+    this.details.addEventListener("toggle", () => this.stale());
+    this.node = card("Price", { tools: [this.intervals.field, this.choice.field] },
+      this.figures.node, this.method, this.candles.chart.host, this.note, this.details);
+    this.heading = this.node.querySelector("h2");
     this.changed = paced(() => this.draw(), DRAW_MS);
+    watch.addEventListener("changed", this.changed);
+    market.addEventListener("symbol", () => this.show());
+    market.addEventListener("interval", () => this.show());
+    market.addEventListener("known", () => this.offer());
   }
 
-  /** Follow another symbol from here on. */
-  show(symbol, interval) {
-    for (const end of this.ends) end();
-    for (const ring of [this.bars, this.risk, this.breaches]) ring.clear();
+  offer() {
+    setOptions(this.intervals.node, this.market.intervals.map((each) => [each, each]));
+    this.intervals.node.value = this.market.interval;
+    if (this.history.symbol === undefined) this.show();
+  }
+
+  show() {
+    const { symbol, interval } = this.market;
+    if (!symbol || !interval) return;
+    this.intervals.node.value = interval;
+    setText(this.heading, symbol);
     this.choice.clear();
-    this.quote = null;
-    this.symbol = symbol;
-    this.interval = interval;
-    const scope = `symbol:${symbol}`;
-    const named = encodeURIComponent(symbol);
-    this.ends = [
-      this.follow(`market.bars?interval=${interval}&symbol=${named}`, (rows) => this.bars.add(rows), () => this.bars.clear()),
-      this.follow(`market.risk?interval=${interval}&scope=symbol:${named}`, (rows) => {
-        this.choice.add(rows);
-        this.risk.add(rows);
-      }, () => this.risk.clear()),
-      this.follow(`market.signals?scope=symbol:${named}`, (rows) => this.breaches.add(rows), () => this.breaches.clear()),
-      this.follow(`market.nbbo?symbol=${named}`, (rows) => {
-        this.quote = rows.at(-1) ?? this.quote;
-      }, () => { this.quote = null; }),
-    ];
-    this.backfill("bars", { symbol, interval }, this.bars, symbol);
-    this.backfill("risk", { scope, interval }, this.risk, symbol);
+    this.candles.clear();
+    this.table.loading();
+    this.history.show(symbol, interval);
+  }
+
+  stale() {
+    this.dirty = true;
     this.changed();
   }
 
-  follow(channel, take, reset) {
-    const taken = (rows) => {
-      take(rows);
-      this.changed();
-    };
-    return this.feed.subscribe(channel, {
-      snapshot: taken,
-      delta: taken,
-      reset,
-      refused: (reason) => { this.note.textContent = reason; },
-    });
-  }
-
-  /** What was before comes from history; where there is none, the chart begins now. */
-  async backfill(output, filters, ring, symbol) {
-    const length = intervalMs(this.interval);
-    if (length === null) return;
-    const from = Math.floor(this.feed.serverMs() - POINTS * length);
-    try {
-      const { records } = await this.api.get(`/history/market/${output}`, {
-        ...filters, from: `${from}000000`, limit: POINTS,
-      });
-      if (symbol === this.symbol) ring.add(records);
-      this.changed();
-    } catch (error) {
-      this.note.textContent = `No history: ${error.message}`;
-    }
-  }
-
+  /** The figures are drawn as the watchlist is; the chart where one of its own records has come. */
   draw() {
-    const length = intervalMs(this.interval) ?? 0;
-    const bars = this.bars.records.map((bar) => ({ ...bar, endMs: toMs(bar.start_ns) + length }));
-    const risk = this.risk.records.filter((each) => this.choice.shows(each));
-    const varAt = new Map(risk.map((each) => [toMs(each.ts_ns), each.valid ? each.var : null]));
-    for (const bar of bars) bar.var = varAt.get(bar.endMs) ?? null;
-    this.figures.set(this.texts(bars.at(-1), risk.at(-1)));
-    if (bars.length > 0) this.chart.draw(() => this.traces(bars));
+    if (this.node.offsetParent === null || !this.history.symbol) return;
+    this.choice.add([...this.history.figures.values()].map(({ last }) => last));
+    const figure = this.history.figures.get(this.choice.node.value);
+    if (figure) this.watch.choose(this.choice.node.value);
+    this.figures.set(this.texts(figure?.last));
+    if (!this.dirty) return;
+    this.dirty = false;
+    this.drawChart(figure);
+  }
+
+  drawChart(figure) {
+    const { bars, lengthMs, refusal, began } = this.history;
+    const zone = band(bars, figure?.vars ?? new Map());
+    const left = breaches(zone);
+    this.candles.draw({ bars, lengthMs, band: zone, marks: marksOf(left, this.holes(bars)) });
+    setText(this.method, this.said(figure?.last, zone, left));
+    setText(this.note, this.told(bars, lengthMs));
+    if (refusal) this.table.failed(refusal.reason, refusal.kind);
+    else if (bars.length || began) this.table.loaded();
     if (this.details.open) this.table.draw(bars.slice(-TABLE_ROWS).reverse());
   }
 
-  texts(bar, risk) {
-    const last = this.breaches.last;
-    const known = risk?.valid;
+  texts(risk) {
+    const row = this.watch.rows.get(this.history.symbol);
+    const old = row !== undefined && this.watch.isSilent(row);
+    const of = (text, atMs) => ({ text, atMs: text === NONE ? null : atMs, old });
+    const riskMs = risk ? toMs(risk.ts_ns) : null;
+    const figure = (value) => of(risk?.valid ? percent(value, 3) : risk ? "warming up" : NONE, riskMs);
     return {
-      Last: price(bar?.close),
-      Bid: price(this.quote?.bid),
-      Ask: price(this.quote?.ask),
-      "VaR of the next bar": known ? percent(risk.var, 3) : risk ? "warming up" : NONE,
-      "Expected shortfall": known ? percent(risk.es, 3) : NONE,
-      Breaches: last
-        ? [`${this.breaches.records.length}, last ${clock(toMs(last.ts_ns))}`, "warn"]
-        : "none seen",
+      Last: of(price(row?.close), row?.barMs),
+      Bid: of(price(row?.bid), row?.quoteMs),
+      Ask: of(price(row?.ask), row?.quoteMs),
+      Spread: of(row && spread(row) !== null ? `${minus(spread(row).toFixed(1))} bp` : NONE, row?.quoteMs),
+      "VaR of the next bar": figure(risk?.var),
+      "Expected shortfall": figure(risk?.es),
+      "VaR used": of(row ? percent(used(row, this.watch.figure), 0) : NONE, row?.atMs),
     };
   }
 
-  traces(bars) {
-    // The forecast that is made at a bar's end holds until the next bar's end: steps, not slopes.
-    const banded = bars.filter((bar) => bar.var !== null);
-    const length = intervalMs(this.interval) ?? 0;
-    const edges = (sign) => [
-      ...banded.map((bar) => bar.close * (1 + sign * bar.var)),
-      ...banded.slice(-1).map((bar) => bar.close * (1 + sign * bar.var)),
-    ];
-    const times = [...banded.map((bar) => bar.endMs), ...banded.slice(-1).map((bar) => bar.endMs + length)];
-    const edge = { x: times, mode: "lines", line: { width: 1, color: colour("band-line"), shape: "hv" } };
-    const first = bars[0].endMs;
-    const marks = this.breaches.records.filter((each) => toMs(each.ts_ns) >= first);
-    return [
-      { ...edge, y: edges(1), name: "upper", hovertemplate: "%{y:,.4f}" },
-      { ...edge, y: edges(-1), name: "lower", hovertemplate: "%{y:,.4f}", fill: "tonexty", fillcolor: colour("band") },
-      {
-        x: bars.map((bar) => bar.endMs), y: bars.map((bar) => bar.close), name: "close",
-        mode: "lines", line: { width: 2, color: colour("accent") }, hovertemplate: "%{y:,.4f}",
-      },
-      {
-        x: marks.map((mark) => toMs(mark.ts_ns)), y: marks.map((mark) => this.priceAt(bars, mark)),
-        name: "breach", mode: "markers", text: marks.map((mark) => signedPercent(mark.value)),
-        hovertemplate: "%{text}",
-        marker: {
-          size: 10, color: marks.map((mark) => colour(mark.kind === "breach_up" ? "good" : "bad")),
-          symbol: marks.map((mark) => (mark.kind === "breach_up" ? "triangle-up" : "triangle-down")),
-        },
-      },
-    ];
+  /** Say what the band is, and how many bars left it beside how many are expected to. */
+  said(risk, zone, left) {
+    const { interval } = this.history;
+    if (!risk) {
+      const others = this.market.riskIntervals.filter((each) => each !== interval).join(", ");
+      return `No band: no VaR is made of bars of ${interval}${others ? ` (it is of ${others})` : ""}.`;
+    }
+    const closed = zone.filter((each) => each.low !== undefined).length;
+    const number = (side) => left.filter((each) => each.side === side).length;
+    const share = (n) => (closed ? ` (${percent(n / closed, 1)})` : "");
+    return `Band: VaR by ${figureName(risk)}, around the close before, both ways. Of ${count(closed)} bars `
+      + `${number("below")}${share(number("below"))} left it below and ${number("above")}${share(number("above"))} above; `
+      + `${percent(1 - risk.confidence, 1)} are expected on each side.`;
   }
 
-  /** A signal's value is its move from the close of the last bar before it. */
-  priceAt(bars, mark) {
-    const before = bars.findLast((bar) => bar.endMs <= toMs(mark.ts_ns));
-    return before ? before.close * (1 + mark.value) : null;
+  told(bars, lengthMs) {
+    const { count: number, missing } = gaps(bars, lengthMs);
+    const empty = number ? `${count(number)} gaps without a trade, ${count(missing)} bars long.` : "";
+    const begin = bars.length ? `${count(bars.length)} bars since ${moment(bars[0].startMs, nowMs())} UTC.` : "";
+    const lost = this.history.rings.gaps.records.reduce((sum, each) => sum + each.count, 0);
+    const holes = lost ? `${count(lost)} ticks of the newest are missing by their numbers (squares).` : "";
+    return [begin, empty, holes, this.history.note].filter(Boolean).join(" ");
   }
+
+  /** Numbers that are missing in the stream, by the bar in which that was seen. */
+  holes(bars) {
+    const { lengthMs } = this.history;
+    const starts = new Set(bars.map((bar) => bar.startMs));
+    const found = new Set();
+    for (const { ts_ns: ts } of this.history.rings.gaps.records) {
+      const startMs = Math.floor(toMs(ts) / lengthMs) * lengthMs;
+      if (starts.has(startMs)) found.add(startMs);
+    }
+    return [...found].map((startMs) => ({ startMs, side: "gap" }));
+  }
+}
+
+function marksOf(left, holes) {
+  return [...left, ...holes].sort((a, b) => a.startMs - b.startMs);
 }

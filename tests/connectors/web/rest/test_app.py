@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import json
 import logging
+import re
 import socket
 
 import pytest
@@ -11,7 +14,7 @@ import pytest
 from connectors.web.limits import Limits
 from connectors.web.rest.middleware import SECURITY
 from connectors.web.rest.operation import Operation
-from connectors.web.rest.pages import PAGE
+from connectors.web.rest.pages import CHARTS_SHA256, PAGE
 from flows.engine.systems import declared_outputs
 from tests.connectors.web.rest.rig import OPERATIONS, Issuer, problem, serving, settings
 from tests.waiting import PATIENCE_S
@@ -54,9 +57,10 @@ def page(tmp_path_factory):
     (directory / "secret.txt").write_text("nobody's business")
     page = directory / "page"
     (page / "parts").mkdir(parents=True)
-    (page / "index.html").write_text("<!doctype html><title>page</title>")
+    (page / "index.html").write_text("<!doctype html><title>page</title><!-- head -->")
     (page / "wards").mkdir()
-    (page / "wards" / "tab.js").write_text("export const title = 'Wards';")
+    (page / "wards" / "tab.js").write_text("export const open = () => [];")
+    (page / "wards" / "bar.js").write_text('import { x } from "../parts/feed.js";\n')
     (page / "parts" / "feed.js").write_text("export const x = 1;")
     (page / "link.txt").symlink_to(directory / "secret.txt")
     return page
@@ -132,12 +136,14 @@ def test_access_is_logged_without_the_token(guarded, issuer, caplog):
 
 
 def test_every_answer_has_the_security_headers(anyone):
-    for asked in ("/", "/live", "/nothing", "/api/v1/recordings", "/static/plotly.min.js"):
+    for asked in ("/", "/live", "/nothing", "/api/v1/recordings", "/static/lightweight-charts.js"):
         answer = anyone.get(asked)
         for header, value in SECURITY.items():
             assert answer.headers[header] == value, asked
     assert "frame-ancestors 'none'" in SECURITY["Content-Security-Policy"]
-    assert "'unsafe-inline'" not in SECURITY["Content-Security-Policy"].partition("style-src")[0]
+    directives = SECURITY["Content-Security-Policy"].split("; ")
+    assert "connect-src 'self'" in directives
+    assert not [each for each in directives if "unsafe" in each or ":" in each]
 
 
 def test_pages_of_other_origins_may_not_write(anyone):
@@ -227,10 +233,8 @@ def test_the_page_and_its_files_are_served_and_revalidated(anyone):
 
 
 def test_the_tabs_of_systems_are_found_by_their_path(anyone):
-    answer = anyone.get("/static/tabs.json")
-    assert answer.json() == ["wards"]
-    again = anyone.get("/static/tabs.json", headers={"If-None-Match": answer.headers["etag"]})
-    assert again.status_code == 304
+    assert '<meta name="tabs" content="wards">' in anyone.get("/").text
+    assert '<meta name="bars" content="wards">' in anyone.get("/").text
     assert [path.parent.name for path in PAGE.glob("*/tab.js")] == ["market"]
 
 
@@ -241,12 +245,33 @@ def test_the_page_is_told_of_every_output(anyone):
     assert told["adt.timeline"]["columns"]["stays"] == "document"
 
 
-def test_plotly_is_served_and_revalidated(anyone):
-    answer = anyone.get("/static/plotly.min.js")
+def test_the_script_of_the_charts_is_the_one_that_was_looked_at(anyone):
+    answer = anyone.get("/static/lightweight-charts.js")
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith("text/javascript")
-    assert b"plotly.js" in answer.content[:200]
-    again = anyone.get("/static/plotly.min.js", headers={"If-None-Match": answer.headers["etag"]})
+    assert hashlib.sha256(answer.content).hexdigest() == CHARTS_SHA256
+    again = anyone.get(
+        "/static/lightweight-charts.js", headers={"If-None-Match": answer.headers["etag"]}
+    )
+    assert again.status_code == 304
+
+
+def test_the_page_names_the_modules_that_its_head_needs(anyone):
+    found = re.findall('rel="modulepreload" href="([^"]+)"', anyone.get("/").text)
+    assert found == ["/static/wards/bar.js", "/static/parts/feed.js"]
+
+
+@pytest.mark.parametrize("asked", ["/static/lightweight-charts.js", "/openapi.json"])
+def test_what_is_large_comes_compressed_and_is_revalidated(anyone, asked):
+    with anyone.stream("GET", asked, headers={"Accept-Encoding": "gzip"}) as answer:
+        packed = b"".join(answer.iter_raw())
+    plain = anyone.get(asked, headers={"Accept-Encoding": "identity"})
+    assert "content-encoding" not in plain.headers
+    assert "Accept-Encoding" in answer.headers["vary"]
+    assert answer.headers["content-encoding"] == "gzip"
+    assert len(packed) < len(plain.content) / 2
+    assert gzip.decompress(packed) == plain.content
+    again = anyone.get(asked, headers={"If-None-Match": answer.headers["etag"]})
     assert again.status_code == 304
 
 

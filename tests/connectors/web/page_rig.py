@@ -1,0 +1,81 @@
+"""The gateway with its page over Valkey alone, and records of market that a test writes itself."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from benchmarks.web.writer import Writer
+from flows.feed import gateway
+from flows.settings.settings import Settings
+from state.clock import NS, now_ns
+from tests.waiting import PATIENCE_S
+
+
+@contextmanager
+def page_of(redis_url: str, **feed: Any) -> Iterator[str]:
+    """Serve as ``headrace feed`` does, in a thread; yields the page's address."""
+    parts = {"redis": {"url": redis_url}, "feed": {"port": 0, "workers": (), **feed}}
+    settings = Settings.model_validate(parts)
+    listening: Future[str] = Future()
+    loop = asyncio.new_event_loop()
+    task = loop.create_task(gateway.serve(settings, listening.set_result))
+
+    def run() -> None:
+        with suppress(asyncio.CancelledError):
+            loop.run_until_complete(task)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield listening.result(PATIENCE_S) + "/"
+    finally:
+        loop.call_soon_threadsafe(task.cancel)
+        thread.join()
+        loop.close()
+
+
+class Market:
+    """Writes what the market flow would: bars of a second, forecasts, quotes, as of now."""
+
+    def __init__(self, redis_url: str) -> None:
+        self._writer = Writer(redis_url)
+
+    def second(self, symbols: list[str], at_ns: int | None = None, price: float = 100.0) -> None:
+        """Write a bar, a forecast of 1 % and a quote of each symbol, for the second before now."""
+        end_ns = (now_ns() if at_ns is None else at_ns) // NS * NS
+        self._writer.write(
+            "bars", [_bar(s, end_ns - NS, price) for s in symbols], [f"{s}|1s" for s in symbols]
+        )
+        risk = [_risk(s, end_ns) for s in symbols]
+        keys = [f"{r['scope']}|ewma-normal|1s|0.99|1" for r in risk]
+        self._writer.write("risk", risk, keys)
+        self._writer.write("nbbo", [_quote(s, end_ns, price) for s in symbols], symbols)
+
+
+def _bar(symbol: str, start_ns: int, price: float) -> dict[str, Any]:
+    return {
+        "id": f"{symbol}|1s|{start_ns}", "symbol": symbol, "interval": "1s", "start_ns": start_ns,
+        "open": price, "high": price + 0.5, "low": price - 0.5, "close": price, "vwap": price,
+        "volume": 10.0, "trades": 3,
+    }  # fmt: skip
+
+
+def _risk(symbol: str, end_ns: int) -> dict[str, Any]:
+    return {
+        "id": f"symbol:{symbol}|ewma-normal|1s|0.99|1|{end_ns}", "ts_ns": end_ns,
+        "scope": f"symbol:{symbol}", "method": "ewma-normal", "interval": "1s",
+        "confidence": 0.99, "horizon": 1, "var": 0.01, "es": 0.012, "components": None,
+        "marginal": None, "incremental": None, "valid": True,
+    }  # fmt: skip
+
+
+def _quote(symbol: str, end_ns: int, price: float) -> dict[str, Any]:
+    return {
+        "id": f"{symbol}|{end_ns - NS}", "symbol": symbol, "ts_ns": end_ns, "bid": price - 0.01,
+        "bid_size": 1.0, "ask": price + 0.01, "ask_size": 1.0,
+    }  # fmt: skip

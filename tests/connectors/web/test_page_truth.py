@@ -1,0 +1,246 @@
+"""What the page says of old, silent, forbidden and unreadable values; the page's own keys."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from playwright.sync_api import Browser, Page, Route, expect
+
+from state.clock import NS, now_ns
+from tests.connectors.web.browsing import chromium, eventually, require_chromium, visit
+from tests.connectors.web.keys import ED, jwks, token
+from tests.connectors.web.page_rig import Market, page_of
+
+MARKUP = "<a href=x>B</a>"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """One Chromium; each test has a context of its own."""
+    require_chromium()
+    with chromium() as started:
+        yield started
+
+
+@contextmanager
+def running(market: Market, symbols: list[str]) -> Iterator[None]:
+    """Write a second's records of the symbols again and again, as a flow that goes on."""
+    stop = threading.Event()
+
+    def write() -> None:
+        while not stop.wait(0.3):
+            market.second(symbols)
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def test_a_flow_that_stands_still_is_stale_although_the_socket_lives(redis_url, browser):
+    market = Market(redis_url)
+    with page_of(redis_url) as address, visit(browser, address) as seen:
+        with running(market, ["A", "B"]):
+            eventually(lambda: seen.figure("Last") == "100.00")
+            expect(seen.page.locator("#status-text")).to_have_text("Live")
+        expect(seen.page.locator("#status-text")).to_have_text(re.compile("^Stale for"))
+        banner = seen.page.locator("#banner")
+        expect(banner).to_contain_text("the flow market has not moved on")
+        expect(banner).to_contain_text(re.compile(r"since \d\d:\d\d:\d\d UTC"))
+        hatched = "getComputedStyle(document.querySelector('.figures .value')).backgroundImage"
+        assert "gradient" in seen.page.evaluate(hatched)
+        assert seen.page.evaluate("document.documentElement.dataset.feed") == "stale"
+        with running(market, ["A", "B"]):
+            expect(seen.page.locator("#status-text")).to_have_text("Live")
+            expect(banner).to_be_hidden()
+
+
+def test_a_silent_symbol_is_marked_while_the_others_go_on(redis_url, browser):
+    market = Market(redis_url)
+    market.second(["OLD"], now_ns() - 3 * 86_400 * NS)
+    with (
+        page_of(redis_url) as address,
+        running(market, ["NEW"]),
+        visit(browser, address) as seen,
+    ):
+        rows = seen.page.get_by_role("grid", name="Watchlist").locator("tbody tr")
+        old, new = rows.filter(has_text="OLD"), rows.filter(has_text="NEW")
+        expect(old.locator("td").last).to_contain_text(re.compile(r"^silent \d{4}-\d\d-\d\d "))
+        expect(old.locator("td[data-old]")).to_have_count(5)
+        expect(new.locator("td[data-old]")).to_have_count(0)
+        expect(new.locator("td").last).to_have_text(re.compile(r"^\d+ s$"))
+        old.click()
+        expect(seen.page.get_by_role("heading", name="OLD")).to_be_visible()
+        age = seen.page.locator("#panel-market .figures .age").first
+        expect(age).to_have_text(re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d$"))  # not of today
+
+
+def test_a_name_with_markup_stays_text(redis_url, browser):
+    market = Market(redis_url)
+    with (
+        page_of(redis_url) as address,
+        running(market, [MARKUP]),
+        visit(browser, address) as seen,
+    ):
+        expect(seen.page.get_by_role("heading", name=MARKUP)).to_be_visible()
+        seen.until("document.querySelector('.chart canvas') !== null")
+        assert seen.page.locator("main a").count() == 0
+        assert seen.faults == [] or all("503" in each or "409" in each for each in seen.faults)
+
+
+def _open_question(page: Page) -> None:
+    page.get_by_role("button", name="Kill trading").focus()
+    page.keyboard.down("Enter")
+    expect(page.get_by_role("dialog")).to_be_visible()
+
+
+def test_a_held_enter_confirms_nothing(redis_url, browser):
+    with page_of(redis_url) as address, visit(browser, address) as seen:
+        page = seen.page
+        sent: list[str] = []
+        page.on("request", lambda request: sent.append(request.method))
+        _open_question(page)
+        # The key is still down, as on a keyboard that lies under a folder.
+        page.evaluate("""() => {
+          const set = (id, text) => {
+            document.getElementById(id).value = text;
+            document.getElementById(id).dispatchEvent(new Event("input", { bubbles: true }));
+          };
+          set("confirm-reason", "held");
+          set("confirm-typed", "*");
+        }""")
+        confirm = page.get_by_role("dialog").get_by_role("button", name="Kill")
+        expect(confirm).to_be_enabled()
+        confirm.focus()
+        for _ in range(20):
+            page.keyboard.down("Enter")
+        expect(page.get_by_role("dialog")).to_be_visible()
+        assert "POST" not in sent
+        page.keyboard.up("Enter")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("dialog")).to_be_hidden()
+        expect(page.locator(".answer")).to_contain_text("kill")
+        assert sent.count("POST") == 1
+
+
+def test_a_kill_needs_a_reason_and_a_star_for_all(redis_url, browser):
+    with page_of(redis_url) as address, visit(browser, address) as seen:
+        seen.page.get_by_role("button", name="Kill trading").click()
+        dialog = seen.page.get_by_role("dialog")
+        confirm = dialog.get_by_role("button", name="Kill")
+        for reason, typed, enabled in (
+            ("", "", False), ("why", "", False), ("why", "all", False), ("  ", "*", False),
+            ("why", "*", True),
+        ):  # fmt: skip
+            dialog.get_by_label("Reason").fill(reason)
+            dialog.get_by_label("Type *").fill(typed)
+            expect(confirm).to_be_enabled(enabled=enabled)
+
+
+def _not_answered(route: Route) -> None:
+    """Leave a request open."""
+
+
+def test_the_switches_work_while_no_chart_can_be_loaded(redis_url, browser):
+    with page_of(redis_url) as address, visit(browser, address + "nothing") as seen:
+        seen.page.route("**/lightweight-charts.js", _not_answered)
+        seen.page.goto(address)
+        seen.page.get_by_role("button", name="Kill trading").click()
+        expect(seen.page.get_by_role("dialog")).to_contain_text("Halt trading?")
+
+
+def test_empty_lists_say_why_nothing_is_there(redis_url, browser, tmp_path):
+    keys = jwks(tmp_path / "keys.json", ED)
+    with page_of(redis_url, jwks=keys) as address, visit(browser, address) as seen:
+        page = seen.page
+        empty = page.locator(".panel:not([hidden]) .empty:visible")
+        dialog = page.get_by_role("dialog")
+        dialog.get_by_label("Token").fill(token(scope="read:market.*"))
+        dialog.get_by_role("button", name="Connect").click()
+        expect(empty.first).to_contain_text("No bar has been closed yet.")
+        page.get_by_role("tab", name="Orders").click()
+        expect(empty).to_have_text(
+            ["Not allowed: the scope read:trading.state is missing"]
+            + 2 * ["Not allowed: the scope read:trading.decisions is missing"]
+        )
+        page.get_by_role("tab", name="Outputs").click()
+        page.get_by_label("Output", exact=True).select_option("market.gaps")
+        expect(empty).to_have_text("No records yet.")
+        page.get_by_label("Output", exact=True).select_option("trading.audit")
+        expect(empty).to_have_text("Not allowed: the scope read:trading.audit is missing")
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "said"),
+    [
+        (200, "<html>a proxy's page</html>", "Unreadable: adt: The answer is no JSON."),
+        (403, '{"detail": "the token lacks the scope"}', "Not allowed: adt: the token lacks"),
+        (500, "oops", "Not known: adt: HTTP 500"),
+        (200, '{"total": 0, "complete": true, "records": []}', "No dead letters."),
+    ],
+)
+def test_no_dead_letters_is_said_only_where_they_were_read(redis_url, browser, status, body, said):
+    """What stands between the page and the gateway, such as a proxy, answers as it likes."""
+    with page_of(redis_url) as address, visit(browser, address + "nothing") as seen:
+        answer = {"status": status, "body": body, "content_type": "application/json"}
+        seen.page.route("**/api/v1/dead/**", lambda route: route.fulfill(**answer))
+        seen.page.goto(address + "#health")
+        table = seen.page.get_by_role("heading", name="Dead letters").locator("xpath=../..")
+        expect(table.locator(".empty")).to_contain_text(said)
+
+
+def test_theme_and_clock_and_what_is_kept(redis_url, browser):
+    with (
+        page_of(redis_url) as address,
+        visit(browser, address, color_scheme="light", timezone_id="Asia/Tokyo") as seen,
+    ):
+        page = seen.page
+        back = "getComputedStyle(document.body).backgroundColor"
+        light = page.evaluate(back)
+        expect(page.locator("#time")).to_have_text(re.compile(r"^\d\d:\d\d:\d\d UTC$"))
+        expect(page.locator("#local-time")).to_have_text(
+            re.compile(r"^\d\d:\d\d:\d\d (GMT\+9|JST)$")
+        )
+        theme = page.get_by_role("button", name="Theme: system")
+        theme.click()
+        page.get_by_role("button", name="Theme: light").click()
+        expect(page.get_by_role("button", name="Theme: dark")).to_be_visible()
+        assert page.evaluate(back) != light
+        page.get_by_role("button", name="Sound: off").click()
+        page.reload()
+        expect(page.get_by_role("button", name="Theme: dark")).to_be_visible()
+        expect(page.get_by_role("button", name="Sound: on")).to_be_visible()
+        assert page.evaluate(back) != light
+
+
+def test_the_first_load_is_small_and_the_switches_come_first(redis_url, browser):
+    """The time is bounded widely, for the machine has other things to do; the order is not."""
+    market = Market(redis_url)
+    with (
+        page_of(redis_url) as address,
+        running(market, ["A"]),
+        visit(browser, address) as seen,
+    ):
+        seen.until("document.querySelector('.chart canvas') !== null")
+        told = seen.page.evaluate("""() => {
+          const [page] = performance.getEntriesByType("navigation");
+          const files = performance.getEntriesByType("resource");
+          const [switches] = performance.getEntriesByName("switches");
+          const charts = files.find((each) => each.name.endsWith("lightweight-charts.js"));
+          return {
+            bytes: files.reduce((sum, each) => sum + each.transferSize, page.transferSize),
+            switches: switches.startTime - page.responseEnd,
+            charts: charts.startTime - switches.startTime,
+          };
+        }""")
+        print(told)
+        assert told["bytes"] < 400_000
+        assert told["charts"] > 0
+        assert told["switches"] < 10_000
