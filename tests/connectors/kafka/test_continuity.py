@@ -147,7 +147,7 @@ def sequenced(kafka):
     def open_at(state=None, known=identities) -> Sequencer:
         start = {topic: resolve_start(cluster, topic, "earliest")}
         plan = Sequencing(into, into, shard_names(1), shard_names(1), start, 100, known)
-        source = SequencerSource(cluster, plan, Lifecycle(), lambda: 0)
+        source = SequencerSource(cluster, plan, Lifecycle(), lambda: 0, lambda: 1)
         opened.append(source.build_part("in", shard_names(1)[0], state))
         return opened[-1]
 
