@@ -52,6 +52,11 @@ class Merge:
         for partition, time_ns in passed.items():
             self._passed[topic, partition] = time_ns
 
+    def pending(self) -> Iterator[Item]:
+        """Yield the items whose time is not complete."""
+        for items in self._pending.values():
+            yield from items
+
     def complete(self) -> Iterator[tuple[int, list[Item]]]:
         """Yield the times that are complete, in order, each with its items in order."""
         until = self.reached_ns

@@ -21,6 +21,7 @@ from connectors.json import parse_json
 from state.clock import MAX_TIME_NS
 from state.errors import BadRecord, FromTheFuture, OutOfRange, WrongType
 from state.market.ticks import MAX_SYMBOL
+from state.metrics import HEARTBEATS, RECORDS
 from state.records import RETRY_HEADER, Messages
 from state.rows import Event, RowBlock
 
@@ -187,6 +188,8 @@ class EventDecoder:
             block.rows.append(event)
             partition = event.coordinates.partition
             block.newest[partition] = max(event.ts_ns, block.newest.get(partition, 0))
+        RECORDS.labels(messages.topic).inc(len(block.rows))
+        HEARTBEATS.labels(messages.topic).inc(sum(not event.body for event in block.rows))
         return block
 
     def _event(self, messages: Messages, row: int) -> Event:

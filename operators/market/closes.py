@@ -12,11 +12,15 @@ from operators.outputs import Outbox
 from state.records import Coordinates
 from state.rows import Event, RowBlock
 
+NO_RECORD = -1
+"""The sequence of an event that is no record of its topic, and is not counted as one."""
+
 
 class Closes(Logic):
     """Merges the closes of all partitions by session; hands on one event each, and the time.
 
-    The events are of the topic of the ticks, as if it had one partition; the offset is the time.
+    The events are of the topic of the ticks, as if it had one partition; the offset is the time,
+    and the sequence `NO_RECORD`.
     Closes are told ``within_ns`` behind their time, where an auction may still have a say.
     """
 
@@ -47,10 +51,12 @@ class Closes(Logic):
         events = []
         for close_ns, prices in self._merge.complete():
             body = {"type": "closes", "ts_ns": close_ns, "prices": dict(prices)}
-            events.append(Event(close_ns, Coordinates(topic, 0, close_ns), body))
+            events.append(Event(close_ns, Coordinates(topic, 0, close_ns, NO_RECORD), body))
         reached_ns = self._merge.reached_ns
         if reached_ns > self._told_ns:
             self._told_ns = reached_ns
             # Behind the close itself: what an event tells is a time that may have more of it.
-            events.append(Event(reached_ns + 1, Coordinates(topic, 0, reached_ns + 1), {}))
+            events.append(
+                Event(reached_ns + 1, Coordinates(topic, 0, reached_ns + 1, NO_RECORD), {})
+            )
         return events

@@ -94,7 +94,7 @@ def test_a_cancelled_trade_leaves_the_bars_and_none_leaves_without_a_trace(tmp_p
 
 
 @needs_cases
-def test_2_a_correction_of_a_close_is_late_and_a_session_has_one_profit(tmp_path):
+def test_2_a_correction_of_a_close_is_late_and_a_session_has_one_profit(tmp_path, capsys):
     recording, config = tmp_path / "r.parquet", tmp_path / "held.toml"
     lines = (
         "import",
@@ -116,6 +116,7 @@ def test_2_a_correction_of_a_close_is_late_and_a_session_has_one_profit(tmp_path
     ]
     (late,) = records(tmp_path / "out" / "late.jsonl")
     assert (late["type"], late["offset"]) == ("closes", 2)
+    assert "market.closes: 4 records: 3 kept, 0 duplicates, 1 late" in capsys.readouterr().err
 
 
 @needs_cases

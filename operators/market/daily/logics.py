@@ -12,10 +12,11 @@ from typing import Any
 from operators.logic import Logic
 from operators.market.combined import ORIGIN
 from operators.market.daily.engine import Compute, Daily
+from operators.market.daily.past import count_kept
 from operators.market.daily.requests import Answer
 from operators.merge import Item, Merge
 from operators.outputs import Emission, Outbox
-from state.metrics import DAILY_WAITING, LATE, MODEL_VALID, UNANSWERED
+from state.metrics import DAILY_WAITING, DUPLICATES, LATE, MODEL_VALID, UNANSWERED
 from state.records import Coordinates
 from state.rows import Event, RowBlock
 
@@ -43,6 +44,7 @@ class EventMerge(Logic):
         """Take a block; hand on the times that are complete."""
         for event in item.rows:
             if event.retried and not self._first_retry(event.coordinates):
+                DUPLICATES.labels(event.coordinates.topic).inc()
                 continue
             topic, partition, offset, sequence = event.coordinates
             # What comes behind something later is looked at then: its partition has told that time.
@@ -54,6 +56,12 @@ class EventMerge(Logic):
             # More of the same time may follow.
             self._merge.advance(topic, item.partitions, {partition: time_ns - 1})
         return list(self._merge.complete())
+
+    def finish(self, outbox: Outbox) -> Iterable[Moment]:
+        """Count what waits for topics that have ended before its time: it is in the state."""
+        for item in self._merge.pending():
+            count_kept(item)
+        return ()
 
     def snapshot(self) -> dict[str, Any]:
         """Return a copy of the state."""

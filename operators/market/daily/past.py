@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any, NamedTuple
 
+from operators.market.closes import NO_RECORD
 from operators.merge import Item
 from state.market.outputs import BEHIND, REPLACED, SESSION_CLOSED
+from state.metrics import KEPT
 
 Body = dict[str, Any]
 ACTIONS = ("split", "dividend")
@@ -54,7 +56,9 @@ class Past:
             reason = self._refusal(time_ns, body)
             if reason:
                 facts.refused.append((item, reason))
-            elif body["type"] in ACTIONS:
+                continue
+            count_kept(item)
+            if body["type"] in ACTIONS:
                 facts.actions.append(body)
             elif body["type"] == "closes":
                 facts.prices.update(body["prices"])
@@ -102,6 +106,13 @@ class Past:
         """Take over a snapshot's state."""
         self._close_ns = parts["close_ns"]
         self._priced, self._told = dict(parts["priced"]), dict(parts["told"])
+
+
+def count_kept(item: Item) -> None:
+    """Count an event that the state has taken in, where it is a record of its topic."""
+    _, topic, _, _, sequence, _ = item
+    if sequence != NO_RECORD:
+        KEPT.labels(topic).inc()
 
 
 def ex_ns_of(action: Body) -> int:

@@ -14,6 +14,7 @@ from operators.market.daily.past import Past
 from operators.market.daily.settings import DailySettings
 from operators.market.models import answer
 from operators.outputs import Outputs
+from replay.accounts import accounts
 from state.metrics import LATE
 from state.records import Coordinates
 from state.rows import Event, RowBlock
@@ -167,8 +168,9 @@ def test_a_split_waits_for_a_close_of_its_symbol() -> None:
 def test_a_refused_close_dates_no_session() -> None:
     dated = close(0, 90.0) | {"session": "2001-01-01"}
     past = Past()
-    past.sort(close_ns(0), [(1, close(0))])
-    facts = past.sort(close_ns(1), [(1, dated), (1, close(1))])
+    where = (1, "market.closes", 0, 0, 0)
+    past.sort(close_ns(0), [(*where, close(0))])
+    facts = past.sort(close_ns(1), [(*where, dated), (*where, close(1))])
     assert (len(facts.refused), facts.session) == (1, None)
 
 
@@ -303,3 +305,12 @@ def test_the_random_events_are_late_in_every_way() -> None:
         "replaced",
     }
     assert kinds == {"closes", "position", "cash", "portfolio", "split", "dividend"}
+
+
+def test_what_waits_for_a_topic_at_the_end_is_kept() -> None:
+    merge = EventMerge(["some.closes", "some.views"])
+    where = Coordinates("some.closes", 0, 7, 0)
+    block = RowBlock[Event]("some.closes", 1, [Event(close_ns(1), where, close(1))])
+    assert list(merge.process(block, Outputs())) == []
+    assert list(merge.finish(Outputs())) == []
+    assert accounts()["some.closes"].kept == 1
