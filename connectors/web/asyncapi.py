@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from connectors.web.channels import Source, Sources
-from connectors.web.connection import PATH
-from connectors.web.frames import SUBPROTOCOLS, VERSION
+from connectors.web.frames import PATH, SUBPROTOCOLS, VERSION
 from state.schemas import SEALED, schema_path
 
 _TEXT = {"type": "string"}
@@ -21,7 +20,7 @@ _RESETS = {"enum": ["trimmed", "generation", "redis-lost"]}
 _CODES = {
     "enum": [
         "bad-message", "unknown-channel", "forbidden", "unauthenticated", "too-many", "rate",
-        "expired",
+        "expired", "clients", "utf-8",
     ]
 }  # fmt: skip
 _SENT: dict[str, dict[str, Any]] = {

@@ -7,6 +7,7 @@ import random
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing, suppress
 from typing import Any, Literal, NamedTuple
+from urllib.parse import urlsplit, urlunsplit
 
 import orjson
 import ormsgpack
@@ -15,15 +16,17 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from websockets.typing import Subprotocol
 
 from connectors.web.channels import text
-from connectors.web.frames import MSGPACK
-from state.errors import HeadraceError
+from connectors.web.frames import MSGPACK, PATH
+from state.errors import HeadraceError, Misuse
 from state.retraction import RETRACTED
 from state.sealing import Keyring, Seal, is_envelope
 
 FIRST_BACK_OFF_S = 0.1
 LAST_BACK_OFF_S = 5.0
-SILENT_BEATS = 3
-"""Heartbeats that may be missing before the connection counts as dead."""
+LATE_BEATS, SILENT_BEATS = 1.5, 3.0
+"""Heartbeats without a message until the updates count as stale, and the connection as dead."""
+_SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
+_LATE = {"type": "late"}
 _FOR_GOOD = (4001, 4003)
 _REFUSALS = (401, 403, 404)
 
@@ -37,11 +40,12 @@ class Update(NamedTuple):
 
     A ``reset`` has a ``reason`` and no records: what was known is void, a snapshot follows. A
     snapshot may come in several updates, of which one is the ``first``. ``stale`` is true while
-    the feed does not hear its source.
+    the feed does not hear its source, or is not heard itself. When that begins or ends, there is a
+    ``status`` with the ``reason``, of no channel and without records.
     """
 
     channel: str
-    kind: Literal["snapshot", "delta", "reset"]
+    kind: Literal["snapshot", "delta", "reset", "status"]
     records: list[dict[str, Any]]
     reason: str = ""
     stale: bool = False
@@ -56,7 +60,7 @@ class _Followed:
         self.asked: dict[str, str] = {}
         self.fresh: set[str] = set()
         """Channels that begin: a snapshot of one of them is its first."""
-        self.silence_s = 30.0
+        self.late_s = self.silence_s = 30.0
         self.a_second = 1
         self.stale = False
         self.back_off_s = FIRST_BACK_OFF_S
@@ -72,19 +76,29 @@ class _Followed:
         """Return what a message brings. Raises FeedRefused."""
         kind = message["type"]
         if kind == "hello":
-            self.silence_s = SILENT_BEATS * message["heartbeat_ms"] / 1000
+            beat_s = message["heartbeat_ms"] / 1000
+            self.late_s, self.silence_s = LATE_BEATS * beat_s, SILENT_BEATS * beat_s
             self.a_second = message["requests_per_second"]
         elif kind == "subscribed":
             self.asked[message["channel"]] = message["asked"]
             self.fresh.add(message["asked"])
             self.back_off_s = FIRST_BACK_OFF_S
         elif kind == "heartbeat":
-            self.stale = not all(source["ok"] for source in message["sources"].values())
+            down = [name for name, source in message["sources"].items() if not source["ok"]]
+            why = f"the feed does not hear {', '.join(down)}" if down else ""
+            return self.turn(bool(down), why)
+        elif kind == "late":
+            return self.turn(True, "the feed is silent")
         elif kind == "error" and message["code"] != "expired":
             raise FeedRefused(message["reason"])
         elif kind in ("snapshot", "delta", "reset"):
             return self._update(kind, message)
         return None
+
+    def turn(self, stale: bool, reason: str) -> Update | None:
+        """Take down whether updates are stale; return the news where that has changed."""
+        changed, self.stale = self.stale != stale, stale
+        return Update("", "status", [], reason, stale) if changed else None
 
     def _update(self, kind: Literal["snapshot", "delta", "reset"], message: Any) -> Update | None:
         channel = self.asked[message["channel"]]
@@ -131,11 +145,13 @@ async def follow(
 ) -> AsyncGenerator[Update, None]:
     """Yield what comes of some channels, for ever: no record is left out and none comes twice.
 
-    ``url`` is such as ``ws://127.0.0.1:9700/ws``; a ``token`` that is a function is called for each
-    connection. A ``keyring`` opens sealed records; without it they come as they are. A record
-    whose ``retracted`` is true takes its ``key`` away (`Table`). Raises FeedRefused where the feed
-    will not give it, now or later, and CannotUnseal.
+    ``url`` is the address that ``headrace feed`` prints, or such as ``ws://127.0.0.1:9700/ws``; a
+    ``token`` that is a function is called for each connection. A ``keyring`` opens sealed records;
+    without it they come as they are. A record whose ``retracted`` is true takes its ``key`` away
+    (`Table`). Raises FeedRefused where the feed will not give it, now or later, CannotUnseal, and
+    Misuse for another address.
     """
+    url = websocket_url(url)
     seal = Seal(keyring) if keyring else None
     followed = _Followed(channels)
     while True:
@@ -156,9 +172,31 @@ async def follow(
                 raise FeedRefused(f"HTTP status {error.response.status_code}") from None
         except (OSError, TimeoutError, InvalidHandshake):
             pass
+        lost = followed.turn(True, "the feed cannot be reached")
+        if lost is not None:
+            yield lost
         # Not all clients of a feed that restarts come back at the same moment.
         await asyncio.sleep(followed.back_off_s * random.uniform(0.5, 1.0))  # noqa: S311
         followed.back_off_s = min(2 * followed.back_off_s, LAST_BACK_OFF_S)
+
+
+def websocket_url(url: str) -> str:
+    """Return the address of a feed's WebSocket, of its own or its page's. Raises Misuse.
+
+    >>> websocket_url("http://127.0.0.1:9700/"), websocket_url("wss://desk.example/ws")
+    ('ws://127.0.0.1:9700/ws', 'wss://desk.example/ws')
+    """
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme not in _SCHEMES or not parts.hostname:
+        raise Misuse(
+            "this is no address of a feed: give the one that headrace feed prints, "
+            "http://HOST:PORT, or ws://HOST:PORT/ws"
+        )
+    path = parts.path if parts.path not in ("", "/") else PATH
+    return urlunsplit((_SCHEMES[parts.scheme], parts.netloc, path, "", ""))
 
 
 def _opened(update: Update, seal: Seal) -> Update:
@@ -175,17 +213,21 @@ async def _messages(
     connection: ClientConnection, followed: _Followed
 ) -> AsyncGenerator[dict[str, Any], None]:
     """Yield what comes over a connection, on which everything is asked for after the greeting."""
-    yield await _next(connection, followed)
+    yield await _next(connection, followed.silence_s)
     asking = asyncio.create_task(_ask(connection, followed))
     try:
         while True:
-            yield await _next(connection, followed)
+            try:
+                yield await _next(connection, followed.late_s)
+            except TimeoutError:
+                yield _LATE
+                yield await _next(connection, followed.silence_s - followed.late_s)
     finally:
         asking.cancel()
 
 
-async def _next(connection: ClientConnection, followed: _Followed) -> dict[str, Any]:
-    async with asyncio.timeout(followed.silence_s):
+async def _next(connection: ClientConnection, patience_s: float) -> dict[str, Any]:
+    async with asyncio.timeout(patience_s):
         found: dict[str, Any] = ormsgpack.unpackb(await connection.recv(decode=False))
     return found
 

@@ -19,7 +19,7 @@ from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
 from connectors.web.audit import Audit
-from connectors.web.frames import JSON, SUBPROTOCOLS
+from connectors.web.frames import JSON, PATH, SUBPROTOCOLS
 from connectors.web.hub import Hub
 from connectors.web.limits import Limits
 from connectors.web.seats import Seats
@@ -27,7 +27,6 @@ from connectors.web.session import Session
 from connectors.web.tokens import ANYONE, Access, Tokens, TooMany
 from state.metrics import FEED_CLIENTS
 
-PATH = "/ws"
 CLOSE_S = 5.0
 """How long a client may take to take in what was sent before its goodbye."""
 PIECE = 4096

@@ -18,6 +18,8 @@ from state.outputs import Output, to_json
 from state.retraction import retraction
 
 VERSION = 1
+PATH = "/ws"
+"""Where the WebSocket is."""
 JSON = "headrace.v1.json"
 MSGPACK = "headrace.v1.msgpack"
 SUBPROTOCOLS = (JSON, MSGPACK)

@@ -51,7 +51,7 @@ def documents() -> dict[str, bytes]:
     given = Given(Cluster(NOWHERE), dict.fromkeys(systems, 0))
     found = {
         **schemas(outputs),
-        "openapi.json": openapi.document(operations(catalog, rooms(given))),
+        "openapi.json": openapi.document(operations(catalog, rooms(given)), catalog.outputs),
         "asyncapi.json": asyncapi.document(catalog.sources),
     }
     return {name: _text(document) for name, document in found.items()}

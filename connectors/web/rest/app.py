@@ -75,7 +75,7 @@ def operations(catalog: Catalog, rooms: Iterable[Room]) -> tuple[Operation, ...]
             "GET", "/asyncapi.json", get_asyncapi, "That of the WebSocket", tagged=True, open=True
         ),
     )
-    described["openapi"] = to_text(document(found))
+    described["openapi"] = to_text(document(found, catalog.outputs))
     return found
 
 

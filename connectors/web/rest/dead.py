@@ -11,10 +11,11 @@ from starlette.responses import Response
 from connectors.web.rest import answers
 from connectors.web.rest.access import admit
 from connectors.web.rest.blocking import run
-from connectors.web.rest.operation import Call, Operation, Parameter
+from connectors.web.rest.operation import MISSING, Call, Operation, Parameter
 from connectors.web.rest.problems import Problem
 from connectors.web.tokens import UNSEAL
 from state.errors import CannotUnseal
+from state.outputs import DEAD
 
 PATH = "/api/v1/dead/{system}"
 ONE = PATH + "/{topic}/{partition}/{offset}/{sequence}"
@@ -61,7 +62,9 @@ async def get_list(call: Call) -> Response:
     chosen = [each for each in letters if wanted in (None, each["error"])]
     newest = chosen[-call.given.get("limit", 100) :]
     complete = found is None or found.complete
-    told = {"total": len(chosen), "complete": complete, "records": newest}
+    told: dict[str, Any] = {"total": len(chosen), "complete": complete, "records": newest}
+    if found is None:
+        told["missing"] = f"{system}.{DEAD}"
     return answers.tagged(call.request, answers.to_body(told))
 
 
@@ -102,8 +105,9 @@ def _unknown() -> Problem:
     return Problem(404, "none of the newest dead letters is it; `headrace dead` reads them all")
 
 
-def _object(properties: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "object", "required": sorted(properties), "properties": properties}
+def _object(properties: dict[str, Any], **optional: Any) -> dict[str, Any]:
+    required = sorted(properties)
+    return {"type": "object", "required": required, "properties": properties | optional}
 
 
 OPERATIONS = (
@@ -130,7 +134,8 @@ OPERATIONS = (
                     "description": "false: only the newest are known, and there are older ones.",
                 },
                 "records": {"type": "array", "items": _object(FACTS)},
-            }
+            },
+            missing=MISSING,
         ),
         tagged=True,
         errors=(404,),

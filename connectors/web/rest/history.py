@@ -22,6 +22,7 @@ from connectors.web.rest.connections import Busy
 from connectors.web.rest.operation import Call, Operation, Parameter
 from connectors.web.rest.outputs import Catalog, filters, filters_of
 from connectors.web.rest.problems import Problem
+from connectors.web.rest.records import HOUR, RETRACTION, record_of
 from state.clock import iso_time_ns
 from state.errors import Misuse, SettingsError
 
@@ -183,7 +184,10 @@ def operations(catalog: Catalog) -> tuple[Operation, ...]:
                 "type": "object",
                 "required": ["records", "next"],
                 "properties": {
-                    "records": {"type": "array", "items": {"type": "object"}},
+                    "records": {
+                        "type": "array",
+                        "items": record_of(*catalog.outputs, more=(RETRACTION, HOUR)),
+                    },
                     "next": {
                         "type": ["string", "null"],
                         "description": (

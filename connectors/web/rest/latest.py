@@ -19,23 +19,17 @@ from connectors.web.rest.blocking import run
 from connectors.web.rest.opening import in_clear, seen_by
 from connectors.web.rest.operation import Call, Operation, Parameter
 from connectors.web.rest.outputs import Catalog, filters, filters_of
+from connectors.web.rest.records import record_of
 from state.outputs import Output
 
 NEWEST = 100
 """How many records are told of an output that is no table."""
 _EMPTY_ID = "0-0"
 
-RECORDS: dict[str, Any] = {
-    "type": "object",
-    "required": ["position", "records"],
-    "properties": {
-        "position": {
-            "type": "string",
-            "pattern": "^[0-9]+:[0-9]+-[0-9]+$",
-            "description": "From where a subscription goes on without a gap.",
-        },
-        "records": {"type": "array", "items": {"type": "object"}},
-    },
+POSITION = {
+    "type": "string",
+    "pattern": "^[0-9]+:[0-9]+-[0-9]+$",
+    "description": "From where a subscription goes on without a gap.",
 }
 
 
@@ -125,7 +119,14 @@ def operations(catalog: Catalog) -> tuple[Operation, ...]:
             "The last record of each key of a table; of other outputs, the newest 100",
             "read:<system>.<output>",
             parameters=(*catalog.path, *_filters(catalog)),
-            answer=RECORDS,
+            answer={
+                "type": "object",
+                "required": ["position", "records"],
+                "properties": {
+                    "position": POSITION,
+                    "records": {"type": "array", "items": record_of(*catalog.outputs)},
+                },
+            },
             tagged=True,
             errors=(404,),
         ),

@@ -12,6 +12,8 @@ from pydantic import TypeAdapter
 
 from connectors.web.rest.operation import Operation, Parameter
 from connectors.web.rest.problems import MEDIA_TYPE, SCHEMA
+from connectors.web.rest.records import components
+from state.outputs import Output
 
 VERSION = "1"
 ALWAYS = (400, 403, 408, 413, 429, 431, 500, 503)
@@ -23,8 +25,11 @@ large or too many; a fault of ours, or too many connections.
 _REF = {"$ref": "#/components/schemas/Problem"}
 
 
-def document(operations: Iterable[Operation]) -> dict[str, Any]:
-    """Return the description of the operations. Source: OpenAPI Specification 3.1."""
+def document(operations: Iterable[Operation], outputs: Iterable[Output]) -> dict[str, Any]:
+    """Return the description of the operations, and of the records of the outputs.
+
+    Source: OpenAPI Specification 3.1.
+    """
     paths: dict[str, dict[str, Any]] = {}
     for operation in operations:
         described = paths.setdefault(operation.path, {})
@@ -38,7 +43,7 @@ def document(operations: Iterable[Operation]) -> dict[str, Any]:
         },
         "paths": paths,
         "components": {
-            "schemas": {"Problem": SCHEMA},
+            "schemas": {"Problem": SCHEMA, **components(outputs)},
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
             },

@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from connectors.web.rest.parts import Parts
 
 
+MISSING: dict[str, Any] = {
+    "type": "string",
+    "description": "The topic that is not there, so that nothing can be in it; else not told.",
+}
+
+
 @dataclass(frozen=True)
 class Call:
     """One request whose access, parameters and size are good."""

@@ -10,12 +10,15 @@ from typing import Any, cast
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from connectors.kafka.client import Cluster
-from state.errors import Undelivered
+from connectors.kafka.topics import partition_count
+from state.errors import Misuse, Undelivered
 from state.outputs import to_json
 from state.records import Coordinates
 
 TIMEOUT_S = 5.0
 """A message that is not acknowledged by then is given up."""
+MISSING_S = 2.0
+"""How long it may take to see whether a topic is missing."""
 _POLL_S = 0.01
 
 
@@ -60,6 +63,13 @@ class Producing:
             if time.monotonic() > deadline:
                 raise Undelivered(topic, "no answer")
         return done.result()
+
+    def is_missing(self, topic: str) -> bool:
+        """Return whether Kafka says that there is no such topic. Blocks."""
+        try:
+            return partition_count(self._cluster, topic, MISSING_S) == 0
+        except Misuse:
+            return False
 
     def close(self) -> None:
         """Wait shortly for what is under way."""

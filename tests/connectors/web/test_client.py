@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 
+import pytest
+
 from benchmarks.web.writer import Writer
-from connectors.web.client import follow
+from connectors.web.client import Update, follow
+from state.errors import Misuse
 from tests.connectors.web.feeds import SECONDS, play, served
 
 
@@ -59,5 +67,70 @@ def test_the_python_client_asks_no_faster_than_the_feed_takes(redis_url):
                 if len(seen) == len(channels):
                     break
         assert seen == set(channels)
+
+    play(scene)
+
+
+async def told(updates: AsyncIterator[Update], reason: str) -> None:
+    """Wait for this status; a machine that stalls may make the feed silent meanwhile."""
+    async for update in updates:
+        if update.kind == "status":
+            assert (update.stale, update.channel, update.records) == (bool(update.reason), "", [])
+            if update.reason == reason:
+                return
+
+
+async def begun(updates: AsyncIterator[Update]) -> None:
+    async for update in updates:
+        if update.kind == "snapshot":
+            return
+
+
+def test_the_python_client_tells_that_the_source_is_down_and_back(own_valkey):
+    async def scene():
+        async with (
+            served(own_valkey.url) as url,
+            aclosing(follow(url, ["market.bars"])) as updates,
+        ):
+            await begun(updates)
+            await asyncio.to_thread(own_valkey.stop)
+            await told(updates, "the feed does not hear redis")
+            await asyncio.to_thread(own_valkey.start)
+            await told(updates, "")
+
+    play(scene)
+
+
+def test_the_python_client_tells_that_the_feed_is_silent_or_away(redis_url):
+    given = {"FEED__PORT": "0", "FEED__HEARTBEAT": "200ms", "REDIS__URL": redis_url}
+    env = os.environ | {f"HEADRACE_{name}": value for name, value in given.items()}
+    feed = subprocess.Popen(
+        [sys.executable, "-m", "flows", "feed"], env=env, stdout=subprocess.PIPE, text=True
+    )
+    assert feed.stdout is not None
+    printed = feed.stdout.readline().split()[-1]  # the address of the page
+
+    async def scene():
+        async with aclosing(follow(printed, ["market.bars"])) as updates:
+            await begun(updates)
+            feed.send_signal(signal.SIGSTOP)
+            await told(updates, "the feed is silent")
+            feed.send_signal(signal.SIGCONT)
+            await told(updates, "")
+            feed.terminate()
+            await told(updates, "the feed cannot be reached")
+
+    try:
+        play(scene)
+    finally:
+        feed.kill()
+        feed.wait()
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:9700", "localhost", "ftp://x/", "http://", "http://["])
+def test_an_address_that_is_none_is_told_with_the_right_one(url):
+    async def scene():
+        with pytest.raises(Misuse, match="http://HOST:PORT"):
+            await anext(follow(url, ["market.bars"]))
 
     play(scene)

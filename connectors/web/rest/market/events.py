@@ -12,10 +12,10 @@ from connectors.web.rest import answers
 from connectors.web.rest.access import admit, rows_seen
 from connectors.web.rest.blocking import Blocking, run
 from connectors.web.rest.market.tables import EventTable, cash, portfolios, positions
-from connectors.web.rest.operation import Call, Operation
+from connectors.web.rest.operation import MISSING, Call, Operation
 from connectors.web.rest.problems import Problem
 from connectors.web.rest.rooms import Given
-from state.errors import BadRecord, OutOfRange
+from state.errors import BadRecord, OutOfRange, Undelivered
 
 SCOPE = "write:portfolios"
 TOPICS = {
@@ -29,6 +29,11 @@ FIELDS = {
     "cash": ("portfolio",),
 }
 
+_EVENTS = "headrace run market makes it where market.daily is set; or create it with one partition"
+MADE_BY = dict.fromkeys(TOPICS.values(), _EVENTS) | {
+    "market.control": "headrace run trading makes it; or create it with one partition"
+}
+"""How a topic that is missing comes to be."""
 ACKNOWLEDGED: dict[str, Any] = {
     "type": "object",
     "description": "Where Kafka holds the event.",
@@ -112,8 +117,11 @@ class Events:
 
 async def _now(call: Call, kind: str, table: EventTable) -> Response:
     admit(call, SCOPE, FIELDS[kind])
-    records = rows_seen(call.access, await run(table.records), FIELDS[kind])
-    return answers.tagged(call.request, answers.to_body({"records": records}))
+    found = await run(table.records)
+    told: dict[str, Any] = {"records": rows_seen(call.access, found or [], FIELDS[kind])}
+    if found is None:
+        told["missing"] = table.topic
+    return answers.tagged(call.request, answers.to_body(told))
 
 
 def event_fields(call: Call, kind: str, now_ns: int) -> dict[str, Any]:
@@ -151,7 +159,12 @@ async def produce(
     call: Call, topic: str, key: str, event: dict[str, Any], blocking: Blocking = run
 ) -> Response:
     """Answer 202 with the coordinates, once the broker has the event."""
-    at = await blocking(call.parts.producing.send, topic, key, event)
+    try:
+        at = await blocking(call.parts.producing.send, topic, key, event)
+    except Undelivered:
+        if await blocking(call.parts.producing.is_missing, topic):
+            raise Problem(503, f"Kafka has no topic {topic}: {MADE_BY[topic]}") from None
+        raise
     told = {"topic": at.topic, "partition": at.partition, "offset": at.offset}
     return answers.json(told | {"ts_ns": event["ts_ns"]}, 202)
 
@@ -172,7 +185,7 @@ def _read(
     answer = {
         "type": "object",
         "required": ["records"],
-        "properties": {"records": {"type": "array", "items": record}},
+        "properties": {"records": {"type": "array", "items": record}, "missing": MISSING},
     }
     return Operation("GET", path, handler, summary, SCOPE, answer=answer, tagged=True)
 

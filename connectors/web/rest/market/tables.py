@@ -31,17 +31,18 @@ class EventTable:
         key: Key,
         ends: Callable[[dict[str, Any]], bool],
     ) -> None:
+        self.topic = topic
         self._kind, self._key, self._ends = kind, key, ends
         self._rows: dict[tuple[str, ...], dict[str, Any]] = {}
         self._follower = Follower(cluster, topic, self._take, self._rows.clear)
 
-    def records(self) -> list[dict[str, Any]]:
-        """Return the events in force, by key; [] where the topic is missing.
+    def records(self) -> list[dict[str, Any]] | None:
+        """Return the events in force, by key; None where the topic is missing.
 
         Blocks. Raises Misuse or Broken where Kafka does not answer.
         """
-        with self._follower.caught_up():
-            return [self._rows[key] for key in sorted(self._rows)]
+        with self._follower.caught_up() as seen:
+            return None if seen is None else [self._rows[key] for key in sorted(self._rows)]
 
     def close(self) -> None:
         """Close the consumer."""

@@ -18,6 +18,7 @@ from connectors.web.rest.latest import at_once, read_now
 from connectors.web.rest.market.events import ACKNOWLEDGED, event_fields, produce
 from connectors.web.rest.operation import Call, Operation
 from connectors.web.rest.problems import Problem
+from connectors.web.rest.records import record_of
 from state.clock import NS
 from state.errors import OutOfRange
 from state.market.accounts import ALL, MAX_ACCOUNT, account_name
@@ -158,7 +159,7 @@ OPERATIONS = (
             "required": ["position", "records", "heard_ns", "silent"],
             "properties": {
                 "position": {"type": "string"},
-                "records": {"type": "array", "items": {"type": "object"}},
+                "records": {"type": "array", "items": record_of(STATE)},
                 "heard_ns": {"type": "string", "pattern": "^[0-9]+$"},
                 "silent": {"type": "boolean"},
             },

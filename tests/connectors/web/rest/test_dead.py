@@ -200,8 +200,8 @@ def test_a_topic_that_is_made_anew_has_its_own_letters(rig, kafka):
 
 def test_a_system_that_has_not_run_here_has_no_letters(own_kafka):
     with serving(settings(bootstrap=own_kafka.bootstrap)) as client:
-        answer = client.get("/api/v1/dead/adt")
-        assert answer.json() == {"total": 0, "complete": True, "records": []}
+        found = client.get("/api/v1/dead/adt").json()
+        assert found == {"total": 0, "complete": True, "records": [], "missing": "adt.dead"}
 
 
 def test_a_topic_that_is_made_later_is_found(kafka, topic):

@@ -227,6 +227,26 @@ def test_writers_are_held_to_their_scope_and_rows(given, tmp_path):
         assert message(given, answer.json())[1]["by"] == "bob"
 
 
+def test_a_topic_that_is_missing_is_named(own_kafka):
+    with serving(settings(bootstrap=own_kafka.bootstrap)) as client:
+        for path, topic in (
+            ("/api/v1/portfolios", "market.portfolios"),
+            ("/api/v1/positions", "market.positions"),
+            ("/api/v1/cash", "market.positions"),
+        ):
+            assert client.get(path).json() == {"records": [], "missing": topic}
+        dead = client.get("/api/v1/dead/market").json()
+        assert dead == {"total": 0, "complete": True, "records": [], "missing": "market.dead"}
+        for path, body, said in (
+            ("/positions", {"portfolio": "p", "symbol": "A", "quantity": 1}, "market.positions"),
+            ("/trading/kill", {"account": "*"}, "headrace run trading makes it"),
+        ):
+            answer = client.post(f"/api/v1{path}", json=body)
+            assert said in problem(answer, 503)["detail"]
+        ensure_topics(cluster_of(settings(bootstrap=own_kafka.bootstrap).kafka), {TOPICS[1]: 1})
+        assert client.get("/api/v1/positions").json() == {"records": []}
+
+
 def test_nothing_is_acknowledged_while_kafka_is_down(own_kafka):
     given = settings(bootstrap=own_kafka.bootstrap)
     ensure_topics(cluster_of(given.kafka), dict.fromkeys(TOPICS, 1), {"retention.ms": "-1"})
