@@ -62,6 +62,9 @@ SINK_QUEUE = Gauge(
     "headrace_sink_queue_depth", "Records handed to a sink, not acknowledged", ["sink"]
 )
 SINK_WAITING = Gauge("headrace_sink_waiting", "1 while the flow waits for this sink", ["sink"])
+CLOCK_BEHIND = Gauge(
+    "headrace_clock_behind_seconds", "How far the wall clock is behind the latest time it has told"
+)
 REDIS_EVICTS = Gauge(
     "headrace_redis_evicts", "1 where the policy of Redis may drop what flows wrote"
 )

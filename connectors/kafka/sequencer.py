@@ -9,8 +9,9 @@ again. The messages of one source partition are appended in the order of their o
 one idempotent producer, so that a reader drops a repetition by the largest offset seen.
 
 Time enters here too, as a record: once a second the wall clock appends one of its own, whose
-"offset" is the number of the second since 1970. It tells besides which generation of the flow that
-wrote the topics readers are to use.
+"offset" is the number of the second since 1970, or one more than before where the clock was set
+back: a reader would take a number of before for a repetition. It tells besides which generation of
+the flow that wrote the topics readers are to use.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ from connectors.pacing import Pacing
 from state.clock import NS
 from state.errors import Broken, Misuse, OffsetGone, PartitionsChanged, SnapshotRefused
 from state.lifecycle import Lifecycle
-from state.metrics import KAFKA_ERRORS, MESSAGES
+from state.metrics import CLOCK_BEHIND, KAFKA_ERRORS, MESSAGES
 from state.outputs import to_json
 from state.records import HEARTBEAT_HEADER
 
@@ -51,6 +52,8 @@ SOURCE_HEADER = "headrace-source"
 
 CLOCK = "clock"
 """The source topic of what the wall clock appends; no topic of Kafka's is called so."""
+BEAT, LATEST = 0, 1
+"""What a snapshot holds under CLOCK: the last such number, and the latest second that was told."""
 
 KEPT_HEADERS = (COUNTER_HEADER, GENERATION_HEADER)
 """What is appended of a message's own headers: by these a flow's outputs are told apart."""
@@ -150,6 +153,7 @@ class Sequencer(StatefulSourcePartition[tuple[str, Outgoing], State]):
         self._now_ns = now_ns
         self._generation = generation
         self._name = name
+        told = offsets.pop(CLOCK, {})
         self._offsets = offsets
         self._traces = traces
         self._last: dict[tuple[str, int], Message] = {}
@@ -157,7 +161,10 @@ class Sequencer(StatefulSourcePartition[tuple[str, Outgoing], State]):
         self._snapshot: Offsets | None = _copy(offsets)
         """The offsets of a snapshot that the next poll will know to be durable."""
         self._second = 0
-        """The last one that the clock has told."""
+        """The last one that the clock has told ..."""
+        self._beat, self._latest = told.get(BEAT, 0), told.get(LATEST, 0)
+        """... its number, and the latest one."""
+        self._behind = False
         self._drained = False
         self._fatal: KafkaError | None = None
         self._groups = {
@@ -195,7 +202,8 @@ class Sequencer(StatefulSourcePartition[tuple[str, Outgoing], State]):
             self._traces[topic][p] = trace(m.timestamp()[1], m.key(), m.value())
         self._last.clear()
         traces = {topic: dict(each) for topic, each in self._traces.items()}
-        return ("sequencer", VERSION, _copy(self._offsets), traces)
+        clock = {CLOCK: {BEAT: self._beat, LATEST: self._latest}}
+        return ("sequencer", VERSION, _copy(self._offsets) | clock, traces)
 
     def close(self) -> None:
         """Close the consumer; after a drain, commit the last offsets first."""
@@ -229,12 +237,27 @@ class Sequencer(StatefulSourcePartition[tuple[str, Outgoing], State]):
     def _tick(self, generation: int) -> list[Outgoing]:
         now_ns = self._now_ns()
         second = now_ns // NS
-        if second <= self._second:
+        if second == self._second:
             return []
-        self._second = second
-        headers: Headers = [(SOURCE_HEADER, f"{CLOCK}/0/{second}".encode())]
+        self._second, self._beat = second, max(second, self._beat + 1)
+        self._judge_clock(second)
+        headers: Headers = [(SOURCE_HEADER, f"{CLOCK}/0/{self._beat}".encode())]
         value = to_json({"type": "clock", "ts_ns": now_ns, "generation": generation})
         return [Outgoing(self._plan.into, CLOCK.encode(), value, headers)]
+
+    def _judge_clock(self, second: int) -> None:
+        """Say at once where the clock has gone back, and where it has caught up."""
+        behind, self._latest = max(0, self._latest - second), max(self._latest, second)
+        CLOCK_BEHIND.set(behind)
+        if behind > 1 and not self._behind:
+            LOG.error(
+                "the clock of this machine has gone back by %d s: what is decided keeps the later "
+                "time until the clock has caught up, and orders find their prices stale",
+                behind,
+            )
+        elif behind <= 1 and self._behind:
+            LOG.warning("the clock of this machine has caught up")
+        self._behind = behind > 1
 
     def _became_durable(self, offsets: Offsets) -> None:
         for topic, partitions in offsets.items():
@@ -312,10 +335,12 @@ def _position(
         kind, version, offsets = state[:3]
         if kind != "sequencer" or version not in (1, VERSION):
             raise SnapshotRefused("source", f"{kind} {version}", f"sequencer {VERSION}")
-        if sorted(offsets) != sorted(plan.start):
+        if sorted(offsets.keys() - {CLOCK}) != sorted(plan.start):
             raise SnapshotRefused("list of topics", sorted(offsets), sorted(plan.start))
         traces |= state[3] if version > 1 else {}
     for topic, partitions in offsets.items():
+        if topic == CLOCK:
+            continue
         seen = look_at(cluster, topic)
         check_identity(topic, plan.identities.get(topic, ""), seen)
         if len(seen.marks) != len(partitions):

@@ -28,6 +28,7 @@ from connectors.kafka.topics import resolve_start
 from state.clock import NS
 from state.errors import Misuse, OffsetGone, PartitionsChanged, SnapshotRefused
 from state.lifecycle import Lifecycle
+from state.metrics import CLOCK_BEHIND
 from state.records import HEARTBEAT_HEADER
 from state.shards import shard_names
 from tests import producing
@@ -147,8 +148,28 @@ def test_the_clock_says_each_second_once(rig):
     clock = {"type": "clock", "ts_ns": 5 * NS + 1, "generation": 1}
     assert told(5 * NS + 1) == [(f"{CLOCK}/0/5", clock)]
     assert told(5 * NS + 2) == []
-    assert told(4 * NS) == []  # a clock that is set back is silent until it has caught up
     assert [where for where, _ in told(9 * NS)] == [f"{CLOCK}/0/9"]
+
+
+def test_a_clock_that_goes_back_goes_on_to_beat_and_is_told_at_once(rig, caplog):
+    part = rig.open()
+
+    def beats(*seconds: int) -> list[str]:
+        found = []
+        for second in seconds:
+            rig.now_ns = second * NS
+            found += [source_of(item) for _, item in part.next_batch()]
+        return found
+
+    assert beats(5000, 5001) == [f"{CLOCK}/0/5000", f"{CLOCK}/0/5001"]
+    state = part.snapshot()
+    part = rig.open(state)
+    assert beats(2001, 2001, 2002) == [f"{CLOCK}/0/5002", f"{CLOCK}/0/5003"]
+    assert CLOCK_BEHIND._value.get() == 2999
+    assert [r.levelname for r in caplog.records if "gone back by 3000 s" in r.message] == ["ERROR"]
+    assert beats(5004, 5005, 5006) == [f"{CLOCK}/0/{n}" for n in (5004, 5005, 5006)]
+    assert CLOCK_BEHIND._value.get() == 0
+    assert "has caught up" in caplog.text
 
 
 def test_the_clock_tells_the_generation_and_nothing_is_appended_before_it_is_known(rig):
