@@ -202,13 +202,14 @@ def plans(seed: int, points: int, long_downs: int) -> Iterator[Plan]:
         yield Plan(
             1 + run % 2,
             [
-                _point(rng, FIRST + (place + rng.random()) * spacing, down=number in long)
+                point(rng, FIRST + (place + rng.random()) * spacing, down=number in long)
                 for place, number in enumerate(numbers)
             ],
         )
 
 
-def _point(rng: random.Random, at: float, *, down: bool) -> Incident:
+def point(rng: random.Random, at: float, *, down: bool) -> Incident:
+    """Return the death of a process, at work or in a start; ``down``: all of market, for long."""
     (victim,) = rng.choices(VICTIMS, WEIGHTS)
     index, jitter_s = rng.randrange(8), rng.uniform(0, EPOCH_S)
     after_s = rng.uniform(0, LONGEST_START_S) if rng.random() < AGAIN else None

@@ -48,6 +48,28 @@ def kill_worker(index: int) -> Act:
     return act
 
 
+def pause_worker(index: int, seconds: float) -> Act:
+    """Stop a worker process of market for a while, beside which the others wait."""
+
+    def act(trial: Trial) -> None:
+        workers: list[psutil.Process] = []
+
+        def found() -> bool:
+            workers[:] = trial.flows["market"].workers()
+            return bool(workers)
+
+        trial.until("a worker to pause", found)
+        paused = workers[index % len(workers)]
+        paused.suspend()
+        trial.feed.gate.allow_more(OUTAGE_MESSAGES)
+        try:
+            time.sleep(seconds)
+        finally:
+            paused.resume()
+
+    return act
+
+
 def kill_at_work(tries: int = 8) -> Act:
     """Kill workers of market until one dies that has written records behind no snapshot."""
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 from benchmarks.crash import Campaign, Result, drains, one_of_two, outages, plans
+from benchmarks.wild import wild_plans
 from replay import arguments
 
 OUTAGE_S = 30.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare --points, --downs, --seed, --count and --also."""
+    """Declare --points, --downs, --seed, --count, --random and --also."""
     parser.add_argument("--points", type=int, default=50, metavar="N", help="kill points (50)")
     parser.add_argument(
         "--downs", type=int, default=3, metavar="N", help="of them with 15 s of down-time (3)"
@@ -22,6 +24,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="(1)")
     parser.add_argument(
         "--count", type=arguments.positive, default=40_000, metavar="N", help="messages (40000)"
+    )
+    parser.add_argument(
+        "--random",
+        type=arguments.positive,
+        metavar="SECONDS",
+        help="instead, draw faults of all kinds from the seed for so long",
     )
     parser.add_argument(
         "--also",
@@ -33,7 +41,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print a line for each point and each run; return 1 where any run differs."""
     with tempfile.TemporaryDirectory(prefix="headrace-crash-") as directory:
-        return _campaign(Campaign(Path(directory), args.seed, args.count), args)
+        campaign = Campaign(Path(directory), args.seed, args.count)
+        return _wild(campaign, args) if args.random else _campaign(campaign, args)
+
+
+def _wild(campaign: Campaign, args: argparse.Namespace) -> int:
+    """Run what the seed draws until the time is over; a run that has begun is finished."""
+    print(f"seed {args.seed}", flush=True)
+    begin = time.monotonic()
+    failed = _told("in peace, against its replay", campaign.reference())
+    runs = 0
+    for plan in wild_plans(args.seed):
+        if time.monotonic() - begin > args.random:
+            break
+        runs += 1
+        result = campaign.run(plan.points, partial(print, flush=True), plan.workers)
+        failed += _told(f"run {runs} of seed {args.seed}, {plan.workers} workers", result)
+    outcome = f"{failed} runs differ" if failed else "all equal"
+    print(f"{runs} runs of seed {args.seed}: {outcome}, {time.monotonic() - begin:.0f} s")
+    return 1 if failed else 0
 
 
 def _campaign(campaign: Campaign, args: argparse.Namespace) -> int:

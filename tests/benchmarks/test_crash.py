@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 import pytest
 
 from benchmarks.crash import Campaign, at_work, drains, one_of_two, outages, plans
 from benchmarks.held import differences
+from benchmarks.wild import wild_plans
 from flows.servers.kafka import missing_for_kafka
 
 SEED = 11
@@ -55,6 +58,28 @@ def test_the_same_seed_plans_the_same_points():
     assert sum("down for 15 s" in name for name, *_ in points) == 3
     assert all(0 < at < 1 for _, at, *_ in points)
     assert {workers for workers, _ in shape(1)} == {1, 2}
+
+
+def test_a_seed_draws_the_same_faults_again_and_all_kinds_come_up():
+    def shape(seed, runs=60):
+        return [
+            (plan.workers, [(p.name, p.at, p.jitter_s, p.after_s) for p in plan.points])
+            for plan in islice(wild_plans(seed), runs)
+        ]
+
+    assert shape(3) == shape(3) != shape(4)
+    assert shape(3)[:10] == shape(3, 10)
+    words = {point[0].split()[0] for _, run in shape(3) for point in run}
+    assert words == {"a", "market", "market's", "history", "models", "the", "Redis", "PostgreSQL"}
+    assert all([at for _, at, *_ in run] == sorted(at for _, at, *_ in run) for _, run in shape(3))
+
+
+@needs_kafka
+def test_faults_drawn_at_random_change_nothing(campaign):
+    told: list[str] = []
+    plan = next(plan for plan in wild_plans(SEED) if len(plan.points) == 2)
+    result = campaign.run(plan.points, told.append, plan.workers)
+    assert result.faults == [], told
 
 
 @pytest.mark.parametrize(
