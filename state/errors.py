@@ -253,8 +253,8 @@ class LostTopic(Broken):
     def __str__(self) -> str:
         topic, what = self.args
         return (
-            f"the output topic {topic} {what}: records that had been acknowledged are lost to its "
-            "readers. Restore it, or write it anew with --from TIME --generation N."
+            f"the output topic {topic} {what}: records that had been written are lost to its "
+            "readers. Restore it, or write all output topics anew with --from TIME --generation N."
         )
 
 

@@ -19,9 +19,10 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from confluent_kafka.admin import AdminClient
 
 from connectors.kafka.client import Cluster
+from connectors.kafka.faults import UNKNOWN_TOPIC
 from connectors.kafka.topics import why_leaderless
-from connectors.kafka.written import RETRY_S, SINK, Judge, Place, Written
-from state.errors import Broken, Undelivered
+from connectors.kafka.written import MISSING, RETRY_S, SINK, Judge, Place, Written
+from state.errors import Broken, LostTopic, Undelivered
 from state.lifecycle import Lifecycle
 from state.metrics import SINK_QUEUE, SINK_WAITING
 
@@ -75,7 +76,8 @@ class Delivery:
         ``smaller`` gives what is sent in its place should it be refused for its size.
         ``alone`` says that no other message is under way: a broker refuses whole
         batches, so only then is it known to be this message that is too large.
-        Raises Undelivered for this or an earlier message, Stopped when told to stop.
+        Raises Undelivered for this or an earlier message, LostTopic where its topic is missing,
+        Stopped when told to stop.
         """
         if message.topic not in self._led:
             self._await_leaders(message.topic)
@@ -95,7 +97,7 @@ class Delivery:
                     self._wait("its queue is full")
             except KafkaException as error:
                 if smaller is None or error.args[0].code() != TOO_LARGE:
-                    raise Undelivered(message.topic, error.args[0].str()) from None
+                    raise _refusal(message.topic, error.args[0]) from None
                 self._again.append((smaller(), None))
                 return
             else:
@@ -156,7 +158,7 @@ class Delivery:
 
     def _refused(self, error: KafkaError | None, message: Message) -> None:
         if error is not None and self._failure is None:
-            self._failure = Undelivered(message.topic(), error.str())
+            self._failure = _refusal(str(message.topic()), error)
 
     def _on_refused(
         self, message: Outgoing, smaller: Smaller, alone: bool
@@ -175,3 +177,10 @@ class Delivery:
     def _raise_failure(self) -> None:
         if self._failure is not None:
             raise self._failure
+
+
+def _refusal(topic: str, error: KafkaError) -> Broken:
+    """Return what is to be said of a message that was refused for good."""
+    if error.code() in UNKNOWN_TOPIC:
+        return LostTopic(topic, MISSING)
+    return Undelivered(topic, error.str())

@@ -13,6 +13,11 @@ GONE = frozenset(
 )
 """The broker does not hold the next offset, or holds another history than was read."""
 
+UNKNOWN_TOPIC = frozenset(
+    {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION}
+)
+"""A producer's topic does not exist; librdkafka has waited for it."""
+
 UNREACHABLE = frozenset({KafkaError._TIMED_OUT, KafkaError._TRANSPORT})
 """Nobody answers at the address."""
 

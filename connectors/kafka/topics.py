@@ -97,6 +97,15 @@ def describe(
     return None if found is None else (str(found.topic_id), len(found.partitions))
 
 
+def identities(
+    cluster: Cluster, admin: AdminClient, topics: Iterable[str], timeout_s: float = TIMEOUT_S
+) -> dict[str, str]:
+    """Return the identity of each of these topics that exists."""
+    asked = admin.describe_topics(TopicCollection(list(topics)), request_timeout=timeout_s)
+    found = {topic: _description(cluster, topic, each, timeout_s) for topic, each in asked.items()}
+    return {topic: str(each.topic_id) for topic, each in found.items() if each is not None}
+
+
 def look(
     cluster: Cluster, admin: AdminClient, topic: str, timeout_s: float = TIMEOUT_S
 ) -> Seen | None:
@@ -212,8 +221,15 @@ def _described(
 ) -> TopicDescription | None:
     # Not list_topics: a broker may create the topic that it is asked about.
     asked = admin.describe_topics(TopicCollection([topic]), request_timeout=timeout_s)
+    return _description(cluster, topic, asked[topic], timeout_s)
+
+
+def _description(
+    cluster: Cluster, topic: str, future: Future[TopicDescription], timeout_s: float
+) -> TopicDescription | None:
+    """Return an answer, None where the topic is missing."""
     try:
-        found: TopicDescription = _answer(cluster, asked[topic], timeout_s)
+        found: TopicDescription = _answer(cluster, future, timeout_s)
     except KafkaException as error:
         if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
             return None

@@ -16,7 +16,7 @@ import logging
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -24,7 +24,7 @@ from confluent_kafka.admin import AdminClient
 
 from connectors.kafka.client import Cluster
 from connectors.kafka.faults import PASSING
-from connectors.kafka.topics import Seen, ask_ends, look
+from connectors.kafka.topics import Seen, ask_ends, identities, look
 from state.errors import Broken, LostTopic, Misuse
 from state.lifecycle import Lifecycle
 
@@ -35,6 +35,9 @@ SINK = "kafka"
 LOOK_S = 5.0
 """How often the ends of the topics are asked for: a start reads back this much, and an epoch."""
 RETRY_S = 0.1
+MISSING, ANEW = "is missing", "was deleted and made anew"
+"""What may have happened to a topic."""
+Answer = TypeVar("Answer")
 _POLL_S = 0.2
 _BATCH = 10_000
 _END = KafkaError._PARTITION_EOF  # noqa: SLF001  # librdkafka's own codes are named so
@@ -99,6 +102,8 @@ class Written:
         One that is older is of a shard that has had nothing to write since. Bytewax gives back all
         snapshots before the first record comes.
         """
+        if not self._resumed:
+            self._check(places)
         for topic, (identity, offsets) in places.items():
             _, before = self._resumed.get(topic, (identity, offsets))
             latest = {p: max(at, before.get(p, at)) for p, at in offsets.items()}
@@ -156,9 +161,9 @@ class Written:
         identity, offsets = place
         seen = self._look(topic)
         if seen is None:
-            raise LostTopic(topic, "is missing")
+            raise LostTopic(topic, MISSING)
         if seen.identity != identity:
-            raise LostTopic(topic, "was deleted and made anew")
+            raise LostTopic(topic, ANEW)
         spans = {}
         for p, (low, high) in seen.marks.items():
             begin = offsets.get(p, low)  # a partition without a place has been added since
@@ -211,16 +216,29 @@ class Written:
             if ended or (error is None and (message.offset() or 0) + 1 >= left.get(at, 0)):
                 left.pop(at, None)
 
+    def _check(self, places: Mapping[str, Place]) -> None:
+        """Say at the start, not at the first record, which topic was deleted meanwhile."""
+        if places:
+            found = self._patiently(lambda: identities(self._cluster, self._admin(), places))
+        for topic, (identity, _) in places.items():
+            if topic not in found:
+                raise LostTopic(topic, MISSING)
+            if found[topic] != identity:
+                raise LostTopic(topic, ANEW)
+
     def _look(self, topic: str) -> Seen | None:
-        """Return a topic as it is, None where it is missing; wait for a broker that is away."""
+        return self._patiently(lambda: look(self._cluster, self._admin(), topic))
+
+    def _patiently(self, ask: Callable[[], Answer]) -> Answer:
+        """Return an answer of Kafka; wait for a broker that is away."""
         while True:
             try:
-                seen = look(self._cluster, self._admin(), topic)
+                answer = ask()
             except Misuse as error:
                 self._lifecycle.wait(SINK, str(error), RETRY_S)
             else:
                 self._lifecycle.recovered(SINK)
-                return seen
+                return answer
 
     def _admin(self) -> AdminClient:
         if self._client is None:
@@ -234,7 +252,7 @@ class Written:
         for at, future in answers.items():
             end, offsets = _answered(at.topic, future), self._ends[at.topic][1]
             if end is not None and end < offsets[at.partition]:
-                raise LostTopic(at.topic, "was deleted and made anew")
+                raise LostTopic(at.topic, ANEW)
             if end is not None:
                 offsets[at.partition] = end
 
@@ -249,6 +267,6 @@ def _answered(topic: str, future: Future[Any]) -> int | None:
         offset = int(future.result().offset)
     except KafkaException as error:
         if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
-            raise LostTopic(topic, "is missing") from None
+            raise LostTopic(topic, MISSING) from None
         return None
     return offset if offset >= 0 else None  # a partition without a leader

@@ -20,8 +20,9 @@ from connectors.kafka.delivery import Delivery
 from connectors.kafka.sink import DeadLetterSink, KafkaSink
 from connectors.kafka.topics import ensure_topics, offset_bounds
 from connectors.kafka.written import SINK
+from flows.engine.reports import describe
 from flows.servers import KafkaBroker
-from state.errors import Stopped, Undelivered
+from state.errors import LostTopic, Stopped, Undelivered
 from state.lifecycle import Lifecycle
 from state.metrics import DEAD, SINK_QUEUE, SINK_WAITING
 from state.outputs import Output
@@ -256,8 +257,30 @@ def test_a_missing_topic_is_refused(kafka):
     cluster = Cluster(kafka.bootstrap, options={"topic.metadata.propagation.max.ms": "200"})
     part = sink(cluster, "no.such.topic").build_part("out", NAMES[0], None)
     part.write_batch([batch("bars", 1, 1)])
-    with pytest.raises(Undelivered, match=r"no\.such\.topic"):
+    with pytest.raises(LostTopic, match=r"no\.such\.topic is missing"):
         part.snapshot()
+
+
+def test_a_topic_that_is_deleted_while_the_flow_runs_stops_it_with_one_sentence(kafka, topic):
+    name = topic()
+    quick = {"refresh.interval.ms": "500", "propagation.max.ms": "200"}
+    options = {f"topic.metadata.{option}": value for option, value in quick.items()}
+    cluster = Cluster(kafka.bootstrap, options=options)
+    part = sink(cluster, name).build_part("out", NAMES[0], None)
+    part.write_batch([batch("bars", 1, 10)])
+    part.snapshot()
+    admin = cluster.admin()
+    for future in admin.delete_topics([name]).values():
+        future.result(PATIENCE_S)
+
+    def stops() -> bool:
+        part.write_batch([batch("bars", 11, 1)])
+        part.snapshot()
+        return False
+
+    with pytest.raises(LostTopic, match=rf"{name} is missing: .* Restore it, or") as error:
+        eventually(stops)
+    assert describe(error.value, building=False).final, "a restart would not bring it back"
 
 
 def dead_sink(cluster: Cluster, topic: str, max_bytes: int = 1000):

@@ -302,4 +302,4 @@ def test_a_topic_that_was_deleted_while_the_flow_was_down_stops_it(place, anew):
         ensure_topics(place.cluster, {place.topic: 3}, timeout_s=PATIENCE_S)
     what = "was deleted and made anew" if anew else "is missing"
     with pytest.raises(LostTopic, match=rf"{place.topic} {what}: .*--generation N"):
-        place.part(state).write_batch([batch(range(6, 9))])
+        place.part(state)  # before there is anything to write
