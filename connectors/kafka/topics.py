@@ -93,17 +93,8 @@ def describe(
     cluster: Cluster, admin: AdminClient, topic: str, timeout_s: float = TIMEOUT_S
 ) -> tuple[str, int] | None:
     """Return a topic's identity and the number of its partitions, None where it is missing."""
-    found = _described(cluster, admin, topic, timeout_s)
+    found = _described(cluster, admin, [topic], timeout_s).get(topic)
     return None if found is None else (str(found.topic_id), len(found.partitions))
-
-
-def identities(
-    cluster: Cluster, admin: AdminClient, topics: Iterable[str], timeout_s: float = TIMEOUT_S
-) -> dict[str, str]:
-    """Return the identity of each of these topics that exists."""
-    asked = admin.describe_topics(TopicCollection(list(topics)), request_timeout=timeout_s)
-    found = {topic: _description(cluster, topic, each, timeout_s) for topic, each in asked.items()}
-    return {topic: str(each.topic_id) for topic, each in found.items() if each is not None}
 
 
 def look(
@@ -113,13 +104,21 @@ def look(
 
     ``admin`` is a client of the cluster, which who asks often keeps.
     """
-    described = _described(cluster, admin, topic, timeout_s)
-    if described is None:
-        return None
-    partitions = range(len(described.partitions))
-    low = _offsets(cluster, admin, topic, partitions, _EARLIEST, timeout_s)
-    high = _offsets(cluster, admin, topic, partitions, _LATEST, timeout_s)
-    return Seen(str(described.topic_id), {p: (low[p], high[p]) for p in partitions})
+    return look_at_all(cluster, admin, [topic], timeout_s).get(topic)
+
+
+def look_at_all(
+    cluster: Cluster, admin: AdminClient, topics: Iterable[str], timeout_s: float = TIMEOUT_S
+) -> dict[str, Seen]:
+    """Return those of the topics that exist as they are now, by three questions."""
+    described = _described(cluster, admin, topics, timeout_s)
+    places = [(t, p) for t, each in described.items() for p in range(len(each.partitions))]
+    low = _offsets(cluster, admin, places, _EARLIEST, timeout_s)
+    high = _offsets(cluster, admin, places, _LATEST, timeout_s)
+    seen = {topic: Seen(str(each.topic_id), {}) for topic, each in described.items()}
+    for topic, p in places:
+        seen[topic].marks[p] = (low[topic, p], high[topic, p])
+    return seen
 
 
 def ask_ends(
@@ -151,7 +150,11 @@ def resolve_start(
         return _checked(topic, offsets, marks)
     # Asked for after the high watermark: what arrives in between is read, not skipped.
     spec = OffsetSpec.for_timestamp(_parse_time_ms(str(start)))
-    found = _offsets(cluster, cluster.admin(), topic, marks, spec, timeout_s)
+    places = [(topic, p) for p in marks]
+    found = {
+        p: offset
+        for (_, p), offset in _offsets(cluster, cluster.admin(), places, spec, timeout_s).items()
+    }
     return {p: high if found[p] == _NOT_FOUND else found[p] for p, (_, high) in marks.items()}
 
 
@@ -217,45 +220,45 @@ def _count(cluster: Cluster, admin: AdminClient, topic: str, timeout_s: float) -
 
 
 def _described(
-    cluster: Cluster, admin: AdminClient, topic: str, timeout_s: float
-) -> TopicDescription | None:
+    cluster: Cluster, admin: AdminClient, topics: Iterable[str], timeout_s: float
+) -> dict[str, TopicDescription]:
+    """Return what describes those of the topics that exist."""
+    found: dict[str, TopicDescription] = {}
     # Not list_topics: a broker may create the topic that it is asked about.
-    asked = admin.describe_topics(TopicCollection([topic]), request_timeout=timeout_s)
-    return _description(cluster, topic, asked[topic], timeout_s)
-
-
-def _description(
-    cluster: Cluster, topic: str, future: Future[TopicDescription], timeout_s: float
-) -> TopicDescription | None:
-    """Return an answer, None where the topic is missing."""
-    try:
-        found: TopicDescription = _answer(cluster, future, timeout_s)
-    except KafkaException as error:
-        if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
-            return None
-        raise Misuse(f"topic {topic} cannot be used: {error.args[0].str()}") from None
+    asked = admin.describe_topics(TopicCollection(list(topics)), request_timeout=timeout_s)
+    for topic, future in asked.items():
+        try:
+            found[topic] = _answer(cluster, future, timeout_s)
+        except KafkaException as error:
+            fault = error.args[0]
+            if fault.code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                raise Misuse(f"topic {topic} cannot be used: {fault.str()}") from None
     return found
 
 
 def _offsets(
     cluster: Cluster,
     admin: AdminClient,
-    topic: str,
-    partitions: Iterable[int],
+    places: Iterable[tuple[str, int]],
     spec: OffsetSpec,
     timeout_s: float,
-) -> dict[int, int]:
+) -> dict[tuple[str, int], int]:
+    """Return an offset of each (topic, partition)."""
+    requests = {TopicPartition(*place): spec for place in places}
+    if not requests:
+        return {}
+    names = ", ".join(sorted({at.topic for at in requests}))
     deadline = time.monotonic() + timeout_s
     while True:
         asked = admin.list_offsets(
-            {TopicPartition(topic, p): spec for p in partitions},
+            requests,
             isolation_level=IsolationLevel.READ_UNCOMMITTED,
             request_timeout=timeout_s,
         )
         reason = "it has no leader"
         try:
             found = {
-                at.partition: int(_answer(cluster, future, timeout_s).offset)
+                (at.topic, at.partition): int(_answer(cluster, future, timeout_s).offset)
                 for at, future in asked.items()
             }
         except KafkaException as error:
@@ -263,13 +266,13 @@ def _offsets(
             fault = error.args[0]
             reason = fault.str()
             if fault.code() not in PASSING:
-                raise Misuse(f"offsets of {topic} cannot be read: {reason}") from None
+                raise Misuse(f"offsets of {names} cannot be read: {reason}") from None
         else:
             # librdkafka tells of some partitions without a leader as if it had an answer.
             if all(offset >= _NOT_FOUND for offset in found.values()):
                 return found
         if time.monotonic() > deadline:
-            raise Misuse(f"offsets of {topic} cannot be read: {reason}")
+            raise Misuse(f"offsets of {names} cannot be read: {reason}")
         time.sleep(_RETRY_S)
 
 

@@ -14,18 +14,19 @@ from __future__ import annotations
 
 import logging
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from connectors.kafka.client import Cluster
-from connectors.kafka.faults import PASSING
-from connectors.kafka.topics import Seen, ask_ends, identities, look
-from state.errors import Broken, LostTopic, Misuse
+from connectors.kafka.spans import Spans, between
+from connectors.kafka.topics import Seen, ask_ends, look, look_at_all
+from state.errors import LostTopic, Misuse
 from state.lifecycle import Lifecycle
 
 LOG = logging.getLogger(__name__)
@@ -38,9 +39,10 @@ RETRY_S = 0.1
 MISSING, ANEW = "is missing", "was deleted and made anew"
 """What may have happened to a topic."""
 Answer = TypeVar("Answer")
-_POLL_S = 0.2
-_BATCH = 10_000
-_END = KafkaError._PARTITION_EOF  # noqa: SLF001  # librdkafka's own codes are named so
+_EXPIRED = (
+    "%s[%d] no longer holds what lay from %d to %d, behind the snapshot: where that was of this "
+    "flow it is written again"
+)
 
 Place = tuple[str, dict[int, int]]
 """(the topic's identity, {partition: offset}), as `topics.look` tells them."""
@@ -103,7 +105,7 @@ class Written:
         snapshots before the first record comes.
         """
         if not self._resumed:
-            self._check(places)
+            self._look(places)  # says at the start, not at the first record, what was deleted
         for topic, (identity, offsets) in places.items():
             _, before = self._resumed.get(topic, (identity, offsets))
             latest = {p: max(at, before.get(p, at)) for p, at in offsets.items()}
@@ -119,7 +121,7 @@ class Written:
             self._held = self._read_back()
         if topic not in self._held:
             self._held[topic] = {}
-            if (seen := self._look(topic)) is not None:
+            if seen := self._patiently(partial(look, self._cluster, self._admin(), topic)):
                 self._places[topic] = self._ends[topic] = _end_of(seen)
         return self._held[topic]
 
@@ -140,14 +142,14 @@ class Written:
 
     def _read_back(self) -> dict[str, dict[str, Counters]]:
         found: dict[str, dict[str, array[int]]] = {topic: {} for topic in self._places}
-        spans = {topic: self._behind(topic, place) for topic, place in self._places.items()}
-        while any(spans.values()):
-            for message in self._messages(spans):
+        spans = self._behind(self._places)
+        while spans:
+            for message in between(self._cluster, spans, self._read_on):
                 if (at := self._judge(message)) is not None:
                     origin, counter = at
                     found[str(message.topic())].setdefault(origin, array("q")).append(counter)
             # A former writer's last messages may have come meanwhile.
-            spans = {topic: self._behind(topic, place) for topic, place in self._ends.items()}
+            spans = self._behind(self._ends)
         self._lifecycle.recovered(SINK)
         if total := sum(len(each) for origins in found.values() for each in origins.values()):
             LOG.info("%d records are in their topics already: they are not written again", total)
@@ -156,78 +158,33 @@ class Written:
             for topic, origins in found.items()
         }
 
-    def _behind(self, topic: str, place: Place) -> dict[int, tuple[int, int]]:
-        """Return the (first, next) offsets of what lies behind a place now; note the ends."""
-        identity, offsets = place
-        seen = self._look(topic)
-        if seen is None:
-            raise LostTopic(topic, MISSING)
-        if seen.identity != identity:
-            raise LostTopic(topic, ANEW)
-        spans = {}
-        for p, (low, high) in seen.marks.items():
-            begin = offsets.get(p, low)  # a partition without a place has been added since
-            if begin > high:
-                raise LostTopic(topic, f"has lost the end of partition {p}")
-            if begin < low:
-                LOG.warning(
-                    "%s[%d] no longer holds what lay from %d to %d, behind the snapshot: where "
-                    "that was of this flow it is written again",
-                    topic,
-                    p,
-                    begin,
-                    low,
-                )
-            if max(begin, low) < high:
-                spans[p] = (max(begin, low), high)
-        self._ends[topic] = _end_of(seen)
+    def _behind(self, places: Mapping[str, Place]) -> Spans:
+        """Return what lies behind some places now; note the ends."""
+        spans: Spans = {}
+        for topic, seen in self._look(places).items():
+            for p, (low, high) in seen.marks.items():
+                begin = places[topic][1].get(p, low)  # a partition without one was added since
+                if begin > high:
+                    raise LostTopic(topic, f"has lost the end of partition {p}")
+                if begin < low:
+                    LOG.warning(_EXPIRED, topic, p, begin, low)
+                if max(begin, low) < high:
+                    spans[topic, p] = (max(begin, low), high)
+            self._ends[topic] = _end_of(seen)
         return spans
 
-    def _messages(self, spans: Mapping[str, Mapping[int, tuple[int, int]]]) -> Iterator[Message]:
-        """Yield the messages of some spans of topics' partitions."""
-        left = {(t, p): high for t, each in spans.items() for p, (_, high) in each.items()}
-        consumer = self._cluster.consumer("headrace.written", tells_ends=True)
-        try:
-            consumer.assign(
-                [
-                    TopicPartition(t, p, low)
-                    for t, each in spans.items()
-                    for p, (low, _) in each.items()
-                ]
-            )
-            while left:
-                yield from self._some(consumer, left)
-        finally:
-            consumer.close()
+    def _read_on(self) -> None:
+        self._lifecycle.wait(SINK, "the output topics are read back", 0)
 
-    def _some(self, consumer: Consumer, left: dict[tuple[str, int], int]) -> Iterator[Message]:
-        """Yield the messages that have come; take what is read to its end out of ``left``."""
-        found = consumer.consume(_BATCH, _POLL_S)
-        if not found:
-            self._lifecycle.wait(SINK, "the output topics are read back", 0)
-        for message in found:
-            at = (str(message.topic()), message.partition() or 0)
-            error = message.error()
-            if error is None:
-                yield message
-            elif error.code() not in PASSING or error.fatal():
-                raise Broken(f"Kafka cannot deliver {at[0]}[{at[1]}]: {error.str()}")
-            ended = error is not None and error.code() == _END
-            if ended or (error is None and (message.offset() or 0) + 1 >= left.get(at, 0)):
-                left.pop(at, None)
-
-    def _check(self, places: Mapping[str, Place]) -> None:
-        """Say at the start, not at the first record, which topic was deleted meanwhile."""
-        if places:
-            found = self._patiently(lambda: identities(self._cluster, self._admin(), places))
+    def _look(self, places: Mapping[str, Place]) -> dict[str, Seen]:
+        """Return the topics of some places; raise LostTopic for one that is another or none."""
+        seen = self._patiently(lambda: look_at_all(self._cluster, self._admin(), places))
         for topic, (identity, _) in places.items():
-            if topic not in found:
+            if topic not in seen:
                 raise LostTopic(topic, MISSING)
-            if found[topic] != identity:
+            if seen[topic].identity != identity:
                 raise LostTopic(topic, ANEW)
-
-    def _look(self, topic: str) -> Seen | None:
-        return self._patiently(lambda: look(self._cluster, self._admin(), topic))
+        return seen
 
     def _patiently(self, ask: Callable[[], Answer]) -> Answer:
         """Return an answer of Kafka; wait for a broker that is away."""

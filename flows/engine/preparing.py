@@ -14,7 +14,7 @@ from connectors.kafka.client import Cluster
 from connectors.kafka.topics import (
     ensure_topics,
     has_committed,
-    look_at,
+    look_at_all,
     partition_count,
     resolve_start,
 )
@@ -65,7 +65,10 @@ def prepare(flow: Flow, generation: Generation, start_at: str, settings: Setting
                 flow_hash(flow, settings),
                 offsets,
                 differing(flow.table(settings), shards_of(flow, settings)),
-                {topic: look_at(cluster, topic).identity for topic in topics},
+                {
+                    topic: each.identity
+                    for topic, each in look_at_all(cluster, cluster.admin(), topics).items()
+                },
                 _places(cluster, written, lambda: has_committed(cluster, group, topics)),
             )
         )
@@ -136,7 +139,7 @@ def _places(
 
     One that has lost its directory finds by that which of its records the topics hold.
     """
-    seen = {topic: look_at(cluster, topic) for topic in topics}
+    seen = look_at_all(cluster, cluster.admin(), topics)
     empty = all(high == 0 for each in seen.values() for _, high in each.marks.values())
     side = 1 if empty or not ran_before() else 0
     return {
