@@ -94,7 +94,7 @@ class Corrections:
     def _keep(self, work: Work) -> None:
         block = work.block
         rows = np.flatnonzero(work.keep & (block.kind == TRADE))
-        values = (
+        values: tuple[NDArray[Any], ...] = (
             work.slot, block.partition, work.venue, work.watermark, block.seq, block.ts_ns,
             block.price, block.size, work.counts,
         )  # fmt: skip
