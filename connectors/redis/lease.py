@@ -21,7 +21,6 @@ from state.lifecycle import Lifecycle
 TRUST_S = 0.5
 MARGIN_S = 0.1
 """For what the former run's producer holds back to fill a batch."""
-NAME = "lease"
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 """It goes on while the machine sleeps."""
 
@@ -39,7 +38,6 @@ class Lease:
     ) -> None:
         self.writer = writer
         self._keys = keys
-        self._lifecycle = lifecycle
         self._link = Link(connections, keys.prefix, lifecycle)
         self._taken = False
         self._confirmed = self._alone = 0.0
@@ -61,10 +59,9 @@ class Lease:
     def check(self) -> None:
         """Return where this run alone may hand records to Kafka. Raises Fenced."""
         self.take()
+        # Less than a second, which a process that is told to stop waits too: it drains.
         while (left := self._alone - moment()) > 0:
-            self._lifecycle.wait(NAME, "another run may still write this generation", left)
-        if NAME in self._lifecycle.waiting:
-            self._lifecycle.recovered(NAME)
+            time.sleep(left)
         at = moment()
         if at > self._confirmed + TRUST_S:
             holder = self._ask("GET", self._keys.writer)
