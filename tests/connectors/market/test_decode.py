@@ -269,3 +269,20 @@ def test_decoding_leaves_no_memory_behind():
 def test_values_that_are_only_known_to_the_definition_still_count():
     extra = orjson.dumps(orjson.loads(TRADE) | {"note": "ö"})
     assert rows(decode(messages([TRADE])))[0] == rows(decode(messages([extra])))[0]
+
+
+def test_a_source_is_paced_by_the_newest_time_and_by_the_least_of_the_last_64():
+    hour_ns = 3600 * 10**9
+    decoder = TickDecoder(2 * hour_ns)
+
+    def paced(*offsets_ns: int) -> tuple[int, int]:
+        values = [orjson.dumps(orjson.loads(TRADE) | {"ts_ns": NOW_NS + ns}) for ns in offsets_ns]
+        block = decoder.decode(messages(values))
+        (newest,), (least,) = block.newest.values(), block.least.values()
+        return newest - NOW_NS, least - NOW_NS
+
+    assert paced(0, 1) == (1, 0)
+    assert paced(hour_ns) == (hour_ns, 0), "one clock that is ahead"
+    assert paced(*[hour_ns] * 60) == (hour_ns, 0)
+    assert paced(hour_ns, hour_ns + 1) == (hour_ns + 1, 1)
+    assert paced(hour_ns + 2) == (hour_ns + 2, hour_ns), "all of them are"
