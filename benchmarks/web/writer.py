@@ -16,11 +16,13 @@ from state.shards import shard_name
 
 
 class Writer:
-    """Writes records of the market system."""
+    """Writes records of a system."""
 
-    def __init__(self, url: str, generation: int = 1, stream_length: int = 100_000) -> None:
+    def __init__(
+        self, url: str, generation: int = 1, stream_length: int = 100_000, system: str = "market"
+    ) -> None:
         lineage = uuid.uuid4().hex
-        keys, shard = Keys("market", generation), shard_name(0)
+        keys, shard = Keys(system, generation), shard_name(0)
         sink = RedisSink(
             SecretStr(url), keys, lineage, stream_length, [shard], [shard], Lifecycle(), "bench"
         )

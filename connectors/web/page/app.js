@@ -24,7 +24,10 @@ const flags = new Flags(() => preferences.chime());
 const workers = new Workers(api, feed);
 const systems = new Set();
 const pulse = new Pulse(feed, workers, () => systems);
-const context = { feed, api, announce, pulse, workers, flags, preferences, switches: $("switches") };
+const context = {
+  feed, api, announce, pulse, workers, flags, preferences, switches: $("switches"),
+  choose: (id) => { location.hash = id; }, // what the tabs begin with, until they are there
+};
 let asked = "";
 let tabs = [];
 

@@ -17,9 +17,14 @@ from tests.waiting import PATIENCE_S
 
 
 @contextmanager
-def page_of(redis_url: str, **feed: Any) -> Iterator[str]:
+def page_of(redis_url: str, dsn: str | None = None, **feed: Any) -> Iterator[str]:
     """Serve as ``headrace feed`` does, in a thread; yields the page's address."""
-    parts = {"redis": {"url": redis_url}, "feed": {"port": 0, "workers": (), **feed}}
+    parts: dict[str, Any] = {
+        "redis": {"url": redis_url},
+        "feed": {"port": 0, "workers": (), **feed},
+    }
+    if dsn is not None:
+        parts["postgres"] = {"dsn": dsn}
     settings = Settings.model_validate(parts)
     listening: Future[str] = Future()
     loop = asyncio.new_event_loop()
@@ -39,17 +44,36 @@ def page_of(redis_url: str, **feed: Any) -> Iterator[str]:
         loop.close()
 
 
+@contextmanager
+def running(market: Market, symbols: list[str]) -> Iterator[None]:
+    """Write a second's records of the symbols again and again, as a flow that goes on."""
+    stop = threading.Event()
+
+    def write() -> None:
+        while not stop.wait(0.3):
+            market.second(symbols)
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
 class Market:
     """Writes what the market flow would: bars of a second, forecasts, quotes, as of now."""
 
-    def __init__(self, redis_url: str) -> None:
-        self._writer = Writer(redis_url)
+    def __init__(self, redis_url: str, system: str = "market") -> None:
+        self._writer = Writer(redis_url, system=system)
+        self.write = self._writer.write
 
     def second(self, symbols: list[str], at_ns: int | None = None, price: float = 100.0) -> None:
         """Write a bar, a forecast of 1 % and a quote of each symbol, for the second before now."""
         end_ns = (now_ns() if at_ns is None else at_ns) // NS * NS
         self._writer.write(
-            "bars", [_bar(s, end_ns - NS, price) for s in symbols], [f"{s}|1s" for s in symbols]
+            "bars", [bar_at(s, end_ns - NS, price) for s in symbols], [f"{s}|1s" for s in symbols]
         )
         risk = [_risk(s, end_ns) for s in symbols]
         keys = [f"{r['scope']}|ewma-normal|1s|0.99|1" for r in risk]
@@ -57,7 +81,8 @@ class Market:
         self._writer.write("nbbo", [_quote(s, end_ns, price) for s in symbols], symbols)
 
 
-def _bar(symbol: str, start_ns: int, price: float) -> dict[str, Any]:
+def bar_at(symbol: str, start_ns: int, price: float = 100.0) -> dict[str, Any]:
+    """Return a bar of a second."""
     return {
         "id": f"{symbol}|1s|{start_ns}", "symbol": symbol, "interval": "1s", "start_ns": start_ns,
         "open": price, "high": price + 0.5, "low": price - 0.5, "close": price, "vwap": price,

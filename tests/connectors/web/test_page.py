@@ -10,6 +10,7 @@ from pathlib import Path
 from threading import Event
 
 import orjson
+import psutil  # type: ignore[import-untyped]  # it ships no types
 import pytest
 from playwright.sync_api import Browser, Locator, Response, expect
 
@@ -472,6 +473,26 @@ def test_a_token_is_asked_for_and_kept_for_the_tab_only(shown, browser, tmp_path
         expect(seen.page.get_by_text("No dead letters.")).to_be_hidden()
         picture(seen, "forbidden")
     assert not [fault for fault in seen.faults if not re.search(r"40[13]", fault)]
+
+
+def test_a_stopped_worker_makes_the_page_stale_although_all_servers_answer(shown, opened, picture):
+    seen = opened()
+    eventually(lambda: seen.figure("Last") != "–")
+    supervisor = psutil.Process(shown.flows[0]._process.pid)
+    workers = supervisor.children(recursive=True)
+    status, banner = seen.page.locator("#status-text"), seen.page.locator("#banner")
+    try:
+        for worker in workers:
+            worker.suspend()
+        expect(status).to_contain_text("Stale for")
+        expect(banner).to_contain_text("the flow market")
+        expect(seen.page.locator("#panel-market > .old")).to_be_visible()
+        picture(seen, "stopped")
+    finally:
+        for worker in workers:
+            worker.resume()
+    seen.until(LIVE)
+    expect(banner).to_be_hidden()
 
 
 def test_a_cut_feed_is_said_and_comes_back(shown, opened, picture):

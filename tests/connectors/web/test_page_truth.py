@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
@@ -13,7 +12,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 from state.clock import NS, now_ns
 from tests.connectors.web.browsing import chromium, eventually, require_chromium, visit
 from tests.connectors.web.keys import ED, jwks, token
-from tests.connectors.web.page_rig import Market, page_of
+from tests.connectors.web.page_rig import Market, page_of, running
 
 MARKUP = "<a href=x>B</a>"
 
@@ -24,24 +23,6 @@ def browser() -> Iterator[Browser]:
     require_chromium()
     with chromium() as started:
         yield started
-
-
-@contextmanager
-def running(market: Market, symbols: list[str]) -> Iterator[None]:
-    """Write a second's records of the symbols again and again, as a flow that goes on."""
-    stop = threading.Event()
-
-    def write() -> None:
-        while not stop.wait(0.3):
-            market.second(symbols)
-
-    thread = threading.Thread(target=write)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
 
 
 def test_a_flow_that_stands_still_is_stale_although_the_socket_lives(redis_url, browser):
@@ -194,6 +175,32 @@ def test_no_dead_letters_is_said_only_where_they_were_read(redis_url, browser, s
         seen.page.goto(address + "#health")
         table = seen.page.get_by_role("heading", name="Dead letters").locator("xpath=../..")
         expect(table.locator(".empty")).to_contain_text(said)
+
+
+@pytest.mark.parametrize("size", [(1280, 720), (390, 740)])
+def test_switches_stay_in_sight_beside_long_names_and_reasons(redis_url, browser, size):
+    width, height = size
+    state: dict[str, Any] = {
+        "account": "n" * 64, "state": "HALTED", "event": "kill", "cause": "kill",
+        "reason": "r" * 200, "source": None, "sequenced": "market.sequenced/0/1",
+    }  # fmt: skip
+    trading = Market(redis_url, "trading")
+    viewport = {"width": width, "height": height}
+    trading.write("state", [state | {"id": "1", "ts_ns": now_ns()}], [str(state["account"])])
+    with (
+        page_of(redis_url) as address,
+        visit(browser, address + "#market-orders", viewport=viewport) as seen,
+    ):
+        # Told once, so it is soon silent and to be treated as HALTED, which is said at length.
+        expect(seen.page.get_by_role("row").filter(has_text="treat as HALTED")).to_be_visible()
+        for name in ("Kill trading", "Resume"):
+            button = seen.page.get_by_role("button", name=name, exact=True)
+            expect(button).to_be_in_viewport(ratio=1)
+        for name in (f"Kill {'n' * 64}", f"Resume {'n' * 64}"):
+            button = seen.page.get_by_role("button", name=name, exact=True)
+            expect(button).to_be_in_viewport(ratio=1)
+            button.click(trial=True)  # nothing lies above it
+        assert seen.page.evaluate("document.scrollingElement.scrollWidth") <= width
 
 
 def test_theme_and_clock_and_what_is_kept(redis_url, browser):

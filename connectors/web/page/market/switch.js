@@ -21,7 +21,7 @@ export class Switch {
     this.context = context;
     this.accounts = accounts;
     accounts.send = (what, account) => this.send(what, account);
-    this.badge = el("button", { type: "button", class: "badge", click: () => context.choose?.("market-orders") });
+    this.badge = el("button", { type: "button", class: "badge", click: () => context.choose("market-orders") });
     this.answer = el("p", { class: "answer", role: "status" });
     context.switches.append(
       this.badge,
