@@ -130,10 +130,19 @@ def _rows(block: TickBlock) -> tuple[Any, ...]:
 
 
 def _taken(block: TickBlock, rows: NDArray[np.int64]) -> TickBlock:
+    """Return some rows of a block, with their names alone: one of no row would become a symbol."""
     columns: dict[str, Any] = {name: getattr(block, name)[rows] for name in COLUMNS}
     number = np.cumsum(block.kind == CORRECTION) - 1
     corrections = [block.corrections[n] for n in number[rows[columns["kind"] == CORRECTION]]]
-    return replace(block, **columns, corrections=corrections, dead=[], ranges={}, newest={})
+    names: dict[str, Any] = {}
+    for codes, listed in CODES.items():
+        used, places = np.unique(columns[codes], return_inverse=True)
+        beats = int(np.count_nonzero(used < 0))  # the code of a heartbeat's row, -1
+        columns[codes] = (places - beats).astype(np.int32)
+        names[listed] = [getattr(block, listed)[code] for code in used[beats:].tolist()]
+    return replace(
+        block, **columns, **names, corrections=corrections, dead=[], ranges={}, newest={}
+    )
 
 
 def _joined(first: TickBlock, second: TickBlock) -> TickBlock:

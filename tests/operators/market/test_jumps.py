@@ -158,6 +158,16 @@ def test_a_correction_that_waited_still_corrects() -> None:
     assert {bar["start_ns"] for bar in bars} == {START, START - START % MINUTE}
 
 
+def test_a_symbol_of_which_all_ticks_wait_is_not_known_yet() -> None:
+    driver = Driver(Market(), 2)
+    driver.run([trade(0, START), trade(1, START + HOUR, "B"), beat(2, START)])
+    symbols = driver._shards[0].symbols
+    assert (symbols.partitions_of("A"), symbols.partitions_of("B")) == ([0], [])
+    held = Driver(Market(), 2)
+    held.run([trade(0, START), trade(1, START + HOUR, "B"), beat(2, START + HOUR)])
+    assert held._shards[0].symbols.partitions_of("B") == [0]
+
+
 def by_definition(ticks: list[Tick]) -> tuple[list[int], list[int]]:
     """Return the offsets that go on, and those that are refuted, of one partition."""
     passed: list[Tick] = []
