@@ -10,6 +10,7 @@ shards, so what a shard emits stays on its worker.
 from __future__ import annotations
 
 import hashlib
+import re
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from time import monotonic
@@ -56,6 +57,9 @@ Snapshot = tuple[str, int, dict[str, Place], Marks]
 """("kafka", version, where the topics ended before this snapshot, the shard's marks)."""
 
 
+_COUNTER = re.compile("[0-9]{1,18}")
+
+
 def always() -> None:
     """Say that nobody else writes."""
 
@@ -92,8 +96,8 @@ class KafkaSink(ShardSink[OutputBatch]):
     A message's key is the record's table key; where it has none, the record's field that is
     the output's ``message_key`` by ``outputs``, else null. Of a secret output both are hashes.
     The partition is by the key, as Kafka's Java client chooses it. ``places``: where a start
-    without a snapshot reads back from. ``may_write`` is called before anything is produced, and
-    raises where another run writes this generation. Raises Undelivered, LostTopic, and
+    without a snapshot reads back from. ``may_write`` is called before each message, and raises
+    where another run writes this generation. Raises Undelivered, LostTopic, and
     ForeignMarks where a topic holds records of this generation from another ``lineage``.
     """
 
@@ -131,13 +135,14 @@ class KafkaSink(ShardSink[OutputBatch]):
             _, _, places, marks = resume_state
             self._written.resume(places)
             self._acknowledged |= marks
-        return OutputPartition(self._delivery, self._send, self._written, marks, self._may_write)
+        return OutputPartition(self._delivery, self._send, self._written, marks)
 
     def _send(self, item: OutputBatch) -> str:
         """Produce what its topic does not hold of a batch; return the topic."""
         topic = self._topics[item.output]
         field = self._key_fields.get(item.output, "")
         run = ((GENERATION_HEADER, self._generation), (LINEAGE_HEADER, self._lineage))
+        self._may_write()  # whoever wrote before has ended when the topics are read back
         held = self._written.held(topic)
         counters = held.get(item.origin)
         for row, (key, value) in enumerate(zip(item.keys, item.values, strict=True)):
@@ -148,6 +153,7 @@ class KafkaSink(ShardSink[OutputBatch]):
             if row in item.retracted:
                 headers.append((RETRACTED_HEADER, b"1"))
             message_key = key.encode() if key else _field(value, field)
+            self._may_write()
             self._delivery.send(Outgoing(topic, message_key, value, headers))
         if counters is not None and counters.passed():
             del held[item.origin]
@@ -158,7 +164,7 @@ class KafkaSink(ShardSink[OutputBatch]):
         headers: dict[str, Any] = dict(message.headers() or ())
         where = headers.get(COUNTER_HEADER, b"").decode(errors="replace")
         origin, _, counter = where.rpartition("/")
-        if headers.get(GENERATION_HEADER) != self._generation or not counter.isdigit():
+        if headers.get(GENERATION_HEADER) != self._generation or not _COUNTER.fullmatch(counter):
             return None
         lineage = headers.get(LINEAGE_HEADER, self._lineage)  # records of older releases have none
         if lineage != self._lineage:
@@ -238,16 +244,13 @@ class OutputPartition(DeliveryPartition[OutputBatch]):
         send: Callable[[OutputBatch], str],
         written: Written,
         marks: Marks,
-        may_write: Callable[[], None],
     ) -> None:
         super().__init__(delivery, send)
         self._written = written
         self._marks = dict(marks)
-        self._may_write = may_write
 
     def write_batch(self, values: list[OutputBatch]) -> None:
         """Produce the records that their topics do not hold yet."""
-        self._may_write()
         for item in values:
             topic = self._send(item)
             self._marks[f"{topic}/{item.origin}"] = item.first + len(item) - 1

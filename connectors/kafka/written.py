@@ -36,6 +36,8 @@ SINK = "kafka"
 LOOK_S = 5.0
 """How often the ends of the topics are asked for: a start reads back this much, and an epoch."""
 RETRY_S = 0.1
+AGAIN_S = 1.0
+"""What is wrong twice in so long is no hiccup."""
 MISSING, ANEW = "is missing", "was deleted and made anew"
 """What may have happened to a topic."""
 Answer = TypeVar("Answer")
@@ -144,12 +146,16 @@ class Written:
         found: dict[str, dict[str, array[int]]] = {topic: {} for topic in self._places}
         spans = self._behind(self._places)
         while spans:
-            for message in between(self._cluster, spans, self._read_on):
+            ours = False
+            for message in between(self._cluster, spans, self._idle):
                 if (at := self._judge(message)) is not None:
                     origin, counter = at
+                    ours = True
                     found[str(message.topic())].setdefault(origin, array("q")).append(counter)
-            # A former writer's last messages may have come meanwhile.
-            spans = self._behind(self._ends)
+            self._read_on()
+            # A former writer's last messages may have come meanwhile. Those of other generations,
+            # which go on all the time, are no reason to look again.
+            spans = self._behind(self._ends) if ours else {}
         self._lifecycle.recovered(SINK)
         if total := sum(len(each) for origins in found.values() for each in origins.values()):
             LOG.info("%d records are in their topics already: they are not written again", total)
@@ -176,15 +182,25 @@ class Written:
     def _read_on(self) -> None:
         self._lifecycle.wait(SINK, "the output topics are read back", 0)
 
+    def _idle(self) -> None:
+        self._read_on()
+        self._look(self._ends)  # one that is deleted meanwhile never ends
+
     def _look(self, places: Mapping[str, Place]) -> dict[str, Seen]:
         """Return the topics of some places; raise LostTopic for one that is another or none."""
-        seen = self._patiently(lambda: look_at_all(self._cluster, self._admin(), places))
+        seen = self._ask(places)
+        if len(seen) < len(places):  # a broker that has just come may not know it yet
+            self._lifecycle.wait(SINK, "Kafka does not know an output topic", AGAIN_S)
+            seen = self._ask(places)
         for topic, (identity, _) in places.items():
             if topic not in seen:
                 raise LostTopic(topic, MISSING)
             if seen[topic].identity != identity:
                 raise LostTopic(topic, ANEW)
         return seen
+
+    def _ask(self, places: Mapping[str, Place]) -> dict[str, Seen]:
+        return self._patiently(lambda: look_at_all(self._cluster, self._admin(), places))
 
     def _patiently(self, ask: Callable[[], Answer]) -> Answer:
         """Return an answer of Kafka; wait for a broker that is away."""
@@ -207,23 +223,22 @@ class Written:
             return
         answers, self._answers = self._answers, {}
         for at, future in answers.items():
-            end, offsets = _answered(at.topic, future), self._ends[at.topic][1]
+            end, offsets = self._answered(at.topic, future), self._ends[at.topic][1]
             if end is not None and end < offsets[at.partition]:
                 raise LostTopic(at.topic, ANEW)
             if end is not None:
                 offsets[at.partition] = end
 
+    def _answered(self, topic: str, future: Future[Any]) -> int | None:
+        """Return an end, None where Kafka did not tell it now. Raises LostTopic."""
+        try:
+            offset = int(future.result().offset)
+        except KafkaException as error:
+            if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                self._look({topic: self._ends[topic]})
+            return None
+        return offset if offset >= 0 else None  # a partition without a leader
+
 
 def _end_of(seen: Seen) -> Place:
     return seen.identity, {p: high for p, (_, high) in seen.marks.items()}
-
-
-def _answered(topic: str, future: Future[Any]) -> int | None:
-    """Return an end, None where Kafka did not tell it now. Raises LostTopic."""
-    try:
-        offset = int(future.result().offset)
-    except KafkaException as error:
-        if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
-            raise LostTopic(topic, MISSING) from None
-        return None
-    return offset if offset >= 0 else None  # a partition without a leader

@@ -148,7 +148,12 @@ class _Batch:
         symbols = self._strings.texts(layout.SYMBOL)
         for row in quotes.tolist():
             if self._signed.has(symbols[codes[layout.SYMBOL, row]]):
-                self._columns.status[row] = layout.ASK
+                value = self._messages.value(row)
+                # A side that is not named has no price of 0: such quotes are many.
+                if (floats[layout.PRICE, row] == 0 and b'"bid"' in value) or (
+                    floats[layout.ASK_PRICE, row] == 0 and b'"ask"' in value
+                ):
+                    self._columns.status[row] = layout.ASK
 
     def _note_retried(self) -> None:
         for message, headers in self._messages.headers.items():
@@ -162,6 +167,8 @@ class _Batch:
         """Do what the kernel has left: heartbeats, frames, Avro and all that it was not sure of."""
         columns, messages = self._columns, self._messages
         status = columns.status[message]
+        if status == DEAD:  # by its headers
+            return
         try:
             if status == layout.EMPTY:
                 ts_ns = heartbeat_ns(messages, message, self._latest_ns(message))

@@ -21,7 +21,7 @@ from connectors.json import parse_json
 from state.clock import MAX_TIME_NS
 from state.errors import BadRecord, FromTheFuture, OutOfRange, WrongType
 from state.market.ticks import MAX_SYMBOL
-from state.metrics import HEARTBEATS, RECORDS
+from state.metrics import HEARTBEATS, KEPT, RECORDS
 from state.records import RETRY_HEADER, Messages
 from state.rows import Event, RowBlock
 
@@ -189,6 +189,7 @@ class EventDecoder:
             partition = event.coordinates.partition
             block.newest[partition] = max(event.ts_ns, block.newest.get(partition, 0))
         RECORDS.labels(messages.topic).inc(len(block.rows))
+        KEPT.labels(messages.topic)  # a topic of which nothing is kept is accounted for too
         HEARTBEATS.labels(messages.topic).inc(sum(not event.body for event in block.rows))
         return block
 

@@ -161,7 +161,7 @@ def _price(fields: dict[str, Any], name: str, *, below_zero: bool) -> float:
     value = _bounded(fields, name, -MOST_PRICE, MOST_PRICE)
     if 0 < abs(value) < LEAST_PRICE:
         raise OutOfRange(f"{name} is nearer to 0 than {LEAST_PRICE}")
-    return value
+    return value + 0.0  # -0.0 is 0.0
 
 
 def _quote_side(

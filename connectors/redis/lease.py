@@ -49,7 +49,9 @@ class Lease:
         before = self._ask("SET", self._keys.writer, self.writer, "GET")
         self._taken = True
         self._confirmed = moment()
-        if before not in (None, self.writer):
+        # Also where it is this run's own: another process of it may have taken it a moment ago, or
+        # this one, whose answer was lost.
+        if before is not None:
             self._alone = self._confirmed + TRUST_S + MARGIN_S
 
     def confirmed(self, at: float) -> None:

@@ -11,7 +11,7 @@ from redis.connection import ConnectionPool
 from connectors.redis.client import Wire, connect
 from connectors.redis.script import APPEND
 from connectors.waiting import Outage
-from state.errors import SettingsError, Undelivered
+from state.errors import KeyTaken, SettingsError, Undelivered
 from state.lifecycle import Lifecycle
 
 NAME = "redis"
@@ -49,8 +49,9 @@ class Link:
     def patiently(self, action: Callable[[Wire], Answer]) -> Answer:
         """Return what ``action`` returns once the server does its part.
 
-        Raises SettingsError where the login is refused, Undelivered where Redis refuses for
-        good, and Stopped where the process is told to stop while it waits.
+        Raises SettingsError where the login is refused, KeyTaken where another program holds a
+        key, Undelivered where Redis refuses for good, and Stopped where the process is told to
+        stop while it waits.
         """
         while True:
             try:
@@ -67,6 +68,9 @@ class Link:
                 self._outage.wait(f"{type(error).__name__}: {error}")
             except exceptions.ResponseError as error:
                 self.hang_up()
+                if str(error).startswith("WRONGTYPE "):
+                    held = "value of another type"
+                    raise KeyTaken(f"{self._prefix}…", held, "string or hash") from None
                 if not str(error).startswith(_DOWN_CODES):
                     raise Undelivered(self._prefix, _code(error)) from None
                 self._outage.wait(str(error))

@@ -46,11 +46,13 @@ class Promoted:
         while not self._lifecycle.stopping.is_set():
             try:
                 self._note(current_generation(self._client, self._system))
-            except redis.RedisError as error:
+            except (redis.RedisError, ValueError) as error:
                 LOG.debug("the generation of %s: %s", self._system, type(error).__name__)
             self._lifecycle.stopping.wait(EVERY_S)
 
     def _note(self, generation: int) -> None:
+        if generation < 1:
+            raise ValueError("generations count from 1")
         if generation != self._known:
             LOG.info("generation %d of %s is read", generation, self._system)
         self._known = generation

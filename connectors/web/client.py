@@ -28,6 +28,8 @@ LATE_BEATS, SILENT_BEATS = 1.5, 3.0
 _SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
 _LATE = {"type": "late"}
 _FOR_GOOD = (4001, 4003)
+_PASSING = ("expired", "clients")
+"""Errors behind which a later connection may do better."""
 _REFUSALS = (401, 403, 404)
 
 
@@ -89,7 +91,7 @@ class _Followed:
             return self.turn(bool(down), why)
         elif kind == "late":
             return self.turn(True, "the feed is silent")
-        elif kind == "error" and message["code"] != "expired":
+        elif kind == "error" and message["code"] not in _PASSING:
             raise FeedRefused(message["reason"])
         elif kind in ("snapshot", "delta", "reset"):
             return self._update(kind, message)

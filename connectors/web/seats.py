@@ -32,6 +32,8 @@ class Seats:
         self._named: dict[Hashable, str] = {}
         self._giving: dict[Hashable, PutOut] = {}
         self._standing: dict[Hashable, PutOut] = {}
+        self._served: set[Hashable] = set()
+        """Those that stand no longer, for they have asked for what is vital."""
 
     def enter(self, key: Hashable, address: str, put_out: PutOut) -> str:
         """Take a seat, which gives way; return '', or why the connection has to stand."""
@@ -54,6 +56,12 @@ class Seats:
         if len(self._standing) > STANDING:
             first = next(iter(self._standing))
             self._standing.pop(first)(reason)
+
+    def serve(self, key: Hashable) -> None:
+        """Put a standing connection out no more: it has asked for what is vital."""
+        if key in self._standing and len(self._served) < STANDING:
+            del self._standing[key]
+            self._served.add(key)
 
     def keep(self, key: Hashable) -> None:
         """Give way no longer: the connection is at work."""
@@ -80,6 +88,7 @@ class Seats:
     def leave(self, key: Hashable) -> None:
         """Give the seat back; a connection that has none is forgotten."""
         self._standing.pop(key, None)
+        self._served.discard(key)
         self._giving.pop(key, None)
         self._unname(key)
         address = self._seated.pop(key, None)

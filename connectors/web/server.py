@@ -90,6 +90,7 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         if self._standing:
             self.cycle.keep_alive = False
+            self._gate.seats.serve(self.transport)
         elif self.url.startswith(API.encode()) or self._is_vital():
             self._gate.seats.keep(self.transport)
 

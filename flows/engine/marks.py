@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from contextlib import suppress
 from dataclasses import replace
@@ -31,10 +32,13 @@ def _kept(path: Path) -> str:
     try:
         if not path.exists():
             _make(path)
-        return path.read_text(encoding="ascii")
+        key = path.read_text(encoding="ascii")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is no text"
         raise SettingsError(f"cannot keep {path} ({reason}): set kafka.mark_key") from None
+    if not key:
+        raise SettingsError(f"{path} is empty: delete it, or set kafka.mark_key")
+    return key
 
 
 def _make(path: Path) -> None:
@@ -43,5 +47,6 @@ def _make(path: Path) -> None:
     with NamedTemporaryFile("w", dir=path.parent, prefix=FILE) as draft:  # for its owner alone
         draft.write(secrets.token_hex(32))
         draft.flush()
+        os.fsync(draft.fileno())
         with suppress(FileExistsError):
             path.hardlink_to(draft.name)

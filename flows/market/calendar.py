@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, tzinfo
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
 
+from flows.market.settings import Market
 from operators.market.alignment import Alignment
+from operators.market.controls.quotes import BarEnd, full_bar
 from state.clock import NS
 from state.errors import SettingsError
 
@@ -84,3 +86,22 @@ def sessions_of(calendar: str) -> Sessions:
         for times in (found.opens, found.closes)
     )
     return opens, closes
+
+
+def aligned(market: Market, interval_ns: int) -> Alignment:
+    """Return where the windows of an interval begin."""
+    if market.align == "utc":
+        return Alignment(interval_ns)
+    return Alignment(interval_ns, window_borders(*sessions_of(market.calendar)))
+
+
+def bar_ends(market: Market) -> BarEnd:
+    """Return what tells the end (ns) of a bar by its start and interval."""
+    if market.align == "utc":
+        return full_bar
+    windows = lru_cache(maxsize=64)(partial(aligned, market))
+
+    def end_of(start_ns: int, interval_ns: int) -> int:
+        return int(windows(interval_ns).ends(np.array([start_ns]))[0])
+
+    return end_of

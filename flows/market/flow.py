@@ -26,12 +26,11 @@ from flows.engine.context import Logics
 from flows.engine.inputs import Source, add_inputs
 from flows.engine.standalone import standalone
 from flows.engine.streams import dead_letters, under_one_key
-from flows.market.calendar import check_closes, session_borders, sessions_of, window_borders
+from flows.market.calendar import aligned, check_closes, session_borders, sessions_of
 from flows.market.daily import add_daily, daily_sources, make_daily, make_merge
 from flows.market.settings import MODELS, Market
 from flows.market.signals import pairs_of, signals_of
 from flows.settings.settings import Settings
-from operators.market.alignment import Alignment
 from operators.market.bars import Bars
 from operators.market.breach import Breaches
 from operators.market.closes import Closes
@@ -100,13 +99,6 @@ def chain(market: Market, in_order: Iterable[Operator] = ()) -> list[Operator]:
     return [*operators, Late()]
 
 
-def aligned(market: Market, interval_ns: int) -> Alignment:
-    """Return where the windows of an interval begin."""
-    if market.align == "utc":
-        return Alignment(interval_ns)
-    return Alignment(interval_ns, window_borders(*sessions_of(market.calendar)))
-
-
 def bars_of(market: Market) -> Bars:
     """Return the bars of the settings, without trades."""
     alignments = [aligned(market, interval) for interval in market.intervals]
@@ -129,6 +121,7 @@ def make_shard(market: Market, more: More = tuple, in_order: More = tuple) -> Ti
         market.max_jump,
         sessions=market.closes == "ticks",
         late_by_window=market.late == "window",
+        corrects=market.correctable > 0,
     )
 
 

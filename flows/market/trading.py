@@ -27,10 +27,13 @@ from flows.engine.inputs import Source, add_inputs
 from flows.engine.standalone import standalone
 from flows.engine.streams import dead_letters
 from flows.engine.systems import outputs_of
+from flows.market.calendar import bar_ends
+from flows.market.settings import Market
 from flows.market.trading_settings import OWN_TOPICS, SEQUENCED, Trading, trading_hash
 from flows.settings.settings import Settings
 from operators.market.controls.controls import Controls
 from operators.market.controls.decider import Decider
+from operators.market.controls.quotes import BarEnd, full_bar
 from state.errors import Misuse
 from state.inputs import Input
 
@@ -68,15 +71,16 @@ def build(context: Context) -> Dataflow:
     return flow
 
 
-def make_decider(trading: Trading) -> Decider:
-    """Return the controls of the settings, without accounts."""
+def make_decider(trading: Trading, end_of: BarEnd = full_bar) -> Decider:
+    """Return the controls of the settings, without accounts; ``end_of`` tells the ends of bars."""
     keyed = frozenset(output.name for output in outputs_of(SYSTEM) if output.keyed)
-    return Decider(Controls(trading.controls()), trading_hash(trading), keyed)
+    return Decider(Controls(trading.controls(), end_of), trading_hash(trading), keyed)
 
 
 def logics(settings: Settings) -> Logics:
     """Return the stateful step."""
-    return {"decide": partial(make_decider, settings.of(Trading))}
+    ends = bar_ends(settings.of(Market))
+    return {"decide": partial(make_decider, settings.of(Trading), ends)}
 
 
 def inputs(settings: Settings) -> list[Input]:

@@ -64,7 +64,7 @@ class Corrections:
         """Keep the block's trades; apply the correction that ends it."""
         if self._age_ns:
             self._keep(work)
-        if work.block.corrections and work.keep[-1]:
+        if self._age_ns and work.block.corrections and work.keep[-1]:
             self._correct(work, work.block.corrections[0], windows, outbox)
 
     def release(self, slots: NDArray[np.int32]) -> None:
@@ -125,14 +125,17 @@ class Corrections:
     ) -> None:
         at = self._find(work, correction)
         if at is None:
-            work.unknown = True
-            return
-        self._trades["price"][at] = correction.price
-        self._trades["size"][at] = correction.size
-        self._trades["counts"][at] = correction.size > 0 and not has_condition(
+            return  # it stays without a place, which makes it late
+        work.placed[-1] = True
+        counted = bool(self._trades["counts"][at])
+        counts = correction.size > 0 and not has_condition(
             correction.condition, self._excluded, self._bits
         )
-        work.placed[-1] = True
+        self._trades["price"][at] = correction.price
+        self._trades["size"][at] = correction.size
+        self._trades["counts"][at] = counts
+        if not (counted or counts):
+            return
         for interval in range(len(windows)):
             self._make_anew(work, at, interval, windows[interval], outbox)
 

@@ -42,8 +42,8 @@ class Jumps:
 
     - a tick or a heartbeat that is neither ahead nor late: the held ones that are still ahead of it
       are refuted, which makes them dead letters;
-    - 64 ticks ahead in a row, or one that is a tenth of ``max_jump`` apart from the first of them,
-      or a heartbeat that is as far ahead: there was a pause, and all go on in their order.
+    - 64 messages ahead in a row, or one that is a tenth of ``max_jump`` apart from the first of
+      them, or a heartbeat that is as far ahead: there was a pause, and all go on in their order.
 
     The first tick of a partition is believed.
     """
@@ -126,7 +126,7 @@ class Jumps:
 
 
 def _rows(block: TickBlock) -> tuple[Any, ...]:
-    return block.partition, block.ts_ns, block.kind
+    return block.partition, block.offset, block.ts_ns, block.kind
 
 
 def _taken(block: TickBlock, rows: NDArray[np.int64]) -> TickBlock:

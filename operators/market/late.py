@@ -23,16 +23,16 @@ class Late(Stateless):
 
     def process(self, work: Work, outbox: Outbox) -> None:
         """Emit the late rows of a block; runs after every operator that could take them in."""
-        if not work.aside and not work.unknown:
-            return
         block = work.block
+        if not work.aside and not block.corrections:
+            return
         missed = work.keep & (block.retried | work.late) & ~work.placed
         if missed.any():
             # A trade that does not count misses nothing; a correction has another rule.
             missed &= (block.kind == QUOTE) | work.counts
+        missed |= work.keep & (block.kind == CORRECTION) & ~work.placed
         refused = (work.late & ~work.keep) | work.too_old
         late = (refused & ~work.duplicate & (work.slot >= 0)) | missed
-        late[-1] |= work.unknown
         rows = np.flatnonzero(late).tolist()
         for row in rows:
             _emit(work, row, _reason(work, row), outbox)

@@ -15,7 +15,7 @@ from operators.market.lookup import Lookup
 from operators.market.windows import Windows
 from operators.market.work import Work
 from operators.outputs import Outbox
-from state.market.ticks import QUOTE, quoted
+from state.market.ticks import QUOTE, ZERO, quoted
 from state.snapshots import pack_array, unpack_array
 
 
@@ -50,6 +50,8 @@ class Nbbo:
             self._apply(work, quotes, after)
             work.nbbo = after
         whole, real = self._windows.sample(work, quotes, after)
+        if work.nbbo is not None:
+            after[after == ZERO] = 0.0  # signals and bands look at prices above zero
         if len(whole) > 1:
             order = np.lexsort((by_name(whole[:, 2], work.names), whole[:, 3], whole[:, 0]))
             whole, real = whole[order], real[order]

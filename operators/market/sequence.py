@@ -90,8 +90,9 @@ class Sequence:
             if self._list_duplicates:
                 for row in np.flatnonzero(work.duplicate).tolist():
                     _emit_duplicate(work, row, outbox)
+        numbered = _numbered(block)
         for row in np.flatnonzero(verdict == kernel.GAP).tolist():
-            _emit_gap(work, row, int(before[row]), outbox)
+            _emit_gap(work, row, TYPES[numbered[row]], int(before[row]), outbox)
 
     def release(self, slots: NDArray[np.int32]) -> None:
         """Forget the streams of these slots."""
@@ -139,7 +140,7 @@ def _numbered(block: TickBlock) -> NDArray[np.uint8]:
     return np.where(block.kind == CORRECTION, np.uint8(TRADE), block.kind)
 
 
-def _emit_gap(work: Work, row: int, head: int, outbox: Outbox) -> None:
+def _emit_gap(work: Work, row: int, type_: str, head: int, outbox: Outbox) -> None:
     block = work.block
     identity = str(block.coordinates(row))
     ts_ns, seq = int(block.ts_ns[row]), int(block.seq[row])
@@ -148,7 +149,7 @@ def _emit_gap(work: Work, row: int, head: int, outbox: Outbox) -> None:
         "ts_ns": ts_ns,
         "symbol": work.names[work.slot[row]],
         "venue": block.venues[block.venue[row]],
-        "type": TYPES[block.kind[row]],
+        "type": type_,
         "first_missing": head + 1,
         "last_missing": seq - 1,
         "count": seq - 1 - head,

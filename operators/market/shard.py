@@ -42,12 +42,14 @@ class TickShard(Logic):
         *,
         sessions: bool = False,
         late_by_window: bool = False,
+        corrects: bool = False,
     ) -> None:
         """Hand over the bars of ``universe``, and the closes of sessions where ``sessions``.
 
         ``progress``: the windows of these bars, whose ends are told as they pass.
 
         ``late_by_window``: a trade behind the watermark is kept for the bars that are still open.
+        ``corrects``: whether trades can be cancelled and corrected.
         """
         self.watermarks = watermarks
         self.symbols = symbols
@@ -57,6 +59,7 @@ class TickShard(Logic):
         self._jumps = Jumps(max_jump_ns, watermarks.lateness_ns)
         self._hands_over = bool(universe) or sessions
         self._late_by_window = late_by_window
+        self._corrects = corrects
         self._windows = progress
         self._progress: NDArray[np.int64] = np.empty(0, np.int64)
 
@@ -77,7 +80,8 @@ class TickShard(Logic):
                 operator.release(released)
         if not len(item):
             return ()
-        handed = [self._process(block, outbox) for block in item.up_to_corrections()]
+        blocks = item.up_to_corrections() if self._corrects else (item,)
+        handed = [self._process(block, outbox) for block in blocks]
         return [handover for handover in handed if handover is not None]
 
     def measure(self, now_ns: int) -> None:
@@ -124,7 +128,7 @@ class TickShard(Logic):
         self._jumps.restore(parts.get("jumps", {}))  # at first nothing was held
 
     def _process(self, block: TickBlock, outbox: Outbox) -> Handover | None:
-        """Work on a block of which a correction, if there is one, is the last row."""
+        """Work on a block of which a correction that is to be applied is the last row."""
         self._topic = block.topic
         RECORDS.labels(block.topic).inc(len(block))
         outbox.timestamp_ns = int(block.timestamp_ns.max())

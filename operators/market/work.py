@@ -103,8 +103,6 @@ class Work:
     """float64[n, 4]: (bid, size, ask, size) of the symbol after each kept quote's row, price 0
     where a side is absent; other rows hold nothing. None where the block has no kept quote, and
     where the ticks are not in the order of event time (`operators.market.in_order`)."""
-    unknown: bool = False
-    """Whether the correction that ends the block tells of a trade that is not known."""
     session_closes: list[SessionClose] = field(default_factory=list)
     """Of sessions that ended within the block, for whoever combines partitions."""
 

@@ -190,7 +190,7 @@ class Partition:
                     "ts_ns": tick.ts_ns,
                     "symbol": tick.symbol,
                     "venue": tick.venue,
-                    "type": tick.kind,
+                    "type": kind,
                     "first_missing": first,
                     "last_missing": last,
                     "count": last - first + 1,
@@ -259,9 +259,12 @@ class Partition:
             self._set_aside(correction, UNKNOWN_TRADE)
             return
         taken = found[0]
+        counted = taken.counts
         taken.trade = replace(taken.trade, price=correction.price, size=correction.size)
         taken.cancelled = correction.size == 0
         taken.counts = not (taken.cancelled or is_excluded(correction.condition, self.settings))
+        if not (counted or taken.counts):
+            return
         cause = coordinates(self.settings.topic, correction)
         bars = symbol.bars_anew(taken, cause, correction.ts_ns)
         self.outputs["corrected_bars"].extend(bars)

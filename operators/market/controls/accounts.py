@@ -7,8 +7,8 @@ from typing import Any
 from operators.market.controls.account import Account
 from operators.market.controls.limits import ControlSettings, Limits
 from operators.market.controls.states import Cause, Event, Hold, Standing, effective
-from state.errors import OutOfRange
-from state.market.accounts import ALL
+from state.errors import OutOfRange, SnapshotRefused
+from state.market.accounts import ALL, account_name
 
 
 class Accounts:
@@ -102,5 +102,19 @@ class Accounts:
         self._limits, self._limits_source = Limits(**parts["limits"]), parts["limits_source"]
         self._accounts = {}
         for name, values in parts["accounts"].items():
-            account = self._accounts[name] = Account(self._order_ids)
+            spelled = _spelled(name)
+            if spelled in self._accounts:
+                raise SnapshotRefused("accounts", f"{spelled!r} in two spellings", "one of each")
+            account = self._accounts[spelled] = Account(self._order_ids)
             account.restore(values)
+
+
+def _spelled(name: str) -> str:
+    """Return how a snapshot's account is spelled today; raises SnapshotRefused where it cannot be.
+
+    At first names were taken as they came, and one that nobody can write would stay as it is.
+    """
+    try:
+        return account_name(name)
+    except OutOfRange as error:
+        raise SnapshotRefused("accounts", repr(name), str(error)) from None

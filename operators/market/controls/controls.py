@@ -15,7 +15,7 @@ from operators.market.controls.accounts import Accounts
 from operators.market.controls.desk import Desk
 from operators.market.controls.entries import Emitted, Entry
 from operators.market.controls.limits import ControlSettings
-from operators.market.controls.quotes import Quotes
+from operators.market.controls.quotes import BarEnd, Quotes, full_bar
 from operators.market.controls.supervision import Supervision
 from state.errors import OutOfRange
 
@@ -31,9 +31,9 @@ class Controls:
     ``market.bars`` (marks), ``market.bands``, ``market.pnl`` and ``market.risk`` (breakers).
     """
 
-    def __init__(self, settings: ControlSettings) -> None:
+    def __init__(self, settings: ControlSettings, end_of: BarEnd = full_bar) -> None:
         self._accounts = accounts = Accounts(settings)
-        self._quotes = quotes = Quotes(settings)
+        self._quotes = quotes = Quotes(settings, end_of)
         self._supervision = supervision = Supervision(accounts)
         desk = Desk(accounts, quotes)
         self._topics: dict[str, Handler] = {

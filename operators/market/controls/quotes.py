@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -38,6 +39,15 @@ class Quoted:
     touched_ns: int = 0
 
 
+BarEnd = Callable[[int, int], int]
+"""Returns the end of a bar (ns) by its start and interval."""
+
+
+def full_bar(start_ns: int, interval_ns: int) -> int:
+    """Return the end of a bar that no session cuts short."""
+    return start_ns + interval_ns
+
+
 class Quotes:
     """All symbols of which something was heard lately, by the generation that told of them.
 
@@ -47,8 +57,9 @@ class Quotes:
     the generation in use, and before that is known, all are.
     """
 
-    def __init__(self, settings: ControlSettings) -> None:
+    def __init__(self, settings: ControlSettings, end_of: BarEnd = full_bar) -> None:
         self._settings = settings
+        self._end_of = end_of
         self._symbols: dict[tuple[int, str], Quoted] = {}
         self.generation = 0
         """0 before it is known; `use` sets it."""
@@ -84,9 +95,8 @@ class Quotes:
         """Take a record of ``bars``; its close is as old as its end."""
         body = entry.body
         symbol, close = fields.name_of(body, "symbol"), fields.number_of(body, "close")
-        lasts_ns = fields.interval_of(body)
-        ts_ns = fields.time_of(body, "start_ns") + lasts_ns
-        self._mark(entry, source, symbol, close, ts_ns)
+        ends_ns = self._end_of(fields.time_of(body, "start_ns"), fields.interval_of(body))
+        self._mark(entry, source, symbol, close, ends_ns)
 
     def hear_bands(self, entry: Entry, source: str) -> None:
         """Take a record of ``bands``, unless newer ones are known."""

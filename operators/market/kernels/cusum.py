@@ -41,11 +41,14 @@ def cusum(rows, changes, symbols, out):
             continue
         s = slot[i]
         before = state[s, 0]
+        if price[i] <= 0.0:
+            state[s, 0] = price[i]
+            continue
         if price[i] == before:  # most trades: no logarithm is taken
             r = 0.0
         else:
             state[s, 0] = price[i]
-            if before <= 0.0 or price[i] <= 0.0:
+            if before <= 0.0:
                 continue
             r = math.log(price[i] / before)
         up = max(0.0, state[s, 1] + r)

@@ -7,7 +7,7 @@ from operators.kernels.compiling import kernel
 PASSED, HELD, REFUTED = 0, 1, 2
 """The verdict on a row."""
 MOST = 64
-"""So many rows ahead, one after another, are believed ..."""
+"""So many messages ahead, one after another, are believed ..."""
 SHARE = 10
 """... and as many as it takes for them to be apart by this part of ``max_jump``."""
 UNKNOWN_NS = -(1 << 62)
@@ -22,14 +22,14 @@ def _is_ahead(ts_ns, kind, newest_ns, max_jump_ns):
     return kind != 0 and newest_ns != UNKNOWN_NS and ts_ns - newest_ns > max_jump_ns
 
 
-ROWS = "Tuple((i4[::1], i8[::1], u1[::1]))"
-"""partition, event time, kind; by row."""
+ROWS = "Tuple((i4[::1], i8[::1], i8[::1], u1[::1]))"
+"""partition, offset, event time, kind; by row."""
 
 
 @kernel(f"b1({ROWS}, i8, i8[::1])")
 def any_ahead(rows, max_jump_ns, newest):
     """Return whether a tick is ahead; ``newest`` int64[partitions] is moved by those before it."""
-    partition, ts_ns, kind = rows
+    partition, _, ts_ns, kind = rows
     for i in range(len(ts_ns)):
         p = partition[i]
         if _is_ahead(ts_ns[i], kind[i], newest[p], max_jump_ns):
@@ -39,20 +39,22 @@ def any_ahead(rows, max_jump_ns, newest):
 
 
 LISTS = "Tuple((i8[::1], i8[::1], i8[::1], i8[::1]))"
-"""By partition, the first and the last held row and how many there are; by row, the held row that
-came behind it, or NONE."""
+"""By partition, the first and the last held row and how many messages they are of; by row, the held
+row that came behind it, or NONE."""
 
 
-@kernel(f"void(i8, i8, {LISTS})")
-def _hold(row, p, lists):
+@kernel(f"void(i8, i8, i8[::1], {LISTS})")
+def _hold(row, p, offset, lists):
     first, last, count, behind = lists
     behind[row] = NONE
     if count[p] == 0:
         first[p] = row
+        count[p] = 1
     else:
         behind[last[p]] = row
+        # The ticks of a frame are of one producer, so they bear each other out no more than one.
+        count[p] += offset[row] != offset[last[p]]
     last[p] = row
-    count[p] += 1
 
 
 OUT = "Tuple((u1[::1], i8[::1], i8[::1]))"
@@ -87,7 +89,7 @@ def sift(rows, held, max_jump_ns, lateness_ns, newest, lists, out):
     times before the others. ``lists`` are empty at first. The rule is that of
     `operators.market.jumps`.
     """
-    partition, ts_ns, kind = rows
+    partition, offset, ts_ns, kind = rows
     first, _, count, _ = lists
     verdict, order, _ = out
     passed = 0
@@ -95,7 +97,7 @@ def sift(rows, held, max_jump_ns, lateness_ns, newest, lists, out):
         p = partition[i]
         if i < held or _is_ahead(ts_ns[i], kind[i], newest[p], max_jump_ns):
             verdict[i] = HELD
-            _hold(i, p, lists)
+            _hold(i, p, offset, lists)
             apart_ns = abs(ts_ns[i] - ts_ns[first[p]])
             if i >= held and (count[p] == MOST or apart_ns >= max_jump_ns // SHARE > 0):
                 passed = _settle(p, ts_ns, MAX_TIME_NS, max_jump_ns, lists, newest, out, passed)

@@ -21,12 +21,12 @@ def order_flow(quotes, slot, place, best, last, windows):
         s = slot[i]
         bid, bid_size, ask, ask_size = best[i, 0], best[i, 1], best[i, 2], best[i, 3]
         e = 0.0
-        if bid > 0.0 and last[s, 0] > 0.0:
+        if bid_size > 0.0 and last[s, 1] > 0.0:
             if bid >= last[s, 0]:
                 e += bid_size
             if bid <= last[s, 0]:
                 e -= last[s, 1]
-        if ask > 0.0 and last[s, 2] > 0.0:
+        if ask_size > 0.0 and last[s, 3] > 0.0:
             if ask <= last[s, 2]:
                 e -= ask_size
             if ask >= last[s, 2]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+import threading
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -16,7 +19,7 @@ from connectors.kafka.sink import COUNTER_HEADER, GENERATION_HEADER, KafkaSink, 
 from connectors.kafka.topics import ensure_topics, look, look_at
 from connectors.kafka.written import LOOK_S, Counters, Place
 from replay.topics import held_messages
-from state.errors import ForeignMarks, LostTopic
+from state.errors import Fenced, ForeignMarks, LostTopic
 from state.lifecycle import Lifecycle
 from state.records import OutputBatch
 from state.shards import shard_names
@@ -113,6 +116,54 @@ def test_a_second_death_among_what_is_skipped_repeats_nothing(place):
     three.write_batch([batch(range(31, 121))])
     three.snapshot()
     assert place.holds_once(120)
+
+
+def test_a_start_beside_another_generation_that_writes_all_the_time_begins(place):
+    one = place.part()
+    one.write_batch([batch(range(1, 11))])
+    state = one.snapshot()
+    one.write_batch([batch(range(11, 21))])
+    died(one)
+    stop = threading.Event()
+
+    def write() -> None:
+        with closing(place.part(generation=9, lineage="theirs")) as theirs:
+            for first in itertools.count(1, 50):
+                if stop.is_set():
+                    return
+                theirs.write_batch([batch(range(first, first + 50))])
+                theirs.snapshot()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        eventually(lambda: len(place.counters()) > 200)
+        two = place.part(state)
+        two.write_batch([batch(range(11, 31))])
+        two.snapshot()
+    finally:
+        stop.set()
+        writer.join()
+    found = [m for each in held_messages(place.topic, place.cluster) for m in each]
+    ours = [dict(m.headers) for m in found]
+    counters = [h[COUNTER_HEADER] for h in ours if h[GENERATION_HEADER] == b"1"]
+    assert sorted(counters) == sorted(b"0/%d" % n for n in range(1, 31))
+
+
+def test_a_fenced_run_hands_no_more_messages_over(place):
+    asked = itertools.count()
+
+    def may_write() -> None:
+        if next(asked) > 5:
+            raise Fenced("market", 1, "another")
+
+    sink = place.sink()
+    sink._may_write = may_write
+    part = sink.build_part("topics", NAMES[0], None)
+    with pytest.raises(Fenced):
+        part.write_batch([batch(range(1, 101))])
+    part.snapshot()
+    assert len(place.counters()) == 5
 
 
 def test_a_death_before_the_first_snapshot_repeats_nothing(place):

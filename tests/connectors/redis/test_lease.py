@@ -43,13 +43,18 @@ def test_who_takes_a_lease_over_waits_until_nobody_trusts_the_former(lease):
         former.check()
 
 
-def test_processes_of_one_run_share_the_lease(lease):
-    one, other = lease("one"), lease("one")
+def test_processes_of_one_run_share_the_lease_and_all_wait_for_the_former(lease):
+    former, one, other = lease("former"), lease("one"), lease("one")
+    former.take()
     one.take()
     other.take()
-    assert one._alone == other._alone == 0.0
-    one.check()
+    taken = moment()
     other.check()
+    assert moment() - taken >= TRUST_S
+    one.check()
+    former._confirmed = 0.0
+    with pytest.raises(Fenced):
+        former.check()
 
 
 def test_a_confirmed_lease_is_trusted_for_a_while_and_then_asked_for(lease):

@@ -159,6 +159,23 @@ def test_few_stand_and_the_longest_leaves():
     assert seats.enter("next", "a", lambda _: None) == ""
 
 
+def test_who_has_asked_for_what_is_vital_is_put_out_no_more():
+    gone: list[int] = []
+    seats = Seats(Limits(clients=0))
+
+    def put_out(number: int, _: str) -> None:
+        gone.append(number)
+
+    for number in range(STANDING):
+        seats.enter(number, "a", partial(put_out, number))
+    seats.serve(0)
+    for number in range(STANDING, 3 * STANDING):
+        seats.enter(number, "a", partial(put_out, number))
+    assert gone == list(range(1, 2 * STANDING))
+    seats.leave(0)
+    assert not seats._served
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_no_bound_is_ever_passed_and_nothing_is_left_behind(seed):
     rng = random.Random(seed)

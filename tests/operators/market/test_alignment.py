@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from flows.market.calendar import NO_SESSIONS, sessions_of
-from flows.market.flow import aligned
+from flows.market.calendar import NO_SESSIONS, aligned, bar_ends, sessions_of
 from flows.market.settings import Market
 from operators.market.alignment import Alignment
 from state.clock import NS
@@ -68,7 +67,7 @@ def test_bars_and_nbbo_of_sessions_equal_the_definition(
     ours = replace(vary(seed), borders_ns=tuple(sorted({*nearby, START_NS + 3 * NS})))
     monkeypatch.setattr("flows.market.flow.sessions_of", lambda _calendar: NO_SESSIONS)
     borders = np.array(ours.borders_ns)
-    monkeypatch.setattr("flows.market.flow.window_borders", lambda *_sessions: borders)
+    monkeypatch.setattr("flows.market.calendar.window_borders", lambda *_sessions: borders)
     market = market_settings(ours).model_copy(update={"align": "session", "calendar": "XNYS"})
     stream = random_stream(seed, 1000, ours)
     driver = Driver(
@@ -112,6 +111,13 @@ def test_the_bar_before_a_border_closes_with_it() -> None:
     bars = [bar for bar in Driver(market, 1).run(ticks)["bars"] if bar["interval"] == "1h"]
     found = [(bar["start_ns"] - close_ns, bar["open"], bar["close"]) for bar in bars]
     assert found == [(-90 * MINUTE_NS, 10.0, 10.0), (-30 * MINUTE_NS, 11.0, 12.0)]
+
+
+def test_trading_dates_a_bar_that_a_session_cuts_by_its_end() -> None:
+    close_ns = OPEN_NS + 6 * HOUR_NS + 30 * MINUTE_NS
+    start_ns = close_ns - 30 * MINUTE_NS
+    assert bar_ends(Market(calendar="XNYS", align="session"))(start_ns, HOUR_NS) == close_ns
+    assert bar_ends(Market())(start_ns, HOUR_NS) == start_ns + HOUR_NS
 
 
 def test_sessions_need_a_calendar() -> None:

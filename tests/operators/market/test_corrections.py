@@ -136,6 +136,20 @@ def test_a_trade_is_cancelled_once_while_it_is_young() -> None:
     assert found["late"] == ["unknown trade"] * 3
 
 
+def test_a_trade_that_never_counted_makes_no_bar_anew() -> None:
+    odd = Tick(0, 5, "trade", NS + 9, symbol="B", price=1.0, size=1.0, condition="suspicious")
+    gone = Tick(0, 20, "correction", 3 * NS, symbol="B", trade_ts_ns=NS + 9)
+    found = bars_of([odd, gone])
+    assert found["corrected_bars"] == found["late"] == []
+
+
+def test_the_numbers_that_a_cancel_reveals_as_missing_are_those_of_trades() -> None:
+    trade = Tick(0, 0, "trade", NS, symbol="A", price=1.0, size=1.0, seq=1)
+    gone = Tick(0, 1, "correction", NS + 1, symbol="A", trade_seq=1, seq=5)
+    gaps = Driver(Market(), 1).run([trade, gone])["gaps"]
+    assert [(gap["type"], gap["count"]) for gap in gaps] == [("trade", 3)]
+
+
 def test_nothing_is_corrected_where_that_is_off() -> None:
     found = bars_of([cancel(10, 8)], correctable_ns=0)
     assert found["bars"] == [(100.0, 105.0, 95.0, 101.0, 40.0, 100.25, 4)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import random
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -109,6 +110,12 @@ def test_the_bound_is_exact_and_the_first_tick_is_believed() -> None:
     assert Sifted([trade(0, MAX_TIME_NS), trade(1, START)]).passed == [0, 1]
     assert Sifted([trade(0, START), trade(1, START + JUMP)]).passed == [0, 1]
     assert Sifted([trade(0, START), trade(1, START + JUMP + 1)]).held == 1
+
+
+def test_the_ticks_of_one_message_bear_each_other_out_no_more_than_one_does() -> None:
+    frame = [replace(trade(1, START + HOUR + n), sequence=n) for n in range(500)]
+    found = Sifted([trade(0, START), *frame, trade(2, START)], lambda: 70)
+    assert (found.passed, len(found.dead)) == ([0, 2], 500)
 
 
 def test_what_the_end_of_a_recording_leaves_held_goes_on() -> None:

@@ -138,6 +138,48 @@ def test_there_is_no_return_from_or_to_a_price_that_is_not_above_zero() -> None:
     assert {record["ts_ns"] for record in found["signals"]}.isdisjoint({6 * NS, 7 * NS, 8 * NS})
 
 
+def test_signals_and_bands_look_past_a_quote_of_zero() -> None:
+    quotes = [(1.0, 2.0), (ZERO, ZERO), (1.0, 2.0)]
+    ticks = [
+        Tick(
+            0,
+            n,
+            "quote",
+            (1 + 6 * n) * NS,
+            symbol="CL",
+            bid=bid,
+            bid_size=1.0,
+            ask=ask,
+            ask_size=1.0,
+        )
+        for n, (bid, ask) in enumerate(quotes)
+    ]
+    market = Market(
+        lateness=0,
+        luld={"enabled": True},  # type: ignore[arg-type]  # as from a file
+        signals=Signals(kinds=("realised-variance", "order-flow-imbalance")),
+    )
+    found = Driver(market, 1).run([*ticks, Tick(0, 9, "heartbeat", 200 * NS)])
+    assert found["features"]
+    for record in found["features"]:
+        assert None not in (record["value"], *record["details"].values())
+    assert {record["state"] for record in found["bands"]} <= {"open"}
+
+
+def test_order_flow_is_of_any_price() -> None:
+    def value(shift: float) -> float:
+        market = Market(lateness=0, signals=Signals(kinds=("order-flow-imbalance",)))
+        ticks = [
+            Tick(0, n, "quote", NS + n, symbol="CL", bid=n - shift, bid_size=1.0, ask=9.0 - shift,
+                 ask_size=1.0)
+            for n in range(1, 6)
+        ]  # fmt: skip
+        found = Driver(market, 1).run([*ticks, Tick(0, 9, "heartbeat", 200 * NS)])["features"]
+        return float(found[0]["value"])
+
+    assert value(20.0) == value(0.0) == 4.0
+
+
 @pytest.mark.parametrize(
     "held", [{"portfolios": {"P": {"CLM5": 1.0}}}, {"signals": Signals(pairs={"P": ("A", "CLM5")})}]
 )

@@ -19,7 +19,7 @@ from operators.market.controls.controls import Controls
 from operators.market.controls.entries import Emitted, Entry
 from operators.market.controls.limits import ControlSettings, Limits
 from state.clock import NS
-from state.errors import BadRecord, OutOfRange
+from state.errors import BadRecord, OutOfRange, SnapshotRefused
 from state.records import Coordinates
 from tests.operators.market.controls.stage import START, WIDE, Stage
 
@@ -136,6 +136,23 @@ def test_an_account_has_one_spelling() -> None:
         assert s.order(spelling, account=spelling)["reason"] == "ACCOUNT_HALTED"
         s.control("resume", account=spelling)
     assert set(s.beat()) == {"*", "A", "Zo\u00eb"}
+
+
+def test_accounts_of_before_are_spelled_as_today() -> None:
+    s = quoted()
+    s.put("market.control", type="kill", ts_ns=s.now_ns, account="A", reason="x")
+    old = s.controls.snapshot()
+    accounts = old["accounts"]["accounts"]
+    accounts["Zoe\u0308 "] = accounts.pop("A")
+    s.controls.restore(old)
+    assert s.order("1", account="Zo\u00eb")["reason"] != "NONE"
+    accounts["Zo\u00eb"] = accounts["Zoe\u0308 "]
+    with pytest.raises(SnapshotRefused, match="two spellings"):
+        s.controls.restore(old)
+    del accounts["Zo\u00eb"]
+    accounts["a|b"] = accounts["Zoe\u0308 "]
+    with pytest.raises(SnapshotRefused, match="is not an account"):
+        s.controls.restore(old)
 
 
 @pytest.mark.parametrize("name", ["A\x00", "A\nB", "A\u200b", "\u202eA", "A\ud800", " * ", "\t"])
