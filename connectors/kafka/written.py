@@ -152,7 +152,6 @@ class Written:
                     origin, counter = at
                     ours = True
                     found[str(message.topic())].setdefault(origin, array("q")).append(counter)
-            self._read_on()
             # A former writer's last messages may have come meanwhile. Those of other generations,
             # which go on all the time, are no reason to look again.
             spans = self._behind(self._ends) if ours else {}
@@ -179,12 +178,10 @@ class Written:
             self._ends[topic] = _end_of(seen)
         return spans
 
-    def _read_on(self) -> None:
-        self._lifecycle.wait(SINK, "the output topics are read back", 0)
-
     def _idle(self) -> None:
-        self._read_on()
-        self._look(self._ends)  # one that is deleted meanwhile never ends
+        """Say what is waited for, also in a drain; look whether a topic was deleted meanwhile."""
+        self._lifecycle.waiting[SINK] = "the output topics are read back"
+        self._look(self._ends)
 
     def _look(self, places: Mapping[str, Place]) -> dict[str, Seen]:
         """Return the topics of some places; raise LostTopic for one that is another or none."""

@@ -215,6 +215,8 @@ def _run_group(order: Order, stop: Stop, arguments: list[list[str]]) -> Failure 
     log.debug("workers: %s", ", ".join(str(worker.pid) for worker in workers))
     try:
         overdue = _wait(order, stop, workers)
+        # Not those that are killed now, since they have not noticed that another one died.
+        dead = [worker for worker in workers if worker.code()]
     finally:
         for worker in workers:
             worker.reap()
@@ -223,7 +225,7 @@ def _run_group(order: Order, stop: Stop, arguments: list[list[str]]) -> Failure 
             f"killed before it was drained (run.drain is {order.drain_s:g} s): what came after the "
             "last snapshot is replayed at the next start"
         )
-    failed = [worker.reason() for worker in workers if worker.code() != 0]
+    failed = [each.reason() for each in workers if each in dead or each.failure is not None]
     return max(failed, key=lambda failure: (failure.final, failure.rank), default=None)
 
 
