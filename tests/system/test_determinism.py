@@ -63,7 +63,9 @@ def expected(env, recording, events, directory) -> Files:
 
 
 def test_the_session_reaches_every_output(expected, directory):
-    assert all(lines for lines, _ in expected.values()), expected
+    # The session has no cancels: `tests/operators/market/test_corrections.py` has.
+    empty = {name for name, (lines, _) in expected.items() if not lines}
+    assert empty <= {"corrected_bars.jsonl"}
     scopes = {record["scope"] for record in records(directory / "expected", "risk")}
     assert {"portfolio:broad", "portfolio:spread"} < scopes
     signals = {record["scope"] for record in records(directory / "expected", "signals")}

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Awaitable, Callable, Iterable
 from html import escape
-from importlib.resources import files
+from importlib.util import find_spec
 from mimetypes import guess_type
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,10 @@ from connectors.web.rest.answers import tagged, to_body
 from state.outputs import Output
 
 PAGE = Path(__file__).parents[1] / "page"
-CHARTS = Path(str(files("lwcharts") / "vendor" / "lightweight-charts.standalone.production.js"))
+_PACKAGE = find_spec("lwcharts")  # found, not imported: that would load pandas
+assert _PACKAGE is not None
+assert _PACKAGE.origin is not None
+CHARTS = Path(_PACKAGE.origin).parent / "vendor" / "lightweight-charts.standalone.production.js"
 """TradingView Lightweight Charts 5.2.0 (Apache 2.0), as the package lwcharts carries it."""
 CHARTS_SHA256 = "c0992580867c4912cc9385b3c2728315bcc1a76c7f1087dca908430fccdf31d7"
 HEAD = "<!-- head -->"

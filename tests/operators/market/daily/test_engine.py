@@ -38,7 +38,7 @@ def run(
     by_time = groupby(sorted(events, key=time_of), time_of)
     for number, (ts_ns, together) in enumerate(by_time):
         items = [
-            (int(event["type"] == "closes"), place, DEFAULTS | event)
+            (int(event["type"] == "closes"), "t", 0, place, 0, DEFAULTS | event)
             for place, event in enumerate(together)
         ]
         for output, _, _, _, record in daily.accept(ts_ns, sorted(items)):
@@ -422,7 +422,11 @@ def test_nothing_that_an_answer_counts_for_is_said_before_it_comes():
 
     for number, event in enumerate(sorted(EVENTS, key=lambda e: e["ts_ns"])):
         body = {"value": 1.0, "rebalance": "daily"} | event
-        put(daily.accept(event["ts_ns"], [(int(event["type"] == "closes"), number, body)]))
+        put(
+            daily.accept(
+                event["ts_ns"], [(int(event["type"] == "closes"), "t", 0, number, 0, body)]
+            )
+        )
         if number == 40:
             assert found["pnl"][-1]["ts_ns"] == close_ns(30)
             assert daily.waiting == 9  # the closes 31 to 39
@@ -546,7 +550,7 @@ def test_answers_may_come_before_their_requests_and_twice():
     found: dict[str, list[dict]] = {}
     for number, event in enumerate(sorted(EVENTS, key=lambda e: e["ts_ns"])):
         body = {"value": 1.0, "rebalance": "daily"} | event
-        items = [(int(event["type"] == "closes"), number, body)]
+        items = [(int(event["type"] == "closes"), "t", 0, number, 0, body)]
         for output, _, _, _, record in daily.accept(event["ts_ns"], items):
             found.setdefault(output, []).append(record)
     assert found == whole

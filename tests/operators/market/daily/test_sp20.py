@@ -39,12 +39,12 @@ def records() -> dict[str, list[dict]]:
     event: dict = {"type": "portfolio", "portfolio": "P", "weights": weights}
     event |= {"rebalance": "daily", "value": 1.0}
     found: dict[str, list[dict]] = {}
-    daily.accept(1, [(0, event | {"ts_ns": 1})])
+    daily.accept(1, [(0, "t", 0, 0, 0, event | {"ts_ns": 1})])
     for day, row in enumerate(closes.tolist()):
         ts_ns = (day + 1) * DAY_NS
         prices = dict(zip(symbols, row, strict=True))
         body = {"type": "closes", "ts_ns": ts_ns, "prices": prices}
-        for output, _, _, _, record in daily.accept(ts_ns, [(1, body)]):
+        for output, _, _, _, record in daily.accept(ts_ns, [(1, "t", 0, day, 0, body)]):
             found.setdefault(output, []).append(record)
         if day % 700 == 699:
             kept = pickle.loads(pickle.dumps(daily.snapshot()))
