@@ -7,7 +7,8 @@ import { keyOf } from "./figures.js";
 const KEPT = 5000;
 const PAGE = 600;
 const WIDER = 6;
-const BEHIND_MS = [5_000, 30_000];
+const BEHIND_MS = 5_000;
+const BEHIND_MOST_MS = 60_000;
 
 /**
  * `changed()` is called after each change. `note` says what is not there, and why. `figures` holds the forecasts by
@@ -15,34 +16,57 @@ const BEHIND_MS = [5_000, 30_000];
  */
 export class History {
   constructor({ api, feed }, changed) {
-    Object.assign(this, { api, feed, changed, ends: [], timers: [], note: "", figures: new Map() });
+    Object.assign(this, { api, feed, changed, ends: [], note: "", figures: new Map() });
     this.rings = { bars: new Ring(KEPT, "start_ns"), gaps: new Ring(200, "ts_ns") };
   }
 
   /** Follow a symbol from here on. */
   show(symbol, interval) {
     for (const end of this.ends) end();
-    for (const timer of this.timers) clearTimeout(timer);
     for (const ring of Object.values(this.rings)) ring.clear();
     this.figures.clear();
-    Object.assign(this, { symbol, interval, lengthMs: intervalMs(interval), note: "", refusal: null, began: false, asking: false });
+    Object.assign(this, { symbol, interval, lengthMs: intervalMs(interval), refusal: null });
     const named = encodeURIComponent(symbol);
     this.ends = [
       this.follow(`market.bars?interval=${interval}&symbol=${named}`, this.rings.bars),
       this.follow(`market.risk?horizon=1&interval=${interval}&scope=symbol:${named}`, this),
       this.follow(`market.gaps?symbol=${named}`, this.rings.gaps),
     ];
-    this.fromMs = this.now();
-    this.earlier();
-    this.timers = BEHIND_MS.map((ms) => setTimeout(() => this.fill(this.fromMs), ms));
+    this.begin();
     this.changed();
   }
 
-  /** History is written some seconds behind the feed: read again what was not there yet. */
-  async fill(fromMs) {
-    const newest = Math.max(fromMs, this.now() - PAGE * this.lengthMs);
-    await this.page(newest, this.now()).catch(() => false); // what failed before is told
-    this.changed();
+  /** Read back from now on, where nothing is held yet. */
+  begin() {
+    clearTimeout(this.timer);
+    Object.assign(this, { fromMs: this.now(), firstLive: null, note: "", began: false, asking: false });
+    this.earlier();
+    this.later(BEHIND_MS);
+  }
+
+  /**
+   * History is written behind the feed, by seconds or, after an outage, by hours: read what lies before the first bar
+   * of the feed again, until that bar is there too.
+   */
+  later(ms) {
+    this.timer = setTimeout(async () => {
+      const { symbol, interval } = this;
+      const caughtUp = await this.reread().catch(() => false); // `earlier` has told why
+      if (!this.is(symbol, interval)) return;
+      if (!caughtUp) this.later(Math.min(2 * ms, BEHIND_MOST_MS));
+      this.changed();
+    }, ms);
+  }
+
+  async reread() {
+    const first = this.firstLive;
+    const untilMs = first ? toMs(first) + this.lengthMs : this.now();
+    const found = await this.page(untilMs - PAGE * this.lengthMs, untilMs);
+    if (this.note) {
+      Object.assign(this, { note: "", began: false });
+      this.earlier();
+    }
+    return found.some((bar) => first && compareNs(bar.start_ns, first) === 0);
   }
 
   now() {
@@ -51,11 +75,15 @@ export class History {
 
   follow(channel, store) {
     const taken = (records) => {
+      if (store === this.rings.bars) this.firstLive ??= records[0]?.start_ns;
       store.add(records);
       this.changed();
     };
     return this.feed.subscribe(channel, {
-      snapshot: taken, delta: taken, reset: () => store.clear(),
+      snapshot: taken, delta: taken, reset: () => {
+        store.clear();
+        if (store === this.rings.bars) this.begin();
+      },
       refused: (reason, kind) => {
         if (store === this.rings.bars) this.refusal = { reason, kind };
         this.changed();
@@ -70,9 +98,10 @@ export class History {
     const { symbol, interval } = this;
     try {
       for (let wide = 1; wide <= WIDER ** 4 && this.is(symbol, interval); wide *= WIDER) {
-        const toMs_ = this.fromMs;
-        this.fromMs = Math.floor(toMs_ - PAGE * wide * this.lengthMs);
-        if (await this.page(this.fromMs, toMs_)) return;
+        const fromMs = Math.floor(this.fromMs - PAGE * wide * this.lengthMs);
+        const found = await this.page(fromMs, this.fromMs);
+        if (this.is(symbol, interval)) this.fromMs = fromMs;
+        if (found.length) return;
       }
       if (this.is(symbol, interval)) this.began = true;
     } catch (error) {
@@ -87,7 +116,7 @@ export class History {
     return this.symbol === symbol && this.interval === interval;
   }
 
-  /** Read what lies in [fromMs, toMs); return whether there was a bar. */
+  /** Read what lies in [fromMs, untilMs); return the bars, none where another symbol is shown by then. */
   async page(fromMs, untilMs) {
     const { symbol, interval } = this;
     const range = { from: `${fromMs}000000`, to: `${untilMs}000000`, limit: PAGE };
@@ -96,10 +125,10 @@ export class History {
       this.api.get("/history/market/risk", { scope: `symbol:${symbol}`, interval, ...range, limit: 4 * PAGE })
         .catch(() => ({ records: [] })),
     ]);
-    if (!this.is(symbol, interval)) return false;
+    if (!this.is(symbol, interval)) return [];
     this.add(risk.records);
     this.rings.bars.add(bars.records);
-    return bars.records.length > 0;
+    return bars.records;
   }
 
   /** Take forecasts, in any order. */
