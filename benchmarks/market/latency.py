@@ -34,6 +34,7 @@ ALONE_PART = 4
 """The bare consumer runs alone, before, for this part of the time."""
 OVERHEAD_MS = 5.0
 TOPIC, ALONE_TOPIC = "bench.live", "bench.alone"
+SIGNALS = "market.signals"
 
 Ints = NDArray[np.int64]
 STAGES = ("client", "broker", "poll", "decode", "exchange", "kernel", "to sink", "sink")
@@ -47,6 +48,7 @@ class Found:
     sender: Stored
     bare: Stored
     reader: Stored
+    topic: Stored
     trace: Stored
     begin_ns: int
     """When the warm-up was over."""
@@ -61,6 +63,8 @@ def run(run: Run) -> None:
     due, seen = found.reader["due"], found.reader["seen"]
     counted = due >= found.begin_ns
     latency, when = (seen - due)[counted], due[counted]
+    counts = found.topic["due"] >= found.begin_ns
+    in_topic = (found.topic["seen"] - found.topic["due"])[counts]
     mine = found.bare["due"] >= found.begin_ns
     bare = (found.bare["consumed"] - found.bare["due"])[mine]
     snapshots = found.engine["snapshots"]
@@ -80,12 +84,14 @@ def run(run: Run) -> None:
     report.note(
         "e",
         percentile_line("scheduled -> signal in Redis", latency),
+        percentile_line("scheduled -> signal in its topic", in_topic),
         percentile_line("scheduled -> consumed, bare", bare),
         percentile_line("scheduled -> consumed, alone", alone),
     )
-    ours, theirs = percentiles(latency), percentiles(bare)
+    ours, theirs, told = percentiles(latency), percentiles(bare), percentiles(in_topic)
     for name in ("p50", "p99", "p99.9", "max"):
         report.figure("e", f"signal visible, {name}", "ms", [ours[name]])
+        report.figure("e", f"signal in its topic, {name}", "ms", [told[name]])
         report.figure("e", f"bare consumer, {name}", "ms", [theirs[name]])
     report.figure("e", "bare consumer alone, p99", "ms", [percentiles(alone)["p99"]])
     slices = p99_by_part(latency, when, found.begin_ns, seconds)
@@ -131,13 +137,16 @@ def _beside(run: Run, seconds: int) -> Found:
     ):
         for child in (reader, bare, engine):
             child.heard()
-        with Child(*_sender(run, TOPIC, messages)) as sender:
-            start_ns = sender.heard()["start_ns"]
-        said = engine.heard()
-        bare.heard()
-        reader.stop()
-        reader.heard()
-    names = ("sender", "bare", "reader", "trace")
+        with Child(*_topic_reader(run)) as topic_reader:  # the engine has made the topic
+            topic_reader.heard()
+            with Child(*_sender(run, TOPIC, messages)) as sender:
+                start_ns = sender.heard()["start_ns"]
+            said = engine.heard()
+            bare.heard()
+            for each in (reader, topic_reader):
+                each.stop()
+                each.heard()
+    names = ("sender", "bare", "reader", "topic", "trace")
     stored = {name: _load(run, name) for name in names}
     return Found(engine=said, begin_ns=start_ns + WARM_UP_S * NS, **stored)
 
@@ -148,6 +157,14 @@ def _bare(run: Run, topic: str, messages: int) -> tuple[str, dict[str, Any]]:
         "partitions": PARTITIONS, "messages": messages, "out": _path(run, "bare"),
     }  # fmt: skip
     return "benchmarks.market.bare", job
+
+
+def _topic_reader(run: Run) -> tuple[str, dict[str, Any]]:
+    job = {
+        "core": run.rig.cores.load, "bootstrap": run.rig.kafka.bootstrap, "topic": SIGNALS,
+        "out": _path(run, "topic"),
+    }  # fmt: skip
+    return "benchmarks.market.topic_reader", job
 
 
 def _sender(run: Run, topic: str, messages: int) -> tuple[str, dict[str, Any]]:

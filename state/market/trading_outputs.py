@@ -9,6 +9,9 @@ from state.outputs import LATEST, Column, Kind, Output
 
 DOCUMENT, FLOAT, INT, KEY, TEXT = Kind.DOCUMENT, Kind.FLOAT, Kind.INT, Kind.KEY, Kind.TEXT
 
+AUDITED = ("decisions", "state")
+"""What has an entry in the audit for each record; ``limits`` follows from these and the inputs."""
+
 _WHAT: dict[str, Any] = {
     "properties": {
         "who": {
@@ -21,7 +24,7 @@ _WHAT: dict[str, Any] = {
             "description": "A decision, an event of state, or the type of a control event.",
         },
         "output": {
-            "enum": ["decisions", "state", None],
+            "enum": [*AUDITED, None],
             "description": "Null for a control event of which no record came.",
         },
         "record": {"type": ["string", "null"], "description": "Id of the record."},
@@ -220,6 +223,55 @@ TRADING = (
         filters=("account", "state", "event", "cause"),
         policy=LATEST,
         description="The trading state of an account or of all, at a change or a heartbeat.",
+    ),
+    Output(
+        "trading",
+        "limits",
+        "ts_ns",
+        (
+            Column("id", KEY, "Coordinates of the clock's message, account and name.", SOME),
+            Column("ts_ns", INT, "When the message was sequenced, ns since 1970 UTC.", TIME),
+            Column("account", KEY, "", {"minLength": 1, "maxLength": 64}),
+            Column(
+                "name",
+                KEY,
+                "Which limit, as in trading.limits.",
+                {"enum": ["max_position", "max_open_orders", "drawdown_limit", "var_limit"]},
+            ),
+            Column(
+                "used",
+                FLOAT,
+                "In the limit's unit; null where the figure was not told yet.",
+                nullable=True,
+            ),
+            Column("most", FLOAT, "The limit; null where it is off.", nullable=True),
+            Column("share", FLOAT, "used / most; null where one is not there.", nullable=True),
+            Column(
+                "symbol",
+                TEXT,
+                "Of max_position: the largest position with one side's open orders filled.",
+                SOME,
+                nullable=True,
+            ),
+            Column(
+                "source",
+                TEXT,
+                "The event that set the limits; null where they are of the settings.",
+                MESSAGE,
+                nullable=True,
+            ),
+            Column(
+                "sequenced",
+                TEXT,
+                "Where the message stands in the sequence.",
+                {"pattern": "^market\\.sequenced/0/[0-9]+$"},
+            ),
+        ),
+        key=("account", "name"),
+        partitions=1,
+        filters=("account", "name"),
+        policy=LATEST,
+        description="How much of a limit an account uses, at the heartbeat after it changed.",
     ),
     Output(
         "trading",

@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
-from operators.market.controls.limits import Limits
+from operators.market.controls.limits import Figure, Limits
 from operators.market.controls.order_ids import OrderIds
 from operators.market.controls.orders import Fill, Order
 from operators.market.controls.states import Standing
@@ -35,6 +35,10 @@ class Account:
         """The most that its portfolio was worth so far, in the money of its last close ..."""
         self.equity: float | None = None
         """... and what it was worth then."""
+        self.var: tuple[Figure, float] | None = None
+        """The last VaR of its portfolio that its limits named."""
+        self.usage_told = False
+        """Whether nothing has changed what it uses of its limits since that was told."""
         self.ids = OrderIds(order_ids)
         self.fill_ids = OrderIds(order_ids)
         self._open_units: dict[tuple[str, int], int] = {}
@@ -62,8 +66,29 @@ class Account:
         """Count an order for the rate."""
         self._sent_ns.append(now_ns)
 
+    def largest(self) -> tuple[str | None, int]:
+        """Return the symbol and the units that are held where all open orders of a side fill.
+
+        Of all symbols the largest, long or short; the units are not negative.
+        """
+        symbols = self.positions.keys() | {symbol for symbol, _ in self._open_units}
+        largest = max(((self._reached(symbol), symbol) for symbol in symbols), default=None)
+        return (largest[1], largest[0]) if largest else (None, 0)
+
+    @property
+    def drawdown(self) -> float | None:
+        """Return how far its portfolio is below its peak (fraction); None where nobody told."""
+        if self.peak is None or self.equity is None:
+            return None
+        return (self.peak - self.equity) / self.peak if self.peak > 0.0 else 0.0
+
+    def var_of(self, limits: Limits) -> float | None:
+        """Return the last VaR of its portfolio that these limits name; None where there is none."""
+        return self.var[1] if self.var and self.var[0] == limits.figure else None
+
     def submit(self, order: Order) -> None:
         """Open an order."""
+        self.usage_told = False
         self.open[order.order_id] = OpenOrder(order.symbol, order.side, order.units)
         self._add_open(order.symbol, order.side, order.units)
 
@@ -72,6 +97,7 @@ class Account:
         order = self.open.pop(order_id, None)
         if order is None:
             return None
+        self.usage_told = False
         self._add_open(order.symbol, order.side, -order.units)
         return order.symbol
 
@@ -89,6 +115,7 @@ class Account:
 
         A fill is a fact whatever it belongs to; one of more units than were open closes the order.
         """
+        self.usage_told = False
         held = self.position(fill.symbol) + fill.side * fill.units
         if held:
             self.positions[fill.symbol] = held
@@ -107,6 +134,7 @@ class Account:
     def forget_peak(self) -> None:
         """Begin anew with the drawdown of its portfolio."""
         self.peak = self.equity = None
+        self.usage_told = False
 
     def describe(self) -> dict[str, Any]:
         """Return what people want to know of it; quantities in units (operators' fields)."""
@@ -116,6 +144,8 @@ class Account:
             "open": {i: [o.symbol, o.side, o.units] for i, o in self.open.items()},
             "limits": self.limits.snapshot() if self.limits else None,
             "peak": self.peak,
+            "drawdown": self.drawdown,
+            "var": self.var[1] if self.var else None,
         }
 
     def snapshot(self) -> dict[str, Any]:
@@ -128,6 +158,8 @@ class Account:
             "open": [(i, o.symbol, o.side, o.units) for i, o in self.open.items()],
             "peak": self.peak,
             "equity": self.equity,
+            "var": (tuple(self.var[0]), self.var[1]) if self.var else None,
+            "usage_told": self.usage_told,
             "sent_ns": list(self._sent_ns),
             "ids": self.ids.snapshot(),
             "fill_ids": self.fill_ids.snapshot(),
@@ -146,9 +178,15 @@ class Account:
             self._add_open(symbol, side, units)
         self.peak = parts["peak"]
         self.equity = parts.get("equity")  # at first, the peak was that of the value
+        self.var = _var_of(parts.get("var"))
+        self.usage_told = parts.get("usage_told", False)
         self._sent_ns = deque(parts["sent_ns"])
         self.ids.restore(parts["ids"])
         self.fill_ids.restore(parts["fill_ids"])
+
+    def _reached(self, symbol: str) -> int:
+        held = self.position(symbol)
+        return max(held + self.open_units(symbol, 1), self.open_units(symbol, -1) - held)
 
     def _add_open(self, symbol: str, side: int, units: int) -> None:
         total = self.open_units(symbol, side) + units
@@ -156,3 +194,7 @@ class Account:
             self._open_units[symbol, side] = total
         else:
             self._open_units.pop((symbol, side), None)
+
+
+def _var_of(told: Any) -> tuple[Figure, float] | None:
+    return (Figure(*told[0]), told[1]) if told else None

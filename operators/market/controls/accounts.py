@@ -65,11 +65,14 @@ class Accounts:
         """
         if name == ALL:
             self._limits, self._limits_source = self._limits.changed(given), source
+            for account in self._accounts.values():
+                account.usage_told &= account.limits is not None
             return
         known = self.find(name)
         limits = (self._limits if known is None else self.limits(known)[0]).changed(given)
         account = self.take(name)
         account.limits, account.limits_source = limits, source
+        account.usage_told = False
 
     def move(
         self, name: str, cause: Cause, event: Event, reason: str, source: str

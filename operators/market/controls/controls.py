@@ -83,9 +83,10 @@ class Controls:
 
     def _clock(self, entry: Entry) -> list[Emitted]:
         """Let time pass; the clock also tells which generation of market counts from here on."""
+        generation = fields.generation_of(entry.body) if "generation" in entry.body else None
         beats = self._supervision.heartbeat(entry)
-        if "generation" in entry.body:
-            self._quotes.use(fields.generation_of(entry.body))
+        if generation is not None:
+            self._quotes.use(generation)
         self._quotes.pass_time(entry.ts_ns)
         return beats
 

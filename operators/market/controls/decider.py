@@ -1,4 +1,4 @@
-"""The controls behind a sequence that may repeat itself; each of their records is audited."""
+"""The controls behind a sequence that may repeat itself; what they decide is audited."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from operators.market.controls.states import Event, State
 from operators.outputs import Outbox
 from operators.repetitions import Repetitions
 from state.errors import BadRecord
+from state.market.trading_outputs import AUDITED
 from state.metrics import (
     DUPLICATES,
     RECORDS,
@@ -92,7 +93,8 @@ class Decider(Logic):
             line = outbox.emit(
                 each.output, ORIGIN, entry.ts_ns, each.record["id"], key, each.record
             )
-            self._audit(entry, of_record(entry, each, line), outbox)
+            if each.output in AUDITED:
+                self._audit(entry, of_record(entry, each, line), outbox)
         if entry.topic == CONTROL and not emitted:
             self._audit(entry, of_event(entry, row.value), outbox)
         return None
@@ -125,7 +127,7 @@ def _count(emitted: list[Emitted]) -> None:
         record = each.record
         if each.output == "decisions":
             TRADING_DECISIONS.labels(record["decision"], record["reason"]).inc()
-        elif record["event"] != "heartbeat":
+        elif each.output == "state" and record["event"] != "heartbeat":
             TRADING_CHANGES.labels(record["event"]).inc()
 
 

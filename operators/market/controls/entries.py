@@ -32,10 +32,10 @@ class Emitted:
     """One record for an output of the trading system.
 
     ``key`` is the key of the output's table: the account for ``state`` ("*" for all), and
-    account|order id for ``decisions``. ``record`` holds plain values without NaN and its own
-    identity in ``id``.
+    account|order id for ``decisions`` and account|name for ``limits``. ``record`` holds plain
+    values without NaN and its own identity in ``id``.
     """
 
-    output: Literal["decisions", "state"]
+    output: Literal["decisions", "state", "limits"]
     key: str
     record: dict[str, Any]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from operators.market.controls import fields
 from state.clock import NS
@@ -12,6 +12,15 @@ from state.errors import OutOfRange, WrongType
 
 ACTIONS = ("REDUCING", "HALTED")
 """What a breaker may do."""
+
+
+class Figure(NamedTuple):
+    """Which figure of risk: method, confidence, horizon and interval."""
+
+    method: str
+    confidence: float
+    horizon: float
+    interval: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +71,11 @@ class Limits:
                 raise ValueError(f"{kind}_resume must lie below {kind}_limit, and both from 0 on")
             if getattr(self, f"{kind}_action") not in ACTIONS:
                 raise ValueError(f"{kind}_action must be one of {', '.join(ACTIONS)}")
+
+    @property
+    def figure(self) -> Figure:
+        """Return the figure that the VaR breaker goes by."""
+        return Figure(self.var_method, self.var_confidence, self.var_horizon, self.var_interval)
 
     def changed(self, given: dict[str, Any]) -> Limits:
         """Return these limits with those of an event in their place; what it leaves out stays.

@@ -7,6 +7,7 @@ from operators.market.controls.fields import UNITS
 from operators.market.controls.quotes import Quoted
 from operators.market.controls.reasons import Reason
 from operators.market.controls.states import Hold
+from operators.market.controls.usage import Usage
 from state.records import Coordinates
 
 
@@ -73,3 +74,20 @@ def state(entry: Entry, account: str, event: str, now: Hold, about: Hold) -> Emi
         "sequenced": where(entry.coordinates),
     }
     return Emitted("state", account, record)
+
+
+def limit(entry: Entry, account: str, usage: Usage, source: str | None) -> Emitted:
+    """Return one record of ``limits``; ``source`` is the event that set them (None: settings)."""
+    record = {
+        "id": f"{entry.source}|{account}|{usage.name}",
+        "ts_ns": entry.ts_ns,
+        "account": account,
+        "name": usage.name,
+        "used": usage.used,
+        "most": usage.most,
+        "share": usage.share,
+        "symbol": usage.symbol,
+        "source": source,
+        "sequenced": where(entry.coordinates),
+    }
+    return Emitted("limits", f"{account}|{usage.name}", record)

@@ -6,8 +6,9 @@ from operators.market.controls import fields, orders, records
 from operators.market.controls.accounts import Accounts
 from operators.market.controls.breakers import drawdown_of, judge
 from operators.market.controls.entries import Emitted, Entry
-from operators.market.controls.limits import Limits
+from operators.market.controls.limits import Figure
 from operators.market.controls.states import Cause, Event, Hold, State
+from operators.market.controls.usage import usage
 from state.errors import WrongType
 from state.market.accounts import ALL
 
@@ -55,12 +56,18 @@ class Supervision:
         return told
 
     def heartbeat(self, entry: Entry) -> list[Emitted]:
-        """Tell the state of all and of every account."""
+        """Tell the state of all and of every account, and what has changed of the limits used."""
         fields.time_of(entry.body)
         told = []
         for name in self._accounts.names:
             hold = self._accounts.hold(name)
             told.append(records.state(entry, name, "heartbeat", hold, hold))
+        for name in self._accounts.names[1:]:
+            account = self._accounts.take(name)
+            if not account.usage_told:
+                limits, source = self._accounts.limits(account)
+                told += [records.limit(entry, name, u, source) for u in usage(account, limits)]
+                account.usage_told = True
         return told
 
     def pnl(self, entry: Entry) -> list[Emitted]:
@@ -75,6 +82,7 @@ class Supervision:
             return []
         drawdown, account.peak = drawdown_of(equity, pnl, account.equity, account.peak)
         account.equity = equity
+        account.usage_told = False
         return self._judge(
             entry,
             name,
@@ -92,7 +100,7 @@ class Supervision:
             return []
         name = _portfolio(entry)
         var, valid = fields.number_of(entry.body, "var"), fields.flag_of(entry.body, "valid")
-        figure = (
+        figure = Figure(
             fields.name_of(entry.body, "method"),
             fields.number_of(entry.body, "confidence"),
             fields.number_of(entry.body, "horizon"),
@@ -100,8 +108,10 @@ class Supervision:
         )
         account = self._accounts.take(name)
         limits, _ = self._accounts.limits(account)
-        if limits.var_limit is None or not valid or figure != _named_by(limits):
+        if limits.var_limit is None or not valid or figure != limits.figure:
             return []
+        account.var = figure, var
+        account.usage_told = False
         return self._judge(
             entry,
             name,
@@ -163,7 +173,3 @@ def _portfolio(entry: Entry) -> str:
     if not scope.startswith(PORTFOLIO):
         raise WrongType("'scope' must be a portfolio's")
     return orders.account_of({"account": scope.removeprefix(PORTFOLIO)})
-
-
-def _named_by(limits: Limits) -> tuple[str, float, float, str]:
-    return limits.var_method, limits.var_confidence, limits.var_horizon, limits.var_interval

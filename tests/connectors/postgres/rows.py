@@ -37,7 +37,7 @@ def bar(number: int, start_ns: int | None = None, interval: str = "1s") -> dict[
     }
 
 
-MADE = ("market_duplicates", "market_corrected_bars")
+MADE = ("market_duplicates", "market_corrected_bars", "trading_limits")
 """Tables of ours that no migration makes: those of outputs that came later."""
 
 ONE_OF_EACH: dict[str, dict[str, Any]] = {
@@ -217,6 +217,18 @@ ONE_OF_EACH: dict[str, dict[str, Any]] = {
         "cause": "kill",
         "reason": "a fire",
         "source": "market.control/0/5",
+        "sequenced": "market.sequenced/0/10",
+    },
+    "trading.limits": {
+        "id": "clock/0/5/0|A|max_position",
+        "ts_ns": T0,
+        "account": "A",
+        "name": "max_position",
+        "used": 0.1,
+        "most": None,
+        "share": None,
+        "symbol": "IBM",
+        "source": None,
         "sequenced": "market.sequenced/0/10",
     },
     "trading.audit": AuditChain("trading").append(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+from dataclasses import replace
 from typing import Any
 
 from operators.market.controls.controls import Controls
@@ -31,6 +33,8 @@ class Stage:
         self.now_ns = START
         self.offsets: dict[str, int] = {}
         self.values: dict[str, float] = {}
+        self.used: dict[tuple[str, str], dict[str, Any]] = {}
+        """The limits that the last beat told, by account and name."""
 
     def put(self, topic: str, generation: int = 0, /, **body: Any) -> list[Emitted]:
         """Apply the next message of a topic."""
@@ -85,8 +89,12 @@ class Stage:
 
     def beat(self) -> dict[str, str]:
         """Let the timer beat; return the state of each account."""
-        told = self._states("clock", type="clock", ts_ns=self.now_ns)
+        emitted = self.put("clock", type="clock", ts_ns=self.now_ns)
+        told = [each.record for each in emitted if each.output == "state"]
         assert all(record["event"] == "heartbeat" for record in told)
+        limits = [each.record for each in emitted if each.output == "limits"]
+        self.used = {(record["account"], record["name"]): record for record in limits}
+        assert len(emitted) == len(told) + len(limits)
         return {record["account"]: record["state"] for record in told}
 
     def value(self, value: float, portfolio: str = "A") -> list[dict[str, Any]]:
@@ -122,3 +130,16 @@ class Stage:
         emitted = self.put(topic, **body)
         assert all(e.output == "state" and e.key == e.record["account"] for e in emitted)
         return [e.record for e in emitted]
+
+
+def quoted(**limits: Any) -> Stage:
+    """Return a stage with X at 100 and account A known."""
+    made = Stage(ControlSettings(limits=replace(WIDE, **limits)))
+    made.quote()
+    made.order("0")
+    return made
+
+
+def state_of(controls: Controls) -> bytes:
+    """Return all that the controls hold, to be compared."""
+    return pickle.dumps(controls.snapshot())
