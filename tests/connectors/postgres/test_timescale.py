@@ -131,8 +131,35 @@ def run_refresh(connection: Connection) -> None:
     patiently(connection, "CALL run_job(%s)", job)
 
 
-def compress(connection: Connection) -> None:
-    connection.execute("SELECT compress_chunk(c, true) FROM show_chunks('market_bars') c")
+def compress(connection: Connection, table: str = "market_bars") -> None:
+    connection.execute("SELECT compress_chunk(c, true) FROM show_chunks(%s) c", [table])
+
+
+def migrations_before(name: str, directory: Path) -> Path:
+    """Return a folder that holds the migrations whose names come before this one."""
+    before = directory / "migrations"
+    before.mkdir()
+    for path in FOLDER.glob("*.sql"):
+        if path.name < name:
+            shutil.copy(path, before)
+    return before
+
+
+def insert(connection: Connection, table: str, record: dict[str, Any], time_field: str) -> None:
+    """Write a row of generation 1, as a release of before did."""
+    statement = sql.SQL(
+        "INSERT INTO {} (generation, time, {}) VALUES (1, to_timestamp({}::bigint / 1e9), {})"
+    ).format(
+        sql.Identifier(table),
+        sql.SQL(", ").join(map(sql.Identifier, record)),
+        sql.Placeholder(time_field),
+        sql.SQL(", ").join(map(sql.Placeholder, record)),
+    )
+    connection.execute(statement, {k: _json(v) for k, v in record.items()})
+
+
+def _json(value: Any) -> Any:
+    return to_json(value).decode() if isinstance(value, dict | list) else value
 
 
 def test_the_layout_is_shown_with_the_version(connection: Connection) -> None:
@@ -170,21 +197,10 @@ def test_programs_that_start_together_migrate_once(database: str) -> None:
 def test_compressed_rows_of_before_retractions_are_migrated_and_written_again_once(
     database: str, tmp_path: Path
 ) -> None:
-    before = tmp_path / "migrations"
-    before.mkdir()
-    for path in FOLDER.glob("*.sql"):
-        if path.name < "0014":
-            shutil.copy(path, before)
     with Database(SecretStr(database)).connect() as connection:
-        migrate(connection, [], before)
+        migrate(connection, [], migrations_before("0014", tmp_path))
         for record in map(bar, range(10)):
-            names = sql.SQL(", ").join(map(sql.Identifier, record))
-            values = sql.SQL(", ").join(map(sql.Placeholder, record))
-            insert = sql.SQL(
-                "INSERT INTO market_bars (generation, time, {}) "
-                "VALUES (1, to_timestamp(%(start_ns)s::bigint / 1e9), {})"
-            ).format(names, values)
-            connection.execute(insert, record)
+            insert(connection, "market_bars", record, "start_ns")
         compress(connection)
         assert migrate(connection, OUTPUTS)[0] == "0014_retractions"
         made = partition(database, keeping=MANUAL)
@@ -192,6 +208,31 @@ def test_compressed_rows_of_before_retractions_are_migrated_and_written_again_on
         made.close()
         assert count(connection) == 15
         assert list(records(connection, BARS, 1)) == [bar(number) for number in range(15)]
+
+
+@pytest.mark.parametrize(
+    ("topic", "column", "before"),
+    [("market.late", "venue", "0015"), ("market.pnl", "equity", "0016")],
+)
+def test_compressed_rows_of_before_a_column_are_migrated_and_written_again_once(
+    database: str, tmp_path: Path, topic: str, column: str, before: str
+) -> None:
+    now = ONE_OF_EACH[topic]
+    old = {name: value for name, value in now.items() if name != column}
+    table = TABLES[topic]
+    with Database(SecretStr(database)).connect() as connection:
+        migrate(connection, [], migrations_before(before, tmp_path))
+        insert(connection, table.name, old, "ts_ns")
+        compress(connection, table.name)
+        assert migrate(connection, OUTPUTS)[0].startswith(before)
+        made = partition(database, keeping=MANUAL)
+        made.write_batch([block(topic, [now, now | {"id": f"{now['id']}0"}])])
+        made.close()
+        first, second = records(connection, table, 1)
+        assert {name: value for name, value in first.items() if value is not None} == {
+            name: value for name, value in old.items() if value is not None
+        }
+        assert second == now | {"id": f"{now['id']}0"}
 
 
 def test_records_come_back_byte_for_byte_and_once(

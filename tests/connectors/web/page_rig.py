@@ -45,12 +45,12 @@ def page_of(redis_url: str, dsn: str | None = None, **feed: Any) -> Iterator[str
 
 
 @contextmanager
-def running(market: Market, symbols: list[str]) -> Iterator[None]:
+def running(market: Market, symbols: list[str], every_s: float = 0.3) -> Iterator[None]:
     """Write a second's records of the symbols again and again, as a flow that goes on."""
     stop = threading.Event()
 
     def write() -> None:
-        while not stop.wait(0.3):
+        while not stop.wait(every_s):
             market.second(symbols)
 
     thread = threading.Thread(target=write)
