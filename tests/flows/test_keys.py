@@ -25,7 +25,7 @@ from state.outputs import to_json
 from state.records import Coordinates, DeadLetter
 from state.sealing import Keyring, Seal
 from tests.conftest import create_topic
-from tests.connectors.web.rest.rig import problem, serving, settings
+from tests.connectors.web.rest.rig import expect_problem, serving, settings
 from tests.contracts.sinks import PLAIN, Step, batches
 from tests.flows.test_commands import messages
 
@@ -230,5 +230,5 @@ def test_rest_answers_that_a_letter_is_sealed(letters, kafka, monkeypatch):
     with serving(settings(bootstrap=kafka.bootstrap)) as client:
         shown = client.get(path).json()
         assert (shown["sealed"], shown["value"]) == (True, None)
-        said = problem(client.post(path + "/retry"), 409)
+        said = expect_problem(client.post(path + "/retry"), 409)
         assert "sealed" in said["detail"]

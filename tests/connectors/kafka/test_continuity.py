@@ -104,7 +104,11 @@ def test_a_record_that_retention_has_removed_is_not_compared(rig):
     admin = rig.cluster.admin()
     for future in admin.delete_records([TopicPartition(rig.topic, 0, 10)]).values():
         future.result(PATIENCE_S)
-    rig.open(rig.source(), state)
+    rig.write(numbered(20, 30))
+    after = rig.open(rig.source(), state)
+    assert sorted(value for _, _, value in read(after, 10)) == sorted(
+        value for _, value in numbered(20, 30)
+    )
 
 
 def test_a_topic_that_is_deleted_while_the_flow_runs_is_named(rig, monkeypatch):

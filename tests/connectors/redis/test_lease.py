@@ -73,5 +73,6 @@ def test_a_lease_that_redis_has_lost_is_nobody_s(lease, valkey):
     one.take()
     with client(SecretStr(valkey.url)) as connection:
         connection.delete(one._keys.writer)
-    one._confirmed = moment() - TRUST_S - 1
+    one._confirmed = asked = moment() - TRUST_S - 1
     one.check()
+    assert one._confirmed > asked, "Redis was asked, and had nobody"

@@ -71,19 +71,21 @@ def test_the_python_client_asks_no_faster_than_the_feed_takes(redis_url):
     play(scene)
 
 
-async def told(updates: AsyncIterator[Update], reason: str) -> None:
+async def wait_until_told(updates: AsyncIterator[Update], reason: str) -> None:
     """Wait for this status; a machine that stalls may make the feed silent meanwhile."""
     async for update in updates:
         if update.kind == "status":
             assert (update.stale, update.channel, update.records) == (bool(update.reason), "", [])
             if update.reason == reason:
                 return
+    pytest.fail(f"the updates ended before {reason!r} was told")
 
 
-async def begun(updates: AsyncIterator[Update]) -> None:
+async def wait_for_snapshot(updates: AsyncIterator[Update]) -> None:
     async for update in updates:
         if update.kind == "snapshot":
             return
+    pytest.fail("the updates ended before a snapshot")
 
 
 def test_the_python_client_tells_that_the_source_is_down_and_back(own_valkey):
@@ -92,11 +94,11 @@ def test_the_python_client_tells_that_the_source_is_down_and_back(own_valkey):
             served(own_valkey.url) as url,
             aclosing(follow(url, ["market.bars"])) as updates,
         ):
-            await begun(updates)
+            await wait_for_snapshot(updates)
             await asyncio.to_thread(own_valkey.stop)
-            await told(updates, "the feed does not hear redis")
+            await wait_until_told(updates, "the feed does not hear redis")
             await asyncio.to_thread(own_valkey.start)
-            await told(updates, "")
+            await wait_until_told(updates, "")
 
     play(scene)
 
@@ -112,13 +114,13 @@ def test_the_python_client_tells_that_the_feed_is_silent_or_away(redis_url):
 
     async def scene():
         async with aclosing(follow(printed, ["market.bars"])) as updates:
-            await begun(updates)
+            await wait_for_snapshot(updates)
             feed.send_signal(signal.SIGSTOP)
-            await told(updates, "the feed is silent")
+            await wait_until_told(updates, "the feed is silent")
             feed.send_signal(signal.SIGCONT)
-            await told(updates, "")
+            await wait_until_told(updates, "")
             feed.terminate()
-            await told(updates, "the feed cannot be reached")
+            await wait_until_told(updates, "the feed cannot be reached")
 
     try:
         play(scene)

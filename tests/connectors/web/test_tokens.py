@@ -83,7 +83,7 @@ def test_claims_that_are_refused(verifier, changed, reason):
 
 @pytest.mark.parametrize("typ", [None, "JWT", "jwt", "at+jwt", "application/at+JWT"])
 def test_what_a_token_may_say_that_it_is(verifier, typ):
-    verify(verifier, token(iss="us", typ=typ))
+    assert verify(verifier, token(iss="us", typ=typ)).subject == "desk"
 
 
 @pytest.mark.parametrize("typ", ["", "logout+jwt", "dpop+jwt", "secevent+jwt", "JWS", "J\u017fWT"])

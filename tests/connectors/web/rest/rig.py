@@ -155,7 +155,9 @@ def write(
     partition.close()
 
 
-def problem(answer: httpx2.Response, status: int, field: str | None = None) -> dict[str, Any]:
+def expect_problem(
+    answer: httpx2.Response, status: int, field: str | None = None
+) -> dict[str, Any]:
     """Check that an answer is a problem of this status and field; return it."""
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"

@@ -16,7 +16,7 @@ from connectors.web.rest.middleware import SECURITY
 from connectors.web.rest.operation import Operation
 from connectors.web.rest.pages import CHARTS_SHA256, PAGE
 from flows.engine.systems import declared_outputs
-from tests.connectors.web.rest.rig import OPERATIONS, Issuer, problem, serving, settings
+from tests.connectors.web.rest.rig import OPERATIONS, Issuer, expect_problem, serving, settings
 from tests.waiting import PATIENCE_S
 
 VALUES = {
@@ -73,23 +73,23 @@ def anyone(page):
 
 
 def test_a_path_that_is_not_there_is_a_problem(anyone):
-    problem(anyone.get("/api/v1/nothing"), 404)
-    problem(anyone.get("/api/v1/latest/market/nothing"), 404, "output")
-    problem(anyone.get("/api/v1/latest/nothing/bars"), 404, "system")
-    problem(anyone.get("/api/v1/latest/trading/bars"), 404, "output")
+    expect_problem(anyone.get("/api/v1/nothing"), 404)
+    expect_problem(anyone.get("/api/v1/latest/market/nothing"), 404, "output")
+    expect_problem(anyone.get("/api/v1/latest/nothing/bars"), 404, "system")
+    expect_problem(anyone.get("/api/v1/latest/trading/bars"), 404, "output")
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS", "POST"])
 def test_a_method_that_is_not_there_names_those_that_are(anyone, method):
     answer = anyone.request(method, "/api/v1/recordings")
-    problem(answer, 405)
+    expect_problem(answer, 405)
     assert set(answer.headers["allow"].split(", ")) == {"GET", "HEAD"}
 
 
 @pytest.mark.parametrize("operation", CLOSED, ids=name)
 def test_no_route_is_served_without_a_token(guarded, operation):
     answer = guarded.request(operation.method, path(operation))
-    problem(answer, 401)
+    expect_problem(answer, 401)
     assert answer.headers["www-authenticate"].startswith("Bearer ")
 
 
@@ -97,7 +97,7 @@ def test_no_route_is_served_without_a_token(guarded, operation):
 def test_no_route_is_served_with_scopes_of_others(guarded, issuer, operation):
     header = issuer.header("read:market.nothing write:nothing")
     answer = guarded.request(operation.method, path(operation), headers=header)
-    problem(answer, 403)
+    expect_problem(answer, 403)
     assert 'error="insufficient_scope"' in answer.headers["www-authenticate"]
 
 
@@ -105,7 +105,7 @@ def test_no_route_is_served_with_scopes_of_others(guarded, issuer, operation):
 def test_no_route_is_served_to_rows_that_it_does_not_have(guarded, issuer, operation):
     scopes = "read:*.* write:portfolios control dead:read dead:retry health recordings"
     header = issuer.header(scopes, rows={"tenant": ["acme"]})
-    problem(guarded.request(operation.method, path(operation), headers=header), 403)
+    expect_problem(guarded.request(operation.method, path(operation), headers=header), 403)
 
 
 def test_a_token_that_has_expired_or_was_altered_is_refused(guarded, issuer):
@@ -119,7 +119,7 @@ def test_a_token_that_has_expired_or_was_altered_is_refused(guarded, issuer):
         {"Authorization": "Basic YTpi"},
     ):
         answer = guarded.get("/api/v1/recordings", headers=header)
-        assert header["Authorization"][7:] not in json.dumps(problem(answer, 401))
+        assert header["Authorization"][7:] not in json.dumps(expect_problem(answer, 401))
 
 
 def test_access_is_logged_without_the_token(guarded, issuer, caplog):
@@ -151,26 +151,26 @@ def test_pages_of_other_origins_may_not_write(anyone):
     answer = anyone.post(
         "/api/v1/trading/kill", json=asked, headers={"Origin": "https://elsewhere.example"}
     )
-    problem(answer, 403, "Origin")
+    expect_problem(answer, 403, "Origin")
 
 
 def test_a_page_that_the_settings_name_may_write():
     with serving(settings(origins=("https://desk.example",))) as client:
         headers = {"Origin": "https://desk.example"}
         answer = client.post("/api/v1/trading/kill", json={}, headers=headers)
-        problem(answer, 400, "account")
+        expect_problem(answer, 400, "account")
         assert answer.headers["access-control-allow-origin"] == "https://desk.example"
         asked = {"Access-Control-Request-Method": "POST"}
         before = client.options("/api/v1/trading/kill", headers=headers | asked)
         assert before.status_code == 200
         other = client.get("/live", headers={"Origin": "https://other.example"})
-        problem(other, 403, "Origin")
+        expect_problem(other, 403, "Origin")
         assert "access-control-allow-origin" not in other.headers
 
 
 def test_without_authentication_only_loopback_names_are_served(anyone, guarded, issuer):
     headers = {"Host": "rebound.example"}
-    problem(anyone.get("/api/v1/recordings", headers=headers), 403, "Host")
+    expect_problem(anyone.get("/api/v1/recordings", headers=headers), 403, "Host")
     good = issuer.header("recordings") | headers
     assert guarded.get("/api/v1/recordings", headers=good).status_code == 200
 
@@ -178,13 +178,13 @@ def test_without_authentication_only_loopback_names_are_served(anyone, guarded, 
 def test_a_body_that_is_too_large_is_not_read(anyone):
     limit = Limits().message_bytes
     answer = anyone.post("/api/v1/portfolios", content=b"x" * (limit + 1))
-    assert str(limit) in problem(answer, 413)["detail"]
+    assert str(limit) in expect_problem(answer, 413)["detail"]
 
     def pieces():
         for _ in range(limit // 1024 + 1):
             yield b"x" * 1024
 
-    problem(anyone.post("/api/v1/portfolios", content=pieces()), 413)
+    expect_problem(anyone.post("/api/v1/portfolios", content=pieces()), 413)
 
 
 def test_a_client_that_asks_too_often_is_told_so():
@@ -192,7 +192,7 @@ def test_a_client_that_asks_too_often_is_told_so():
         answers = [client.get("/api/v1/recordings") for _ in range(12)]
         assert [a.status_code for a in answers[:5]] == [200] * 5
         late = next(a for a in answers if a.status_code != 200)
-        problem(late, 429)
+        expect_problem(late, 429)
         assert late.headers["retry-after"] == "1"
         assert client.get("/live").status_code == 200
 
@@ -276,10 +276,10 @@ def test_what_is_large_comes_compressed_and_is_revalidated(anyone, asked):
 
 
 def test_a_parameter_that_is_unknown_or_there_twice_is_named(anyone):
-    problem(anyone.get("/api/v1/recordings?x=1"), 400, "x")
-    problem(anyone.get("/api/v1/latest/market/bars?symbol=A&symbol=B"), 400, "symbol")
-    problem(anyone.get("/api/v1/dead/market?limit=0"), 400, "limit")
-    problem(anyone.get("/api/v1/dead/market?limit=many"), 400, "limit")
+    expect_problem(anyone.get("/api/v1/recordings?x=1"), 400, "x")
+    expect_problem(anyone.get("/api/v1/latest/market/bars?symbol=A&symbol=B"), 400, "symbol")
+    expect_problem(anyone.get("/api/v1/dead/market?limit=0"), 400, "limit")
+    expect_problem(anyone.get("/api/v1/dead/market?limit=many"), 400, "limit")
 
 
 def test_what_needs_a_server_that_is_down_says_which(anyone):
@@ -290,7 +290,7 @@ def test_what_needs_a_server_that_is_down_says_which(anyone):
         ("/api/v1/history/market/bars", "PostgreSQL"),
     ):
         answer = anyone.get(asked)
-        assert server in problem(answer, 503)["detail"]
+        assert server in expect_problem(answer, 503)["detail"]
         assert answer.headers["retry-after"]
     assert anyone.get("/live").json() == {"live": True}
 

@@ -19,7 +19,7 @@ from connectors.kafka.topics import ensure_topics
 from connectors.web.rest.blocking import command, run
 from flows.engine.cluster import cluster_of
 from tests.connectors.web.feeds import play
-from tests.connectors.web.rest.rig import feeding, problem, serving, settings
+from tests.connectors.web.rest.rig import expect_problem, feeding, serving, settings
 from tests.waiting import PATIENCE_S, eventually
 
 KILL = "/api/v1/trading/kill"
@@ -85,7 +85,7 @@ def test_no_kill_is_refused_beside_hundreds_of_reads(given, caplog):
         assert [answer.status_code for answer in killed] == [202] * KILLS
         assert answered("202") == before + KILLS
         wrong = answered("400")
-        problem(client.post(KILL, json={}), 400)
+        expect_problem(client.post(KILL, json={}), 400)
         assert answered("400") == wrong + 1
         assert set(foreign.answers) == {403}
         assert own.answers[200] >= KILLS, "a foreign page takes nothing of our own reads"
@@ -98,7 +98,7 @@ def test_no_kill_is_refused_beside_hundreds_of_reads(given, caplog):
 @pytest.mark.parametrize("headers", [FOREIGN, {"Origin": "null"}, EMBEDDED], ids=str)
 def test_pages_of_others_may_not_read(headers):
     with serving(settings()) as client:
-        problem(client.get("/api/v1/recordings", headers=headers), 403, "Origin")
+        expect_problem(client.get("/api/v1/recordings", headers=headers), 403, "Origin")
         for own in (
             {},
             {"Origin": str(client.base_url).rstrip("/")},

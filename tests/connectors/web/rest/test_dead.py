@@ -18,7 +18,7 @@ from flows.engine.cluster import cluster_of
 from flows.feed.letters import Letters
 from tests import producing
 from tests.conftest import create_topic, delete_messages, delete_topic
-from tests.connectors.web.rest.rig import problem, serving, settings
+from tests.connectors.web.rest.rig import expect_problem, serving, settings
 from tests.waiting import PATIENCE_S
 
 Headers = list[tuple[str, str | bytes | None]]
@@ -118,23 +118,23 @@ def test_one_letter_is_shown_with_its_value(rig):
     assert rig.client.get(rig.one(1)).json()["value"] == "hex:ff"
     left_out = rig.client.get(rig.one(2)).json()
     assert (left_out["key"], left_out["value"], left_out["length"]) == ("key", None, 2_000_000)
-    problem(rig.client.get(rig.one(3)), 404)
+    expect_problem(rig.client.get(rig.one(3)), 404)
 
 
 def test_a_letter_is_sent_again_to_where_it_came_from(rig, kafka):
     cluster = cluster_of(settings(bootstrap=kafka.bootstrap).kafka)
     assert rig.client.post(rig.one(0) + "/retry").json() == {"retried": 1}
     assert offset_bounds(cluster, rig.origin) == {0: (0, 1)}
-    problem(rig.client.post(rig.one(2) + "/retry"), 409)
-    problem(rig.client.post(rig.one(3) + "/retry"), 404)
+    expect_problem(rig.client.post(rig.one(2) + "/retry"), 409)
+    expect_problem(rig.client.post(rig.one(3) + "/retry"), 404)
     assert offset_bounds(cluster, rig.origin) == {0: (0, 1)}
 
 
 def test_an_unknown_system_is_not_found(kafka):
     with serving(settings(bootstrap=kafka.bootstrap)) as client:
-        problem(client.get("/api/v1/dead/nobody"), 404, "system")
-        problem(client.get("/api/v1/dead/nobody/t/0/0/0"), 404)
-        problem(client.get("/api/v1/dead/No.Body"), 404, "system")
+        expect_problem(client.get("/api/v1/dead/nobody"), 404, "system")
+        expect_problem(client.get("/api/v1/dead/nobody/t/0/0/0"), 404)
+        expect_problem(client.get("/api/v1/dead/No.Body"), 404, "system")
 
 
 def test_a_second_list_reads_only_what_came_since(rig, parsed):
@@ -147,7 +147,7 @@ def test_a_second_list_reads_only_what_came_since(rig, parsed):
     assert parsed == [0, 1, 2, 3]
     assert rig.client.get(rig.one(1)).json()["value"] == "hex:ff"
     assert rig.client.post(rig.one(0) + "/retry").status_code == 202
-    problem(rig.client.get(rig.one(4)), 404)
+    expect_problem(rig.client.get(rig.one(4)), 404)
     assert parsed == [0, 1, 2, 3, 1, 0], "one letter is one message"
 
 
@@ -184,15 +184,15 @@ def test_what_retention_has_deleted_is_listed_no_longer(rig):
     found = rig.client.get(rig.listed).json()
     assert (found["total"], found["complete"]) == (1, True)
     assert rig.names() == [rig.name(2)]
-    problem(rig.client.get(rig.one(1)), 404)
-    problem(rig.client.post(rig.one(1) + "/retry"), 404)
+    expect_problem(rig.client.get(rig.one(1)), 404)
+    expect_problem(rig.client.post(rig.one(1) + "/retry"), 404)
 
 
 def test_a_topic_that_is_made_anew_has_its_own_letters(rig, kafka):
     assert len(rig.names()) == 3
     delete_topic(kafka, rig.topic)
-    problem(rig.client.get(rig.listed), 404, "system")
-    problem(rig.client.get(rig.one(0)), 404)
+    expect_problem(rig.client.get(rig.listed), 404, "system")
+    expect_problem(rig.client.get(rig.one(0)), 404)
     create_topic(kafka, rig.topic, 1)
     rig.write(7, [b"{", b"{", b"{"])
     assert rig.names() == [rig.name(offset) for offset in (7, 8, 9)]
@@ -208,7 +208,7 @@ def test_a_topic_that_is_made_later_is_found(kafka, topic):
     with serving(settings(bootstrap=kafka.bootstrap)) as client:
         rig = Rig(kafka, topic(stem="ticks"), client)
         other = rig.listed + "x"
-        problem(client.get(other), 404)
+        expect_problem(client.get(other), 404)
         create_topic(kafka, f"{rig.system}x.dead", 1)
         assert client.get(other).json() == {"total": 0, "complete": True, "records": []}
 
@@ -272,7 +272,7 @@ def test_a_broker_that_goes_is_told_and_comes_back(own_kafka):
         asked = (rig.listed, rig.one(0), rig.one(0))
         with ThreadPoolExecutor(len(asked)) as pool:
             for answer in pool.map(client.get, asked):
-                assert "Kafka" in problem(answer, 503)["detail"]
+                assert "Kafka" in expect_problem(answer, 503)["detail"]
         own_kafka.start()
         rig.write(3, [b"{"])
         assert rig.names() == [rig.name(offset) for offset in range(4)]

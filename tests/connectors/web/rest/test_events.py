@@ -23,7 +23,7 @@ from state.clock import NS
 from state.records import Coordinates
 from tests import servers
 from tests.conftest import empty_redis
-from tests.connectors.web.rest.rig import Issuer, problem, serving, settings, write
+from tests.connectors.web.rest.rig import Issuer, expect_problem, serving, settings, write
 from tests.waiting import PATIENCE_S
 
 TOPICS = ("market.portfolios", "market.positions", "market.control")
@@ -124,12 +124,12 @@ def test_an_event_that_the_flow_would_refuse_is_refused(feed, given):
         ("type", {"type": "position"}),
     ):
         body = {"portfolio": "p", "weights": {}} | change
-        found = problem(feed.post("/api/v1/portfolios", json=body), 400, field)
+        found = expect_problem(feed.post("/api/v1/portfolios", json=body), 400, field)
         assert found["detail"]
-    problem(feed.post("/api/v1/portfolios", json=[]), 400)
+    expect_problem(feed.post("/api/v1/portfolios", json=[]), 400)
     headers = {"Content-Type": "application/json"}
-    problem(feed.post("/api/v1/portfolios", content=b"{", headers=headers), 400)
-    problem(feed.post("/api/v1/portfolios", content=b"{}"), 415)
+    expect_problem(feed.post("/api/v1/portfolios", content=b"{", headers=headers), 400)
+    expect_problem(feed.post("/api/v1/portfolios", content=b"{}"), 415)
     assert offset_bounds(cluster_of(given.kafka), "market.portfolios") == before
 
 
@@ -172,7 +172,7 @@ def test_an_account_that_trading_does_not_know_is_not_found(given, valkey):
         assert kill("knwon").status_code == 202, "trading was not heard lately"
         beat(3, -3600 * NS)
         before = offset_bounds(cluster_of(given.kafka), "market.control")[0][1]
-        assert "refuses" in problem(kill("knwon"), 404, "account")["detail"]
+        assert "refuses" in expect_problem(kill("knwon"), 404, "account")["detail"]
         for good in (kill("known"), kill("*"), kill(" known "), kill("knwon", new=True)):
             assert good.status_code == 202
         assert message(given, kill(" known ").json()) == (
@@ -207,7 +207,7 @@ def test_a_control_event_is_checked(feed):
         ("by", {"account": "*", "by": "somebody else"}),
         ("ts_ns", {"account": "*", "ts_ns": "1"}),
     ):
-        problem(feed.post("/api/v1/trading/kill", json=body), 400, field)
+        expect_problem(feed.post("/api/v1/trading/kill", json=body), 400, field)
 
 
 def test_writers_are_held_to_their_scope_and_rows(given, tmp_path):
@@ -217,12 +217,16 @@ def test_writers_are_held_to_their_scope_and_rows(given, tmp_path):
         mine = {"portfolio": "mine", "weights": {"IBM": 1.0}}
         assert client.post("/api/v1/portfolios", json=mine, headers=desk).status_code == 202
         other = mine | {"portfolio": "other"}
-        problem(client.post("/api/v1/portfolios", json=other, headers=desk), 403)
-        problem(client.post("/api/v1/trading/kill", json={"account": "*"}, headers=desk), 403)
+        expect_problem(client.post("/api/v1/portfolios", json=other, headers=desk), 403)
+        expect_problem(
+            client.post("/api/v1/trading/kill", json={"account": "*"}, headers=desk), 403
+        )
         found = client.get("/api/v1/portfolios", headers=desk).json()["records"]
         assert [r["portfolio"] for r in found] == ["mine"]
         trader = issuer.header("control", sub="bob", rows={"account": ["acc"]})
-        problem(client.post("/api/v1/trading/kill", json={"account": "*"}, headers=trader), 403)
+        expect_problem(
+            client.post("/api/v1/trading/kill", json={"account": "*"}, headers=trader), 403
+        )
         answer = client.post("/api/v1/trading/kill", json={"account": "acc"}, headers=trader)
         assert message(given, answer.json())[1]["by"] == "bob"
 
@@ -242,7 +246,7 @@ def test_a_topic_that_is_missing_is_named(own_kafka):
             ("/trading/kill", {"account": "*"}, "headrace run trading makes it"),
         ):
             answer = client.post(f"/api/v1{path}", json=body)
-            assert said in problem(answer, 503)["detail"]
+            assert said in expect_problem(answer, 503)["detail"]
         ensure_topics(cluster_of(settings(bootstrap=own_kafka.bootstrap).kafka), {TOPICS[1]: 1})
         assert client.get("/api/v1/positions").json() == {"records": []}
 
@@ -255,9 +259,9 @@ def test_nothing_is_acknowledged_while_kafka_is_down(own_kafka):
         assert client.post("/api/v1/portfolios", json=asked).status_code == 202
         own_kafka.stop()
         answer = client.post("/api/v1/portfolios", json=asked)
-        assert "Kafka" in problem(answer, 503)["detail"]
-        problem(client.get("/api/v1/portfolios"), 503)
-        problem(client.get("/api/v1/dead/market"), 503)
+        assert "Kafka" in expect_problem(answer, 503)["detail"]
+        expect_problem(client.get("/api/v1/portfolios"), 503)
+        expect_problem(client.get("/api/v1/dead/market"), 503)
         assert client.get("/live").status_code == 200
         own_kafka.start()
         again = client.post("/api/v1/portfolios", json=asked)

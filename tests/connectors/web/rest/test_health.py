@@ -12,7 +12,7 @@ from flows.engine.health import serving as serving_worker
 from state import metrics
 from state.lifecycle import Lifecycle
 from state.metrics import LATENCY_BUCKETS
-from tests.connectors.web.rest.rig import problem, serving, settings
+from tests.connectors.web.rest.rig import expect_problem, serving, settings
 from tests.daily_events import closes, messages
 from tests.replay import recordings
 
@@ -127,7 +127,7 @@ def test_recordings_are_listed_and_what_is_none_says_so(tmp_path):
         recordings.write(directory / "later.parquet", {"market.closes": 1}, sent)
         names = [r["name"] for r in client.get("/api/v1/recordings").json()["records"]]
         assert names == ["closes.parquet", "later.parquet"]
-        problem(client.get("/api/v1/recordings/..%2foutside.parquet"), 404)
+        expect_problem(client.get("/api/v1/recordings/..%2foutside.parquet"), 404)
 
 
 def test_a_directory_that_is_not_there_has_no_recordings(tmp_path):

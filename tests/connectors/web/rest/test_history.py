@@ -11,7 +11,7 @@ from tests.conftest import empty_database
 from tests.connectors.postgres.rows import ONE_OF_EACH, bar
 from tests.connectors.postgres.wards import filled
 from tests.connectors.postgres.writing import bars, block, partition
-from tests.connectors.web.rest.rig import Issuer, problem, serving, settings
+from tests.connectors.web.rest.rig import Issuer, expect_problem, serving, settings
 
 PATH = "/api/v1/history/market/bars"
 COUNT = 50
@@ -52,7 +52,7 @@ def pages(feed, **asked):
 def test_an_output_that_came_after_the_last_migration_says_what_makes_its_table(feed):
     """The feed may be of a newer release than the history flow that wrote last."""
     answer = feed.get("/api/v1/history/adt/timeline")
-    assert "`headrace run history` makes it" in problem(answer, 404)["detail"]
+    assert "`headrace run history` makes it" in expect_problem(answer, 404)["detail"]
 
 
 def as_told(record):
@@ -82,7 +82,7 @@ def test_filters_choose_records(feed):
     assert len(feed.get(risk, params={"portfolio": "é"}).json()["records"]) == 1
     asked = {"portfolio": "é", "scope": "portfolio:other"}
     assert feed.get(risk, params=asked).json()["records"] == []
-    problem(feed.get(PATH, params={"scope": "symbol:S3"}), 400, "scope")
+    expect_problem(feed.get(PATH, params={"scope": "symbol:S3"}), 400, "scope")
 
 
 def test_hours_are_made_of_minutes_by_page(feed):
@@ -92,9 +92,9 @@ def test_hours_are_made_of_minutes_by_page(feed):
     rest = feed.get(PATH, params=asked | {"cursor": first["next"]}).json()
     assert [r["start_ns"] for r in rest["records"]] == [str(7200 * 10**9)]
     assert rest["next"] is None
-    problem(feed.get(PATH, params={"bucket": "1h"}), 400, "bucket")
-    problem(feed.get("/api/v1/history/market/risk", params=asked), 400, "bucket")
-    problem(feed.get(PATH, params=asked | {"symbol": "M,S3"}), 400, "bucket")
+    expect_problem(feed.get(PATH, params={"bucket": "1h"}), 400, "bucket")
+    expect_problem(feed.get("/api/v1/history/market/risk", params=asked), 400, "bucket")
+    expect_problem(feed.get(PATH, params=asked | {"symbol": "M,S3"}), 400, "bucket")
 
 
 def test_what_cannot_be_asked_names_the_field(feed):
@@ -108,9 +108,9 @@ def test_what_cannot_be_asked_names_the_field(feed):
         ("cursor", "!"),
         ("bucket", "2h"),
     ):
-        problem(feed.get(PATH, params={field: value}), 400, field)
-    problem(feed.get(PATH, params={"symbol": "a\0b"}), 400)
-    problem(feed.get("/api/v1/history/market/nothing"), 404, "output")
+        expect_problem(feed.get(PATH, params={field: value}), 400, field)
+    expect_problem(feed.get(PATH, params={"symbol": "a\0b"}), 400)
+    expect_problem(feed.get("/api/v1/history/market/nothing"), 404, "output")
 
 
 def test_retractions_are_told_where_they_are_asked_for(database):
@@ -127,7 +127,7 @@ def test_retractions_are_told_where_they_are_asked_for(database):
         assert page["records"] == [as_told(first)]
         last = client.get(PATH, params=asked | {"cursor": page["next"]}).json()
         assert last == {"records": [as_told(taken)], "next": None}
-        problem(client.get(PATH, params={"retractions": "maybe"}), 400, "retractions")
+        expect_problem(client.get(PATH, params={"retractions": "maybe"}), 400, "retractions")
 
 
 def test_a_page_has_an_entity_tag(feed):
@@ -142,7 +142,7 @@ def test_rows_of_a_token_limit_what_is_asked_for(dsn, tmp_path):
         one = issuer.header("read:market.*", rows={"symbol": ["S3"]})
         found = client.get(PATH, headers=one).json()["records"]
         assert {r["symbol"] for r in found} == {"S3"}
-        problem(client.get(PATH, headers=one, params={"symbol": "S4"}), 403, "symbol")
+        expect_problem(client.get(PATH, headers=one, params={"symbol": "S4"}), 403, "symbol")
         two = issuer.header("read:market.*", rows={"symbol": ["S3", "S4"]})
         found = client.get(PATH, headers=two).json()["records"]
         assert {r["symbol"] for r in found} == {"S3", "S4"}
@@ -156,8 +156,10 @@ def test_rows_of_a_token_limit_what_is_asked_for(dsn, tmp_path):
         assert [r["scope"] for r in found] == ["portfolio:é"]
         other = issuer.header("read:market.*", rows={"portfolio": ["other"]})
         assert client.get(risk, headers=other).json()["records"] == []
-        problem(client.get(risk, headers=other, params={"scope": "portfolio:é"}), 403, "scope")
-        problem(client.get(PATH, headers=desk), 403)
+        expect_problem(
+            client.get(risk, headers=other, params={"scope": "portfolio:é"}), 403, "scope"
+        )
+        expect_problem(client.get(PATH, headers=desk), 403)
         none = issuer.header("read:market.*", rows={"symbol": []})
         assert client.get(PATH, headers=none).json()["records"] == []
 
@@ -170,7 +172,7 @@ def test_a_database_that_goes_and_comes_back_needs_no_new_feed(own_postgres):
     with serving(settings(dsn=own_postgres.dsn)) as client:
         assert len(client.get(PATH).json()["records"]) == 3
         own_postgres.stop()
-        assert "PostgreSQL" in problem(client.get(PATH), 503)["detail"]
+        assert "PostgreSQL" in expect_problem(client.get(PATH), 503)["detail"]
         own_postgres.start()
         assert len(client.get(PATH).json()["records"]) == 3
 

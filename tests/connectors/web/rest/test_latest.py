@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from connectors.redis.keys import generation_key
 from connectors.redis.reader import RedisReader, promote
 from tests.connectors.postgres.rows import bar
-from tests.connectors.web.rest.rig import CATALOG, Issuer, problem, serving, settings, write
+from tests.connectors.web.rest.rig import CATALOG, Issuer, expect_problem, serving, settings, write
 
 PATH = "/api/v1/latest/market/bars"
 
@@ -40,8 +40,8 @@ def test_filters_take_any_of_several_values(feed):
     found = feed.get(PATH, params={"symbol": "S1,S3,none", "interval": "1s"}).json()
     assert [r["symbol"] for r in found["records"]] == ["S1", "S3"]
     assert feed.get(PATH, params={"interval": "1m"}).json()["records"] == []
-    problem(feed.get(PATH, params={"scope": "symbol:S1"}), 400, "scope")
-    problem(feed.get(PATH, params={"symbol": ""}), 400, "symbol")
+    expect_problem(feed.get(PATH, params={"scope": "symbol:S1"}), 400, "scope")
+    expect_problem(feed.get(PATH, params={"symbol": ""}), 400, "symbol")
 
 
 def test_an_answer_is_not_sent_twice(feed, redis_url):
@@ -100,9 +100,9 @@ def test_rows_of_a_token_are_all_that_is_seen(redis_url, tmp_path):
         desk = issuer.header("read:market.risk", rows={"portfolio": ["P"]})
         found = client.get("/api/v1/latest/market/risk", headers=desk).json()["records"]
         assert [r["scope"] for r in found] == ["portfolio:P"]
-        problem(client.get(PATH, headers=desk), 403)
+        expect_problem(client.get(PATH, headers=desk), 403)
         bars_only = issuer.header("read:market.*", rows={"portfolio": ["P"]})
-        problem(client.get(PATH, headers=bars_only), 403)
+        expect_problem(client.get(PATH, headers=bars_only), 403)
 
 
 def write_risk(url, risks):
@@ -117,8 +117,8 @@ def test_a_server_that_goes_and_comes_back_needs_no_new_feed(own_valkey):
         assert len(client.get(PATH).json()["records"]) == 1
         assert client.get("/ready").json() == {"ready": True}
         own_valkey.stop()
-        problem(client.get(PATH), 503)
-        problem(client.get("/ready"), 503)
+        expect_problem(client.get(PATH), 503)
+        expect_problem(client.get("/ready"), 503)
         own_valkey.start()
         assert len(client.get(PATH).json()["records"]) == 1
 

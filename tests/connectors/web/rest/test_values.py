@@ -7,7 +7,7 @@ import redis
 
 from connectors.redis.keys import Keys
 from connectors.redis.reader import promote
-from tests.connectors.web.rest.rig import CATALOG, Issuer, problem, serving, settings, write
+from tests.connectors.web.rest.rig import CATALOG, Issuer, expect_problem, serving, settings, write
 
 PATH = "/api/v1/values/market/risk/"
 RISKS = [
@@ -65,10 +65,10 @@ def test_no_record_is_read(feed, filled):
 
 
 def test_what_is_no_field_of_the_key_is_not_found(feed):
-    problem(feed.get(PATH + "valid"), 404, "field")
-    problem(feed.get(PATH + "symbol"), 404, "field")
-    problem(feed.get("/api/v1/values/market/signals/scope"), 404, "field")
-    problem(feed.get("/api/v1/values/trading/risk/scope"), 404, "output")
+    expect_problem(feed.get(PATH + "valid"), 404, "field")
+    expect_problem(feed.get(PATH + "symbol"), 404, "field")
+    expect_problem(feed.get("/api/v1/values/market/signals/scope"), 404, "field")
+    expect_problem(feed.get("/api/v1/values/trading/risk/scope"), 404, "output")
 
 
 def test_rows_of_a_token_are_all_that_is_seen(filled, tmp_path):
@@ -78,5 +78,5 @@ def test_rows_of_a_token_are_all_that_is_seen(filled, tmp_path):
         assert client.get(PATH + "scope", headers=desk).json() == {"values": ["portfolio:P"]}
         one = issuer.header("read:market.risk", rows={"symbol": ["S1", "S3"]})
         assert client.get(PATH + "scope", headers=one).json() == {"values": ["symbol:S1"]}
-        problem(client.get("/api/v1/values/market/nbbo/symbol", headers=one), 403)
-        problem(client.get("/api/v1/values/market/bars/symbol", headers=desk), 403)
+        expect_problem(client.get("/api/v1/values/market/nbbo/symbol", headers=one), 403)
+        expect_problem(client.get("/api/v1/values/market/bars/symbol", headers=desk), 403)
