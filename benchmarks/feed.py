@@ -123,7 +123,7 @@ class Feed:
         try:
             with suppress(_Closed):
                 publish(self._recording, self._cluster, speed, self._note)
-        except BaseException as error:  # noqa: BLE001  # told to who asks, in its own thread
+        except BaseException as error:  # noqa: BLE001  # a thread dies unheard: `check` raises it
             self._failure = error
 
     def _note(self, sent: int) -> None:

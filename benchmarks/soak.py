@@ -169,14 +169,19 @@ class Feed:
     def note_consumed(self, messages: int) -> None:
         """Note how far the flow is; raises what stopped the feed."""
         self.consumed = messages
+        self.check()
+
+    def check(self) -> None:
+        """Raise what stopped the feed."""
         if self._failure is not None:
             raise self._failure
 
     def stop(self) -> None:
-        """Stop; return when nothing more is on its way."""
+        """Stop; return when nothing more is on its way. Raises what stopped the feed before."""
         self._ending.set()
         self._thread.join()
         self._producer.flush(30)
+        self.check()
 
     def _run(self) -> None:
         try:
@@ -187,7 +192,7 @@ class Feed:
                 if self._ending.is_set():
                     return
                 self._send(names, values, codes)
-        except BaseException as error:  # noqa: BLE001  # told to who asks, in its own thread
+        except BaseException as error:  # noqa: BLE001  # a thread dies unheard: `check` raises it
             self._failure = error
 
     def _chunk(self, second: int) -> tuple[list[str], list[bytes], list[int]]:

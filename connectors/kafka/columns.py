@@ -69,6 +69,7 @@ class Columns:
                 count = self._judge_errors(count)
             return self._columns(count, position) if count else None
         except BaseException:
+            # Whatever it is, an interrupt too: what is not given back holds librdkafka up for good.
             kernels.give_back(self._messages, self._functions)
             raise
 

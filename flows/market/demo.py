@@ -106,6 +106,7 @@ def _step(name: str) -> Iterator[None]:
     try:
         yield
     except BaseException:
+        # Whatever it is, Ctrl-C too: what is said of it begins on a line of its own.
         print(flush=True)
         raise
     print(f"{time.monotonic() - begin:.1f} s", flush=True)

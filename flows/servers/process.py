@@ -191,6 +191,7 @@ def start_all(*servers: Launched) -> None:
         for server in servers:
             server.wait()
     except BaseException:
+        # Whatever it is, Ctrl-C too: nobody else knows the servers that run already.
         for server in servers:
             server.kill()
         raise

@@ -133,7 +133,7 @@ async def _served(operation: Operation, request: Request, parts: Parts) -> Respo
     """Answer; a command is counted with what became of it."""
     try:
         response = await _serve(operation, request, parts)
-    except Exception as error:  # noqa: BLE001  # each becomes an answer; ours are logged
+    except Exception as error:  # noqa: BLE001  # each becomes an answer; `problem_of` logs ours
         response = await answer(request, error)
     if operation.method == "POST" and operation.vital:
         command = operation.path.rpartition("/")[2]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ import httpx2
 from anyio.to_thread import run_sync
 
 from connectors.web.rest.scrape import Figures, parse, told
+
+LOG = logging.getLogger("headrace.feed")
 
 TIMEOUT_S = 2.0
 """How long a worker or a server may take to answer."""
@@ -37,6 +40,8 @@ class Workers:
         self._checks = checks
         self._before: dict[str, Sample] = {}
         self._told: dict[str, Any] = {}
+        self._faults: dict[str, str] = {}
+        """What the last check of each server failed with; '' for nothing."""
         self._at_s = float("-inf")
         self._turn = anyio.Lock()
 
@@ -76,10 +81,18 @@ class Workers:
         try:
             with anyio.fail_after(TIMEOUT_S):
                 await run_sync(self._checks[name], abandon_on_cancel=True)
-        except Exception:  # noqa: BLE001  # whatever it is, the server cannot be used
+        except Exception as error:  # noqa: BLE001  # whatever it is, the server cannot be used
+            self._note(name, type(error).__name__)
             found[name] = {"ok": False}
         else:
+            self._note(name, "")
             found[name] = {"ok": True, "ms": round((time.monotonic() - began) * 1e3, 3)}
+
+    def _note(self, name: str, fault: str) -> None:
+        """Log what a check fails with, once until it changes; its words may hold a login."""
+        if fault and self._faults.get(name) != fault:
+            LOG.warning("%s does not answer its check: %s", name, fault)
+        self._faults[name] = fault
 
     async def _scrape(
         self, client: httpx2.AsyncClient, address: str, found: dict[str, Any]

@@ -95,6 +95,7 @@ def meanwhile(lifecycle: Lifecycle) -> Iterator[ThreadPoolExecutor]:
         try:
             yield pool
         except BaseException:
+            # Whatever it is, a time limit of pytest too: leaving the pool waits for the sink.
             lifecycle.stopping.set()
             raise
 

@@ -98,6 +98,14 @@ def test_health_tells_workers_that_answer_and_those_that_do_not(redis_url):
     assert found["sources"]["kafka"] == {"ok": False}
 
 
+def test_what_a_check_fails_with_is_logged_once(caplog):
+    with serving(settings()) as client:
+        for _ in range(3):
+            assert client.get("/ready").status_code == 503
+    said = [r.message for r in caplog.records if "does not answer its check" in r.message]
+    assert said == ["redis does not answer its check: ConnectionError"]
+
+
 def test_the_feed_has_metrics_of_its_own():
     with serving(settings()) as client:
         answer = client.get("/metrics")
