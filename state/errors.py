@@ -27,6 +27,7 @@
         ├── PartitionsChanged the topic's partition count differs from the snapshot's
         ├── SnapshotRefused   a snapshot is of other settings or of an unknown version
         ├── DamagedState      what a flow keeps on disk cannot be read any more
+        ├── UnreadableState   ... cannot be read for now: locked, or an error of the disk
         ├── LostWrites        a sink holds less than it had acknowledged
         ├── LostTopic         an output topic holds less than it had acknowledged
         ├── ForeignMarks      a sink holds the marks of another run
@@ -234,6 +235,17 @@ class DamagedState(Broken):
             f"{what} is damaged ({fault}): restore it from a copy, {way}or start another "
             "generation with --generation N"
         )
+
+
+class UnreadableState(Broken):
+    """What a flow keeps on disk cannot be read for now; nothing says that it is damaged."""
+
+    def __init__(self, what: str, fault: str, way: str) -> None:
+        super().__init__(what, fault, way)
+
+    def __str__(self) -> str:
+        what, fault, way = self.args
+        return f"{what} cannot be read for now ({fault}); nothing says that it is damaged: {way}"
 
 
 class LostWrites(Broken):

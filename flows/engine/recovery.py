@@ -7,11 +7,12 @@ import pickle
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 from flows.engine.step import Step, open_snapshot, restored
-from state.errors import DamagedState, Misuse
+from state.errors import Broken, DamagedState, Misuse, UnreadableState
 from state.snapshots import unchecked
 
 TABLES = {"parts", "exs", "fronts", "commits", "snaps"}
@@ -22,6 +23,16 @@ _UNREADABLE = (
 """Changed bytes may be any instruction of a pickle, and fail in all these ways."""
 BUSY_S = 30.0
 """How long another worker of the group may be writing already."""
+GLANCE_S = 5.0
+"""How long a look at the snapshots of a running flow waits."""
+_IN_USE = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
+_OUT_OF_REACH = {
+    sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY,
+}  # fmt: skip
+"""SQLite's primary error codes that say nothing of the content."""
+_DAMAGE = {sqlite3.SQLITE_IOERR_SHORT_READ, sqlite3.SQLITE_IOERR_CORRUPTFS}
+"""Errors of I/O that do: the file ends too early, or the file system is damaged."""
 _NEWEST = """
 WITH last AS (SELECT * FROM exs WHERE ex_num = (SELECT MAX(ex_num) FROM exs)),
 resume AS (
@@ -40,21 +51,50 @@ GROUP BY step_id, state_key ORDER BY step_id, state_key
 def last_snapshots(recovery: Path) -> Iterator[tuple[str, str, int, Any]]:
     """Yield (step, key, epoch, state) of every key, as the next start would resume it.
 
-    The states are as the steps gave them. Raises Misuse where there is no snapshot store.
+    The states are as the steps gave them. Raises Misuse where there is no snapshot store,
+    DamagedState and UnreadableState where it cannot be read.
     """
     parts = sorted(recovery.glob("*.sqlite3"))
     if not parts:
         raise Misuse(f"there are no snapshots in {recovery}: has the flow run here?")
     for part in parts:
-        # Read only, and beside a running flow: SQLite's log shows one consistent moment.
-        connection = sqlite3.connect(f"file:{part}?mode=ro", uri=True, timeout=5)
-        try:
+        with _opened(part, GLANCE_S) as connection:
             rows = connection.execute(_NEWEST).fetchall()
-        finally:
-            connection.close()
         for step, key, epoch, state in rows:
             if state is not None:
                 yield step, key, epoch, _unpickled(step, key, state)
+
+
+@contextmanager
+def _opened(part: Path, busy_s: float) -> Iterator[sqlite3.Connection]:
+    """Open a part of the store. Raises DamagedState, or UnreadableState for what may pass.
+
+    Read only, and beside a running flow: SQLite's log shows one consistent moment.
+    """
+    try:
+        with closing(
+            sqlite3.connect(f"file:{part}?mode=ro", uri=True, timeout=busy_s)
+        ) as connection:
+            yield connection
+    except sqlite3.DatabaseError as error:
+        raise _fault(part, error) from None
+
+
+def _fault(part: Path, error: sqlite3.DatabaseError) -> Broken:
+    """Return what an error of SQLite says of a part of the store."""
+    # Python's own errors have no code: what is stored does not decode.
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
+    if code & 0xFF in _IN_USE:
+        way = "end the program that holds it, such as a backup or a database shell"
+        return UnreadableState(str(part), str(error), way)
+    if code & 0xFF in _OUT_OF_REACH and code not in _DAMAGE:
+        way = "look after the disk, its mount and free space, and the permissions"
+        return UnreadableState(str(part), str(error), way)
+    return DamagedState(str(part), str(error), _way(part.parent))
+
+
+def _way(recovery: Path) -> str:
+    return f"move {recovery} away to work the input off again from where the flow began, "
 
 
 def _unpickled(step: str, key: str, state: bytes) -> Any:
@@ -68,12 +108,12 @@ def _unpickled(step: str, key: str, state: bytes) -> Any:
 def check_store(recovery: Path) -> None:
     """Raise DamagedState where a flow cannot go on from its snapshots, Misuse where not write any.
 
-    Bytewax itself would say what its reader met, and not in which file.
+    Raises UnreadableState where they cannot be read now, which says nothing of damage. Bytewax
+    itself would say what its reader met, and not in which file.
     """
-    way = f"move {recovery} away to work the input off again from where the flow began, "
     parts = sorted(recovery.glob("*.sqlite3"))
     if not parts:
-        raise DamagedState(str(recovery), "its part-0.sqlite3 is missing", way)
+        raise DamagedState(str(recovery), "its part-0.sqlite3 is missing", _way(recovery))
     for path in [recovery, *parts]:
         if not os.access(path, os.W_OK):
             raise Misuse(f"{path} cannot be written: make it writable, or set run.state_dir")
@@ -82,17 +122,14 @@ def check_store(recovery: Path) -> None:
             _check_part(part)
         for step, key, _, state in last_snapshots(recovery):
             _check_state(step, key, state)
-    except (sqlite3.DatabaseError, ValueError) as error:
-        raise DamagedState(str(parts[0]), str(error), way) from None
+    except ValueError as error:
+        raise DamagedState(str(parts[0]), str(error), _way(recovery)) from None
 
 
 def _check_part(part: Path) -> None:
-    connection = sqlite3.connect(f"file:{part}?mode=ro", uri=True, timeout=BUSY_S)
-    try:
+    with _opened(part, BUSY_S) as connection:
         (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
         tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
-    finally:
-        connection.close()
     if found != "ok":
         raise ValueError(" ".join(found.split()))
     if not tables >= TABLES:
