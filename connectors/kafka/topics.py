@@ -121,6 +121,25 @@ def look_at_all(
     return seen
 
 
+def look_at_each(
+    cluster: Cluster, topics: Iterable[str], timeout_s: float = TIMEOUT_S
+) -> dict[str, Seen]:
+    """Return all of the topics as they are now. Raises Misuse where one is missing.
+
+    A broker that has just come may not know a topic yet, so what is missing is asked for again.
+    """
+    wanted, admin = list(topics), cluster.admin()
+    deadline = time.monotonic() + timeout_s
+    while True:
+        seen = look_at_all(cluster, admin, wanted, timeout_s)
+        missing = [topic for topic in wanted if topic not in seen]
+        if not missing:
+            return seen
+        if time.monotonic() > deadline:
+            raise Misuse(f"Kafka at {cluster.bootstrap} has no topic {missing[0]}: create it")
+        time.sleep(_RETRY_S)
+
+
 def ask_ends(
     admin: AdminClient, topics: Mapping[str, Iterable[int]]
 ) -> dict[TopicPartition, Future[Any]]:

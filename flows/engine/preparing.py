@@ -14,7 +14,7 @@ from connectors.kafka.client import Cluster
 from connectors.kafka.topics import (
     ensure_topics,
     has_committed,
-    look_at_all,
+    look_at_each,
     partition_count,
     resolve_start,
 )
@@ -65,10 +65,7 @@ def prepare(flow: Flow, generation: Generation, start_at: str, settings: Setting
                 flow_hash(flow, settings),
                 offsets,
                 differing(flow.table(settings), shards_of(flow, settings)),
-                {
-                    topic: each.identity
-                    for topic, each in look_at_all(cluster, cluster.admin(), topics).items()
-                },
+                {topic: each.identity for topic, each in look_at_each(cluster, topics).items()},
                 _places(cluster, written, lambda: has_committed(cluster, group, topics)),
             )
         )
@@ -137,9 +134,10 @@ def _places(
 ) -> dict[str, Place]:
     """Return where the output topics end; where they begin if the generation ran before.
 
-    One that has lost its directory finds by that which of its records the topics hold.
+    One that has lost its directory finds by that which of its records the topics hold. Raises
+    Misuse where Kafka knows one of them not: without a place it would never be read back.
     """
-    seen = look_at_all(cluster, cluster.admin(), topics)
+    seen = look_at_each(cluster, topics)
     empty = all(high == 0 for each in seen.values() for _, high in each.marks.values())
     side = 1 if empty or not ran_before() else 0
     return {

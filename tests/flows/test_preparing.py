@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import uuid
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from connectors.kafka.client import Cluster
+from connectors.kafka.topics import ensure_topics, look_at_each
 from flows.config import load
+from flows.engine import preparing
 from flows.engine.context import flow_hash, shards_of
 from flows.engine.flows import find_flow
 from flows.engine.generation import Generation, Start
@@ -14,7 +19,7 @@ from flows.engine.preparing import check_start
 from flows.market.settings import Market
 from flows.settings.part import differing, settings_hash
 from flows.settings.settings import Settings
-from state.errors import SnapshotRefused
+from state.errors import Misuse, SnapshotRefused
 
 
 class NextMarket(Market):
@@ -73,4 +78,17 @@ def test_a_refusal_names_the_setting_and_both_values(
 
 
 def test_settings_of_other_flows_change_nothing() -> None:
-    check_start(start(settings()), find_flow("market"), settings(TRADING__ORDER_IDS="5"))
+    before, now = settings(), settings(TRADING__ORDER_IDS="5")
+    assert start(now) == start(before)
+    check_start(start(before), find_flow("market"), now)
+
+
+def test_an_output_topic_that_kafka_does_not_know_stops_the_first_start(kafka, monkeypatch):
+    """Its place would be missing for good: what a death writes twice there would go unseen."""
+    cluster = Cluster(kafka.bootstrap)
+    there, gone = (f"t.{uuid.uuid4().hex[:12]}" for _ in range(2))
+    ensure_topics(cluster, {there: 2})
+    monkeypatch.setattr(preparing, "look_at_each", partial(look_at_each, timeout_s=0.3))
+    assert preparing._places(cluster, [there], lambda: False)[there][1] == {0: 0, 1: 0}
+    with pytest.raises(Misuse, match=f"has no topic {gone}"):
+        preparing._places(cluster, [there, gone], lambda: False)

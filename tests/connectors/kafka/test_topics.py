@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
 
 import pytest
 
 from connectors.kafka.client import Cluster
-from connectors.kafka.topics import ensure_topics, offset_bounds, partition_count, resolve_start
+from connectors.kafka.topics import (
+    ensure_topics,
+    look_at_each,
+    offset_bounds,
+    partition_count,
+    resolve_start,
+)
 from state.errors import Misuse
 from tests import producing
 from tests.waiting import PATIENCE_S
@@ -69,6 +76,22 @@ def test_a_missing_topic_is_misuse_and_is_not_made_by_asking(cluster):
         with pytest.raises(Misuse, match=r"has no topic no\.such"):
             resolve_start(cluster, "no.such", "earliest")
     assert partition_count(cluster, "no.such") == 0
+
+
+def test_a_look_at_each_topic_leaves_none_out(cluster, topic):
+    there, gone = topic(2), f"gone.{uuid.uuid4().hex}"
+    with pytest.raises(Misuse, match=rf"has no topic {gone}: create it"):
+        look_at_each(cluster, [there, gone], timeout_s=0.3)
+    assert partition_count(cluster, gone) == 0
+
+
+def test_a_look_at_each_topic_waits_for_one_that_comes_late(cluster, topic):
+    there, late = topic(2), f"late.{uuid.uuid4().hex}"
+    maker = threading.Timer(0.3, ensure_topics, (cluster, {late: 3}))
+    maker.start()
+    seen = look_at_each(cluster, [there, late], timeout_s=PATIENCE_S)
+    maker.join()
+    assert {name: len(each.marks) for name, each in seen.items()} == {there: 2, late: 3}
 
 
 def test_missing_topics_are_made_and_others_left_alone(cluster, topic):
