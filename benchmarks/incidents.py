@@ -27,13 +27,7 @@ def kill_worker(index: int) -> Act:
     """Kill -9 one worker process of market; its supervisor starts the group again."""
 
     def act(trial: Trial) -> None:
-        workers: list[psutil.Process] = []
-
-        def found() -> bool:
-            workers[:] = trial.flows["market"].workers()
-            return bool(workers)
-
-        trial.until("a worker to kill", found)
+        workers = _workers(trial, "a worker to kill")
         before = {worker.pid for worker in workers}
         workers[index % len(workers)].kill()
         trial.disturbed()
@@ -52,13 +46,7 @@ def pause_worker(index: int, seconds: float) -> Act:
     """Stop a worker process of market for a while, beside which the others wait."""
 
     def act(trial: Trial) -> None:
-        workers: list[psutil.Process] = []
-
-        def found() -> bool:
-            workers[:] = trial.flows["market"].workers()
-            return bool(workers)
-
-        trial.until("a worker to pause", found)
+        workers = _workers(trial, "a worker to pause")
         paused = workers[index % len(workers)]
         paused.suspend()
         trial.feed.gate.allow_more(OUTAGE_MESSAGES)
@@ -68,6 +56,18 @@ def pause_worker(index: int, seconds: float) -> Act:
             paused.resume()
 
     return act
+
+
+def _workers(trial: Trial, what: str) -> list[psutil.Process]:
+    """Return the worker processes of market once there are any."""
+    workers: list[psutil.Process] = []
+
+    def found() -> bool:
+        workers[:] = trial.flows["market"].workers()
+        return bool(workers)
+
+    trial.until(what, found)
+    return workers
 
 
 def kill_at_work(tries: int = 8) -> Act:

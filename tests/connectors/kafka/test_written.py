@@ -90,26 +90,26 @@ def died(part: OutputPartition) -> None:
     part.snapshot()
 
 
+def left_behind(place: Bars, snapshot: int, last: int, keyed: bool = True) -> Any:
+    """Write up to ``last`` and die; return the snapshot that was durable, behind ``snapshot``."""
+    one = place.part()
+    one.write_batch([batch(range(1, snapshot + 1), keyed=keyed)])
+    state = one.snapshot()
+    one.write_batch([batch(range(snapshot + 1, last + 1), keyed=keyed)])
+    died(one)
+    return state
+
+
 @pytest.mark.parametrize("keyed", [True, False], ids=["keyed", "without keys"])
 def test_what_was_written_behind_the_snapshot_is_not_written_again(place, keyed):
-    one = place.part()
-    one.write_batch([batch(range(1, 101), keyed=keyed)])
-    state = one.snapshot()
-    one.write_batch([batch(range(101, 151), keyed=keyed)])
-    died(one)
-    two = place.part(state)
+    two = place.part(left_behind(place, 100, 150, keyed))
     two.write_batch([batch(range(101, 131), keyed=keyed), batch(range(131, 201), keyed=keyed)])
     two.snapshot()
     assert place.holds_once(200)
 
 
 def test_a_second_death_among_what_is_skipped_repeats_nothing(place):
-    one = place.part()
-    one.write_batch([batch(range(1, 11))])
-    state = one.snapshot()
-    one.write_batch([batch(range(11, 101))])
-    died(one)
-    two = place.part(state)
+    two = place.part(left_behind(place, 10, 100))
     two.write_batch([batch(range(11, 31))])
     state = two.snapshot()
     three = place.part(state)
@@ -119,11 +119,7 @@ def test_a_second_death_among_what_is_skipped_repeats_nothing(place):
 
 
 def test_a_start_beside_another_generation_that_writes_all_the_time_begins(place):
-    one = place.part()
-    one.write_batch([batch(range(1, 11))])
-    state = one.snapshot()
-    one.write_batch([batch(range(11, 21))])
-    died(one)
+    state = left_behind(place, 10, 20)
     stop = threading.Event()
 
     def write() -> None:
@@ -261,11 +257,7 @@ def test_two_workers_become_one_and_two_again(place):
 
 def test_a_topic_that_got_more_partitions_repeats_nothing(place):
     """Keys move then, so a record and its repetition would lie in different partitions."""
-    one = place.part()
-    one.write_batch([batch(range(1, 11))])
-    state = one.snapshot()
-    one.write_batch([batch(range(11, 41))])
-    died(one)
+    state = left_behind(place, 10, 40)
     grown = place.admin.create_partitions([NewPartitions(place.topic, 7)])
     grown[place.topic].result(PATIENCE_S)
     eventually(lambda: len(look_at(place.cluster, place.topic).marks) == 7)
@@ -276,11 +268,7 @@ def test_a_topic_that_got_more_partitions_repeats_nothing(place):
 
 
 def test_what_retention_took_is_told_and_the_rest_is_not_repeated(place, caplog):
-    one = place.part()
-    one.write_batch([batch(range(1, 11))])
-    state = one.snapshot()
-    one.write_batch([batch(range(11, 41))])
-    died(one)
+    state = left_behind(place, 10, 40)
     seen = look_at(place.cluster, place.topic)
     (_, high), p = max((mark, p) for p, mark in seen.marks.items())
     gone = [TopicPartition(place.topic, p, high - 1)]

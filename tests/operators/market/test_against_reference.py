@@ -85,6 +85,19 @@ def vary(seed: int) -> ReferenceSettings:
     )
 
 
+def driver_by_seed(
+    market: Market, partitions: int, seed: int, rng: random.Random, restarts: float
+) -> Driver:
+    """Return a driver whose shards and blocks differ by seed; ``restarts`` is their share."""
+    return Driver(
+        market,
+        partitions,
+        shards=1 + seed % 2,
+        cut=lambda: rng.randint(1, [1, 7, 4096][seed % 3]),
+        restart=lambda: rng.random() < restarts,
+    )
+
+
 @pytest.mark.parametrize("seed", range(12))
 def test_operators_equal_the_definition_on_long_streams(seed: int) -> None:
     ours = vary(seed)

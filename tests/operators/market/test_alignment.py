@@ -16,7 +16,7 @@ from flows.market.settings import Market
 from operators.market.alignment import Alignment
 from state.clock import NS
 from tests.driver import Driver
-from tests.operators.market.test_against_reference import market_settings, vary
+from tests.operators.market.test_against_reference import driver_by_seed, market_settings, vary
 from tests.reference import market as reference
 from tests.reference.compare import first_difference
 from tests.reference.streams import START_NS, random_stream
@@ -70,13 +70,7 @@ def test_bars_and_nbbo_of_sessions_equal_the_definition(
     monkeypatch.setattr("flows.market.calendar.window_borders", lambda *_sessions: borders)
     market = market_settings(ours).model_copy(update={"align": "session", "calendar": "XNYS"})
     stream = random_stream(seed, 1000, ours)
-    driver = Driver(
-        market,
-        ours.partitions,
-        shards=1 + seed % 2,
-        cut=lambda: rng.randint(1, [1, 7, 4096][seed % 3]),
-        restart=lambda: rng.random() < 0.2,
-    )
+    driver = driver_by_seed(market, ours.partitions, seed, rng, restarts=0.2)
     found, right = driver.run(stream.ticks), reference.run(stream.ticks, ours)
     assert first_difference(right, found) is None
     assert any(bar["start_ns"] % NS for bar in found["bars"])

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from flows.market.settings import Market
 from state.clock import NS
 from tests.driver import Driver
-from tests.operators.market.test_against_reference import market_settings, vary
+from tests.operators.market.test_against_reference import driver_by_seed, market_settings, vary
 from tests.reference import market as reference
 from tests.reference.compare import first_difference
 from tests.reference.streams import CONDITIONS, TRADE_SIZES, random_stream
@@ -64,13 +64,7 @@ def test_corrected_bars_equal_the_definition(seed: int) -> None:
     ours = replace(ours, symbol_ttl_ns=max(ours.symbol_ttl_ns, 15 * NS))
     ticks = corrected(random_stream(seed, 800, ours).ticks, rng)
     market = market_settings(ours).model_copy(update={"correctable": ours.correctable_ns})
-    driver = Driver(
-        market,
-        ours.partitions,
-        shards=1 + seed % 2,
-        cut=lambda: rng.randint(1, [1, 7, 4096][seed % 3]),
-        restart=lambda: rng.random() < 0.1,
-    )
+    driver = driver_by_seed(market, ours.partitions, seed, rng, restarts=0.1)
     found, right = driver.run(ticks), reference.run(ticks, ours)
     assert first_difference(right, found) is None
     if ours.correctable_ns == AGE_NS:
