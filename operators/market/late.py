@@ -8,7 +8,7 @@ from operators.market.operator import Stateless
 from operators.market.records import TYPES
 from operators.market.work import Work
 from operators.outputs import Outbox
-from state.market.outputs import BEHIND, TOO_OLD, UNKNOWN_TRADE, WINDOW_CLOSED
+from state.market.tick_outputs import BEHIND, TOO_OLD, UNKNOWN_TRADE, WINDOW_CLOSED
 from state.market.ticks import CORRECTION, QUOTE
 from state.metrics import LATE
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from operators.market.closes import NO_RECORD
 from operators.merge import Item
-from state.market.outputs import BEHIND, REPLACED, SESSION_CLOSED
+from state.market.tick_outputs import BEHIND, REPLACED, SESSION_CLOSED
 from state.metrics import KEPT
 
 Body = dict[str, Any]
