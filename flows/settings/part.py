@@ -7,7 +7,7 @@ import re
 from typing import Annotated, Any
 
 import orjson
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from state.clock import NS
 
@@ -30,6 +30,17 @@ Duration = Annotated[int, BeforeValidator(duration_ns), Field(ge=0)]
 """Nanoseconds; in files and variables, text such as ``5s``."""
 Interval = Annotated[int, BeforeValidator(duration_ns), Field(gt=0)]
 """A duration that is not 0."""
+
+
+def once(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return the values; raises ValueError where one is named twice: its records would be, too."""
+    if len(set(values)) < len(values):
+        raise ValueError("one is named twice")
+    return values
+
+
+Once = AfterValidator(once)
+"""Of a tuple: no value is in it twice."""
 
 
 class Part(BaseModel):
