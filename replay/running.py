@@ -12,7 +12,7 @@ from bytewax.errors import BytewaxRuntimeError
 from bytewax.inputs import FixedPartitionedSource
 from bytewax.outputs import DynamicSink, StatelessSinkPartition
 
-from connectors.kafka.source import BlockT
+from connectors.kafka.plan import BlockT
 from connectors.pacing import Pacing
 from flows.engine.context import Context, Flow, Sinks
 from flows.engine.sealed import seal_of

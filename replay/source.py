@@ -15,7 +15,7 @@ from typing import Generic
 
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 
-from connectors.kafka.source import BlockT
+from connectors.kafka.plan import BlockT
 from connectors.pacing import Pacing
 from replay.interleave import Speed, Stream, next_ns, take
 from replay.recording import Recording

@@ -24,7 +24,7 @@ from benchmarks import child
 from benchmarks.machine import pin, settle
 from benchmarks.market.trace import Trace
 from benchmarks.rig import PATIENCE_S
-from connectors.kafka.source import BlockT
+from connectors.kafka.plan import BlockT
 from flows import config
 from flows.engine.context import Context
 from flows.engine.flows import find_flow

@@ -30,7 +30,7 @@ from bytewax.operators import KeyedStream
 from bytewax.outputs import Sink
 
 from connectors.kafka.delivery import Outgoing
-from connectors.kafka.source import BlockT
+from connectors.kafka.plan import BlockT
 from connectors.kafka.written import Place
 from flows.engine.step import Step, Stepped, add_step
 from flows.settings.part import Timed, settings_hash

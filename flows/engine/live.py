@@ -9,15 +9,10 @@ from typing import Any
 from bytewax.inputs import FixedPartitionedSource
 
 from connectors.kafka.delivery import Delivery
+from connectors.kafka.plan import IDLE_POLL_US, PATIENT_POLL_US, BlockT, ReadingPlan
 from connectors.kafka.sequencer import SequencerSink, SequencerSource, Sequencing
 from connectors.kafka.sink import DeadLetterSink, KafkaSink
-from connectors.kafka.source import (
-    IDLE_POLL_US,
-    PATIENT_POLL_US,
-    BlockT,
-    KafkaSource,
-    ReadingPlan,
-)
+from connectors.kafka.source import KafkaSource
 from connectors.pacing import Pacing
 from connectors.redis.keys import Keys
 from connectors.redis.promoted import Promoted

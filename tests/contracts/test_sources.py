@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from connectors.kafka.client import Cluster
-from connectors.kafka.source import KafkaSource, ReadingPlan
+from connectors.kafka.plan import ReadingPlan
+from connectors.kafka.source import KafkaSource
 from connectors.pacing import Pacing
 from flows.servers import KafkaBroker
 from replay.message import Message

@@ -11,8 +11,10 @@ from confluent_kafka import Consumer, TopicPartition
 
 from connectors.kafka.client import Cluster
 from connectors.kafka.marks import Mark
+from connectors.kafka.plan import ReadingPlan
 from connectors.kafka.reading import Way
-from connectors.kafka.source import KafkaShard, KafkaSource, ReadingPlan
+from connectors.kafka.shard import KafkaShard
+from connectors.kafka.source import KafkaSource
 from connectors.kafka.topics import resolve_start
 from connectors.pacing import Pacing
 from state.lifecycle import Lifecycle

@@ -19,9 +19,9 @@ from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewPartitions
 
-from connectors.kafka import group, source
+from connectors.kafka import group, shard
 from connectors.kafka.client import Cluster
-from connectors.kafka.source import IDLE_POLL_US
+from connectors.kafka.plan import IDLE_POLL_US
 from connectors.kafka.topics import resolve_start
 from state.errors import Misuse, OffsetGone, PartitionsChanged, SnapshotRefused
 from state.lifecycle import Lifecycle
@@ -186,7 +186,7 @@ def test_a_block_has_at_most_the_batch_s_messages(rig):
 
 
 def test_large_messages_come_in_smaller_blocks(rig, monkeypatch):
-    monkeypatch.setattr(source, "BLOCK_BYTES", 1000)
+    monkeypatch.setattr(shard, "BLOCK_BYTES", 1000)
     r = rig(batch=40)
     r.write([(0, b"x" * 100)] * 100 + [(0, b"x")] * 200)
     part = r.open()
