@@ -16,7 +16,7 @@ FIRST_GENERATION = 1
 """What readers read until a generation has been promoted."""
 
 
-class Entry(NamedTuple):
+class StreamEntry(NamedTuple):
     """One entry of a stream; ``value`` is canonical JSON."""
 
     stream_id: str
@@ -45,7 +45,7 @@ class RedisReader:
         self.client = client(url)
         self.keys = Keys(system, generation or current_generation(self.client, system))
 
-    def entries(self, output: str, after: str = "") -> Iterator[Entry]:
+    def entries(self, output: str, after: str = "") -> Iterator[StreamEntry]:
         """Return the entries of an output's stream, oldest first, that follow the id ``after``."""
         stream = self.keys.stream(output)
         while True:
@@ -53,7 +53,7 @@ class RedisReader:
             page = cast("list[Any]", self.client.xrange(stream, start, "+", PAGE))
             for stream_id, fields in page:
                 after = stream_id.decode()
-                yield Entry(
+                yield StreamEntry(
                     after,
                     fields[b"origin"].decode(),
                     int(fields[b"counter"]),

@@ -14,7 +14,7 @@ from connectors.web.channels import Channel, Source, Sources, opened, sources_of
 from connectors.web.frames import SUBPROTOCOLS, Record
 from connectors.web.groups import Client, Group, Subscription, System
 from connectors.web.joining import Joining
-from connectors.web.mirror import ContinuityLost, Entry, Mirror, OpenedMirror
+from connectors.web.mirror import ContinuityLost, FeedEntry, Mirror, OpenedMirror
 from connectors.web.tail import DOWN, RETRY_S, Tail
 from connectors.web.tokens import UNSEAL, Access
 from state.metrics import FEED_SOURCE
@@ -171,7 +171,7 @@ class Hub:
                     self._joining.begin(subscription)
         self._flush()
 
-    async def _take(self, mirror: Mirror, entries: Sequence[Entry]) -> None:
+    async def _take(self, mirror: Mirror, entries: Sequence[FeedEntry]) -> None:
         found: dict[Group, list[Record]] = {}
         routes = self._routes[mirror.source]
         first = mirror.source.fields[0]

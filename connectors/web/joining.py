@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from connectors.redis.keys import Keys
 from connectors.web.frames import Place, Record
 from connectors.web.groups import Client, Subscription, System
-from connectors.web.mirror import Entry
+from connectors.web.mirror import FeedEntry
 from connectors.web.tail import DOWN, Tail
 from state.metrics import FEED_RESUMED
 
@@ -117,7 +117,7 @@ class Joining:
 
     async def _page(
         self, session: Client, keys: Keys, output: str, place: Place
-    ) -> list[Entry] | None:
+    ) -> list[FeedEntry] | None:
         """Return what follows in Redis, None where it no longer holds ``place``."""
         try:
             # One page of a client at a time: who resumes many channels waits, not the others.

@@ -23,8 +23,8 @@ NEWEST = 100
 """Records of a snapshot where there is no table."""
 
 
-class Entry(NamedTuple):
-    """One entry of a stream."""
+class FeedEntry(NamedTuple):
+    """One entry of an output's stream, as the feed reads it."""
 
     place: Place
     origin: str
@@ -42,7 +42,7 @@ class Loaded(NamedTuple):
 
     last: Place
     complete: bool
-    newest: list[Entry]
+    newest: list[FeedEntry]
     latest: list[bytes]
     counters: dict[str, int]
 
@@ -81,7 +81,7 @@ class Mirror:
         self._ring = self.older(loaded.newest, {})
         self._table, self._parts = {}, {}
         for value in loaded.latest:
-            record = self._record(Entry(loaded.last, "", 0, value), {})
+            record = self._record(FeedEntry(loaded.last, "", 0, value), {})
             if record is not None:
                 self._keep(record)
         for record in self._ring:
@@ -89,7 +89,7 @@ class Mirror:
         self._counters = dict(loaded.counters)
         self.lost = ""
 
-    def add(self, entry: Entry) -> Record | None:
+    def add(self, entry: FeedEntry) -> Record | None:
         """Take in the next entry and return its record; None where it cannot be read.
 
         Raises ContinuityLost where one is missing.
@@ -135,7 +135,9 @@ class Mirror:
         found = [r for part in parts for r in part.values() if takes(r)]
         return sorted(found, key=_key)
 
-    def older(self, entries: Sequence[Entry], known: dict[str, Mapping[str, str]]) -> list[Record]:
+    def older(
+        self, entries: Sequence[FeedEntry], known: dict[str, Mapping[str, str]]
+    ) -> list[Record]:
         """Return the records of older entries; ``known`` is what each key was filtered by last."""
         found = []
         for entry in entries:
@@ -145,7 +147,7 @@ class Mirror:
                 found.append(record)
         return found
 
-    def _record(self, entry: Entry, known: Known) -> Record | None:
+    def _record(self, entry: FeedEntry, known: Known) -> Record | None:
         """Return the record of an entry; ``known`` as in `older`, None where the table knows."""
         found = orjson.loads(entry.value)
         if entry.retracted:
@@ -155,7 +157,7 @@ class Mirror:
         record.before = self._before(key) if known is None else known.get(key)
         return record
 
-    def _retraction(self, entry: Entry, key: str, known: Known) -> Record:
+    def _retraction(self, entry: FeedEntry, key: str, known: Known) -> Record:
         before = self._before(key) if known is None else known.get(key)
         record = Record(entry.place, key, before or self.source.key_values(key), entry.value)
         record.before, record.retracted = before, True
@@ -193,7 +195,7 @@ class OpenedMirror(Mirror):
         self._seal = seal
         self._told: set[str] = set()
 
-    def _record(self, entry: Entry, known: Known) -> Record | None:
+    def _record(self, entry: FeedEntry, known: Known) -> Record | None:
         try:
             value = self._seal.unseal(self.source.name, entry.value)
         except CannotUnseal as error:

@@ -15,7 +15,7 @@ from connectors.redis.client import TIMEOUT_SECONDS, pool
 from connectors.redis.keys import Keys, generation_key, notified_key
 from connectors.redis.reader import FIRST_GENERATION
 from connectors.web.frames import Place, Position, parse_position, position
-from connectors.web.mirror import NEWEST, Entry, Loaded
+from connectors.web.mirror import NEWEST, FeedEntry, Loaded
 from state.outputs import Output
 
 DOWN = (RedisError, OSError, TimeoutError)
@@ -113,13 +113,13 @@ class Tail:
         entries = [_entry(*entry) for entry in reversed(newest)]
         return Loaded(_place(last), bool(complete), entries, latest, counters)
 
-    async def read(self, places: Mapping[str, Place], wait_s: float) -> dict[str, list[Entry]]:
+    async def read(self, places: Mapping[str, Place], wait_s: float) -> dict[str, list[FeedEntry]]:
         """Return what follows in each stream, once there is something, or after ``wait_s``."""
         after = {stream: f"{place[0]}-{place[1]}" for stream, place in places.items()}
         found = await self._redis.xread(after, count=PAGE, block=int(wait_s * 1000))
         return {stream.decode(): [_entry(*entry) for entry in entries] for stream, entries in found}
 
-    async def after(self, keys: Keys, output: str, place: Place) -> list[Entry] | None:
+    async def after(self, keys: Keys, output: str, place: Place) -> list[FeedEntry] | None:
         """Return up to PAGE entries behind one, None where Redis does not hold that one."""
         arguments: list[str | int] = [f"{place[0]}-{place[1]}", PAGE]
         found = await self._after(keys=[keys.stream(output)], args=arguments)
@@ -147,11 +147,11 @@ class Tail:
         await self._redis.aclose()
 
 
-def _entry(stream_id: bytes, fields: Any) -> Entry:
+def _entry(stream_id: bytes, fields: Any) -> FeedEntry:
     pairs = (
         fields if isinstance(fields, dict) else dict(zip(fields[::2], fields[1::2], strict=True))
     )
-    return Entry(
+    return FeedEntry(
         _place(stream_id),
         pairs[b"origin"].decode(),
         int(pairs[b"counter"]),

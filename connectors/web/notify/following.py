@@ -13,7 +13,7 @@ import orjson
 from connectors.redis.keys import Keys
 from connectors.web.frames import START, Place, Position
 from connectors.web.hub import LOOK_S
-from connectors.web.mirror import Entry
+from connectors.web.mirror import FeedEntry
 from connectors.web.notify.changes import Changes
 from connectors.web.notify.delivery import Deliveries
 from connectors.web.notify.endpoint import Endpoint
@@ -87,7 +87,7 @@ class Following:
         if self._changes is not None:
             self._changes.begin(values)
 
-    async def _next(self, keys: Keys) -> list[Entry]:
+    async def _next(self, keys: Keys) -> list[FeedEntry]:
         """Return what follows the place; the oldest there is where that was trimmed."""
         if self._place != START:
             found = await self._tail.after(keys, self._output.name, self._place)
@@ -101,7 +101,7 @@ class Following:
         stream = keys.stream(self._output.name)
         return (await self._tail.read({stream: self._place}, LOOK_S)).get(stream, [])
 
-    def _take(self, entries: list[Entry]) -> None:
+    def _take(self, entries: list[FeedEntry]) -> None:
         now_s, unix_s = time.monotonic(), time.time()
         for entry in entries:
             before, self._place = self._place, entry.place

@@ -21,7 +21,7 @@ from connectors.web.channels import Source, parse, sources_of
 from connectors.web.client import Table, follow
 from connectors.web.frames import START
 from connectors.web.groups import Group
-from connectors.web.mirror import Entry, Loaded, Mirror, OpenedMirror
+from connectors.web.mirror import FeedEntry, Loaded, Mirror, OpenedMirror
 from connectors.web.tokens import ANYONE, Access
 from flows.feed import gateway, rest
 from state.lifecycle import Lifecycle
@@ -105,9 +105,9 @@ async def until(client: Client, count: int) -> list[tuple[str, str | None]]:
     return found
 
 
-def entries(batch: OutputBatch) -> list[Entry]:
+def entries(batch: OutputBatch) -> list[FeedEntry]:
     return [
-        Entry((row + 1, 0), batch.origin, batch.first + row, value, row in batch.retracted)
+        FeedEntry((row + 1, 0), batch.origin, batch.first + row, value, row in batch.retracted)
         for row, value in enumerate(batch.values)
     ]
 
