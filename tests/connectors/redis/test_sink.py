@@ -1,18 +1,14 @@
-"""The Redis sink against a real Valkey: marks, lineage, outages, order."""
+"""The Redis sink against a real Valkey: records, marks, order, and each of them once."""
 
 from __future__ import annotations
 
-import re
-import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import pairwise
 
 import bytewax.operators as op
 import pytest
-import redis
 from bytewax.dataflow import Dataflow
 from bytewax.testing import TestingSource, run_main
 from hypothesis import HealthCheck, given, settings
@@ -22,111 +18,12 @@ from pydantic import SecretStr
 from connectors.redis.client import pool
 from connectors.redis.eviction import EvictionWatch
 from connectors.redis.keys import Keys
-from connectors.redis.reader import RedisReader
 from connectors.redis.script import MAX_RECORDS, calls
-from connectors.redis.sink import RedisPartition, RedisSink
-from flows.servers import Valkey
-from state.errors import (
-    Fenced,
-    ForeignMarks,
-    KeyTaken,
-    LostWrites,
-    SettingsError,
-    Stopped,
-    Undelivered,
-)
 from state.lifecycle import Lifecycle
-from state.metrics import REDIS_EVICTS, SINK_WAITING
-from state.records import OutputBatch
-from state.shards import shard_name, shard_names
-from tests.waiting import PATIENCE_S, eventually
-
-SHARD = shard_name(0)
-
-
-def batch(first: int, count: int, output: str = "bars", origin: str = "0") -> OutputBatch:
-    counters = range(first, first + count)
-    return OutputBatch(
-        output=output,
-        origin=origin,
-        first=first,
-        times_ns=[10**18 + c for c in counters],
-        ids=[f"{output}/{origin}/{c}" for c in counters],
-        keys=[f"K{c % 7}" for c in counters] if output == "bars" else [""] * count,
-        values=[b'{"c":%d}' % c for c in counters],
-    )
-
-
-class Redis:
-    """One system's place in a server, and sinks that write to it."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self.system = f"t{uuid.uuid4().hex}"
-        self.client = redis.Redis.from_url(url)
-
-    def sink(
-        self,
-        lineage: str = "ours",
-        lifecycle: Lifecycle | None = None,
-        stream_length: int = 100_000,
-        url: str | None = None,
-        writer: str = "one",
-    ) -> RedisSink:
-        names = shard_names(2)
-        return RedisSink(
-            SecretStr(url or self.url),
-            Keys(self.system, 1),
-            lineage,
-            stream_length,
-            names,
-            names,
-            lifecycle or Lifecycle(),
-            writer,
-        )
-
-    def partition(
-        self, lineage: str = "ours", lifecycle: Lifecycle | None = None
-    ) -> RedisPartition:
-        return self.sink(lineage, lifecycle).build_part("redis", SHARD, None)
-
-    def reader(self) -> RedisReader:
-        return RedisReader(SecretStr(self.url), self.system, 1)
-
-    def counters(self, output: str = "bars", origin: str = "0") -> list[int]:
-        reader = self.reader()
-        found = [e.counter for e in reader.entries(output) if e.origin == origin]
-        reader.close()
-        return found
-
-    def dump(self) -> object:
-        """Everything of the generation, streams without their ids."""
-        reader = self.reader()
-        outputs = {output for output, _ in reader.marks()}
-        streams = {o: [entry[1:] for entry in reader.entries(o)] for o in sorted(outputs)}
-        tables = {o: reader.latest(o) for o in sorted(outputs)}
-        found = (streams, tables, reader.marks(), reader.lineage())
-        reader.close()
-        return found
-
-
-@pytest.fixture
-def place(valkey: Valkey) -> Iterator[Redis]:
-    made = Redis(valkey.url)
-    yield made
-    made.client.close()
-
-
-@pytest.fixture
-def own_place(own_valkey: Valkey) -> Iterator[Redis]:
-    made = Redis(own_valkey.url)
-    yield made
-    made.client.close()
-
-
-def write(partition: RedisPartition, *batches: OutputBatch) -> None:
-    partition.write_batch(list(batches))
-    partition.snapshot()
+from state.metrics import REDIS_EVICTS
+from state.shards import shard_names
+from tests.connectors.redis.places import SHARD, Redis, batch, write
+from tests.waiting import eventually
 
 
 def test_a_batch_becomes_stream_latest_values_and_mark(place: Redis) -> None:
@@ -212,18 +109,6 @@ def test_batches_cut_anew_after_a_crash_leave_each_record_once(
     assert place.counters() == list(range(1, 61))
 
 
-def test_a_run_that_began_later_fences_the_former(place: Redis) -> None:
-    former = place.partition()
-    write(former, batch(1, 5))
-    later = place.sink(writer="two").build_part("redis", SHARD, None)
-    former.write_batch([batch(6, 5)])
-    with pytest.raises(Fenced, match="run twice: two writes it now, so this run stops"):
-        former.snapshot()
-    assert place.counters() == [1, 2, 3, 4, 5], "what the former wrote then"
-    write(later, batch(6, 5))
-    assert place.counters() == list(range(1, 11))
-
-
 def test_large_batches_are_cut(place: Redis) -> None:
     large = batch(1, 2 * MAX_RECORDS + 1)
     cut = calls(large, Keys(place.system, 1), "ours", 1, "one")
@@ -257,257 +142,12 @@ def test_entries_of_each_origin_are_in_counter_order(place: Redis) -> None:
     assert place.counters(origin="1") == list(range(1, 301))
 
 
-def test_a_gap_of_the_counter_stops_the_flow(place: Redis) -> None:
-    partition = place.partition()
-    write(partition, batch(1, 5))
-    partition.write_batch([batch(7, 1)])
-    with pytest.raises(LostWrites, match="bars of 0 ends at 5, 6 had been acknowledged"):
-        partition.snapshot()
-    assert place.counters() == [1, 2, 3, 4, 5]
-
-
-def test_a_first_record_after_the_first_counter_stops_the_flow(place: Redis) -> None:
-    partition = place.partition()
-    partition.write_batch([batch(2, 1)])
-    with pytest.raises(LostWrites, match="ends at 0"):
-        partition.snapshot()
-    assert place.dump() == ({}, {}, {}, None)
-
-
-def test_another_lineage_stops_the_flow(place: Redis) -> None:
-    write(place.partition("theirs"), batch(1, 5))
-    before = place.dump()
-    partition = place.partition("ours")
-    partition.write_batch([batch(1, 9)])
-    with pytest.raises(ForeignMarks, match="lineage theirs, ours is ours"):
-        partition.snapshot()
-    assert place.dump() == before
-
-
-def test_marks_without_a_lineage_stop_the_flow(place: Redis) -> None:
-    write(place.partition(), batch(1, 5))
-    place.client.delete(Keys(place.system, 1).lineage)
-    partition = place.partition()
-    partition.write_batch([batch(6, 1)])
-    with pytest.raises(ForeignMarks):
-        partition.snapshot()
-
-
-def test_a_redis_that_was_emptied_mid_run_stops_the_flow(own_place: Redis) -> None:
-    partition = own_place.partition()
-    write(partition, batch(1, 5))
-    own_place.client.flushall()
-    partition.write_batch([batch(6, 1)])
-    with pytest.raises(LostWrites, match="ends at 0, 5 had been acknowledged"):
-        partition.snapshot()
-
-
-def test_a_redis_that_was_emptied_while_down_stops_the_flow_at_the_start(
-    own_place: Redis,
-) -> None:
-    partition = own_place.partition()
-    write(partition, batch(1, 5))
-    state = partition.snapshot()
-    own_place.sink().build_part("redis", SHARD, state)
-    own_place.client.flushall()
-    with pytest.raises(LostWrites, match="ends at 0, 5 had been acknowledged"):
-        own_place.sink().build_part("redis", SHARD, state)
-
-
 def test_a_script_cache_that_was_flushed_is_filled_again(place: Redis) -> None:
     partition = place.partition()
     write(partition, batch(1, 5))
     place.client.script_flush()
     write(partition, batch(6, 5), batch(11, 5))
     assert place.counters() == list(range(1, 16))
-
-
-def in_background(work: Callable[[], None]) -> threading.Thread:
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    return thread
-
-
-def waits(lifecycle: Lifecycle) -> bool:
-    return bool(
-        eventually(
-            lambda: "redis" in lifecycle.waiting and SINK_WAITING.labels("redis")._value.get()
-        )
-    )
-
-
-def test_a_writer_waits_for_a_killed_server_and_goes_on(own_valkey: Valkey) -> None:
-    place, lifecycle = Redis(own_valkey.url), Lifecycle()
-    partition = place.partition(lifecycle=lifecycle)
-    written = 0
-
-    def work() -> None:
-        nonlocal written
-        while written < 3000:
-            partition.write_batch([batch(written + 1, 3)])
-            written += 3
-        partition.close()
-
-    writer = in_background(work)
-    while written < 300:
-        time.sleep(0.001)
-    own_valkey.kill()
-    assert waits(lifecycle)
-    stuck = written
-    assert stuck < 3000
-    time.sleep(0.2)
-    assert written == stuck
-    own_valkey.start()
-    writer.join(PATIENCE_S)
-    assert written == 3000
-    assert lifecycle.waiting == {}
-    assert place.counters() == list(range(1, 3001))
-
-
-def test_a_writer_that_waits_can_be_stopped(own_valkey: Valkey) -> None:
-    lifecycle = Lifecycle()
-    partition = Redis(own_valkey.url).partition(lifecycle=lifecycle)
-    own_valkey.kill()
-    stopped: list[Exception] = []
-
-    def work() -> None:
-        try:
-            partition.write_batch([batch(1, 3)])
-        except Stopped as error:
-            stopped.append(error)
-
-    writer = in_background(work)
-    assert waits(lifecycle)
-    lifecycle.stopping.set()
-    writer.join(PATIENCE_S)
-    assert len(stopped) == 1
-
-
-def test_a_server_that_hangs_is_noticed(
-    own_valkey: Valkey, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("connectors.redis.client.TIMEOUT_SECONDS", 0.2)
-    place, lifecycle = Redis(own_valkey.url), Lifecycle()
-    partition = place.partition(lifecycle=lifecycle)
-    write(partition, batch(1, 3))
-    place.client.client_pause(10**6, all=False)
-    writer = in_background(lambda: write(partition, batch(4, 3)))
-    assert waits(lifecycle)
-    place.client.client_unpause()
-    writer.join(PATIENCE_S)
-    assert place.counters() == [1, 2, 3, 4, 5, 6]
-
-
-@pytest.mark.parametrize(
-    ("trouble", "cure"),
-    [
-        ({"maxmemory": "1"}, {"maxmemory": "0"}),
-        ({"min-replicas-to-write": "1"}, {"min-replicas-to-write": "0"}),
-    ],
-    ids=["out of memory", "too few replicas"],
-)
-def test_a_server_that_takes_no_writes_for_now_is_waited_for(
-    own_place: Redis, trouble: dict[str, str], cure: dict[str, str]
-) -> None:
-    lifecycle = Lifecycle()
-    partition = own_place.partition(lifecycle=lifecycle)
-    write(partition, batch(1, 3))
-    own_place.client.config_set(*next(iter(trouble.items())))
-    writer = in_background(lambda: write(partition, batch(4, 3), batch(7, 3)))
-    assert waits(lifecycle)
-    own_place.client.config_set(*next(iter(cure.items())))
-    writer.join(PATIENCE_S)
-    assert own_place.counters() == list(range(1, 10))
-
-
-def test_a_replica_is_waited_for_until_it_is_the_primary(own_place: Redis) -> None:
-    lifecycle = Lifecycle()
-    partition = own_place.partition(lifecycle=lifecycle)
-    write(partition, batch(1, 3))
-    own_place.client.slaveof("127.0.0.1", 1)
-    writer = in_background(lambda: write(partition, batch(4, 3)))
-    assert waits(lifecycle)
-    own_place.client.slaveof()
-    writer.join(PATIENCE_S)
-    assert own_place.counters() == list(range(1, 7))
-
-
-def test_a_write_that_redis_refuses_for_good_stops_the_flow(place: Redis) -> None:
-    keys = Keys(place.system, 1)
-    place.client.set(keys.lineage, "ours")
-    place.client.hset(keys.marks, "bars/0", "no number")
-    partition = place.partition()
-    partition.write_batch([batch(1, 1)])
-    with pytest.raises(Undelivered, match="ResponseError"):
-        partition.snapshot()
-
-
-def test_a_wrong_password_stops_the_flow_and_is_not_told(own_place: Redis) -> None:
-    own_place.client.config_set("requirepass", "right-one")
-    url = own_place.url.replace("redis://", "redis://:s3cret-w0rd@")
-    with pytest.raises(SettingsError, match="refuses the login") as refused:
-        own_place.sink(url=url).build_part("redis", SHARD, None)
-    assert "s3cret" not in repr(refused.value) + str(refused.value)
-    assert refused.value.__cause__ is None
-
-
-def test_the_password_is_in_no_reason_for_waiting(own_valkey: Valkey) -> None:
-    own_valkey.kill()
-    lifecycle = Lifecycle()
-    url = own_valkey.url.replace("redis://", "redis://:s3cret-w0rd@")
-    sink = Redis(own_valkey.url).sink(url=url, lifecycle=lifecycle)
-
-    def work() -> None:
-        with pytest.raises(Stopped):
-            sink.build_part("redis", SHARD, None).write_batch([batch(1, 1)])
-
-    writer = in_background(work)
-    assert waits(lifecycle)
-    assert "s3cret" not in str(lifecycle.waiting)
-    lifecycle.stopping.set()
-    writer.join(PATIENCE_S)
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "redis://:s3cret/w0rd@localhost:6379/0",
-        "redis://:12/s3cret@localhost:6379/0",
-        "redis://user:s3cret#w0rd@localhost:6379",
-        "http://user:s3cret@localhost",
-        "redis://localhost:s3cret",
-        "redis://localhost?s3cret=1",
-    ],
-)
-def test_a_url_that_does_not_parse_is_not_repeated(url: str) -> None:
-    with pytest.raises(SettingsError, match="does not parse") as refused:
-        Redis("redis://127.0.0.1:1").sink(url=url)
-    assert "s3cret" not in str(refused.value)
-    assert refused.value.__context__ is None
-
-
-@pytest.mark.parametrize("key", ["stream", "latest", "marks", "lineage"])
-def test_a_key_of_another_type_is_told_before_anything_is_written(place: Redis, key: str) -> None:
-    keys = Keys(place.system, 1)
-    named = {
-        "stream": keys.stream("bars"),
-        "latest": keys.latest("bars"),
-        "marks": keys.marks,
-        "lineage": keys.lineage,
-    }
-    taken = named.pop(key)
-    place.client.sadd(taken, "theirs")
-    partition = place.partition()
-    for _ in range(2):
-        with pytest.raises(KeyTaken, match=f"{re.escape(taken)} holds a set where .*RENAME"):
-            write(partition, batch(1, 9))
-        partition.close()
-        partition = place.partition()
-    assert [name for name in named.values() if place.client.exists(name)] == []
-    place.client.delete(taken)
-    write(partition, batch(1, 9))
-    assert place.counters() == list(range(1, 10))
-    partition.close()
 
 
 def test_a_policy_that_drops_keys_is_told_once_and_measured(

@@ -8,7 +8,7 @@ import pytest
 
 from operators.market.daily.settings import DailySettings
 from tests.daily_events import DAY_NS, close_ns, closes, portfolio
-from tests.operators.market.daily.test_engine import run
+from tests.operators.market.daily.runs import run
 from tests.reference import daily as reference
 
 METHODS = ("historical", "age-weighted", "filtered-historical", "ewma-normal", "cornish-fisher")
