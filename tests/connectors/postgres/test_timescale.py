@@ -15,6 +15,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import orjson
 import psycopg
 import pytest
 from psycopg import sql
@@ -159,7 +160,7 @@ def insert(connection: Connection, table: str, record: dict[str, Any], time_fiel
 
 
 def _json(value: Any) -> Any:
-    return to_json(value).decode() if isinstance(value, dict | list) else value
+    return orjson.dumps(value).decode() if isinstance(value, dict | list) else value
 
 
 def test_the_layout_is_shown_with_the_version(connection: Connection) -> None:
