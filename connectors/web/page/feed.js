@@ -66,9 +66,9 @@ export class Feed extends EventTarget {
 
   /**
    * Follow a channel. `handler` has snapshot(records), delta(records), and may have
-   * retracted(records), whose keys leave the table, refused(reason, kind), and reset(), where what was
-   * told before no longer holds. Return what ends it. Several may follow one channel: when one
-   * joins, all get its snapshot.
+   * retracted(records), whose keys leave the table, refused(reason, kind), reset(), where what was
+   * told before no longer holds, and trimmed(), where it holds, but records are missing behind it. Return
+   * what ends it. Several may follow one channel: when one joins, all get its snapshot.
    */
   subscribe(channel, handler) {
     const followed = this.subscriptions.get(channel);
@@ -166,8 +166,10 @@ export class Feed extends EventTarget {
   /** Where entries were trimmed there is a gap, and what is older than it still holds. */
   reset(subscription, reason) {
     subscription.parts = [];
-    if (reason === "trimmed") return;
-    for (const handler of subscription.handlers) handler.reset?.();
+    for (const handler of subscription.handlers) {
+      if (reason === "trimmed") handler.trimmed?.();
+      else handler.reset?.();
+    }
   }
 
   snapshot(subscription, message) {

@@ -1,14 +1,14 @@
 // A table of many rows whose values change all the time: only the rows in sight exist.
 
-import { el, setText } from "./dom.js";
+import { el, setAttribute, setText } from "./dom.js";
 
 const ROW_PX = 26;
 const SPARE = 4;
 const PAGE = 10;
 
 /**
- * Columns are {title, text(row), value(row), number?, tone?(row), old?(row), hint?}; a click on a title sorts by
- * `value`, and again turns it round. `chosen(key)` is called where a row is chosen, by mouse or by keyboard.
+ * Columns are {title, text(row), value(row), number?, tone?(row), old?(row), hint?, tip?(row)}; a click on a title
+ * sorts by `value`, and again turns it round. `hint` explains the title, `tip` a cell. `chosen(key)` is called where a row is chosen, by mouse or by keyboard.
  */
 export class Grid {
   constructor(caption, columns, { key, chosen, empty }) {
@@ -100,6 +100,7 @@ export class Grid {
       const [text, tone, old] = [column.text(row), column.tone?.(row) ?? "", column.old?.(row) ?? false];
       if (said.text !== text) cell.textContent = said.text = text;
       if (said.tone !== tone) cell.dataset.tone = said.tone = tone;
+      if (column.tip) setAttribute(cell, "title", column.tip(row));
       if (said.old !== old) cell.toggleAttribute("data-old", said.old = old);
     });
   }

@@ -64,11 +64,20 @@ export class Latest {
 
   add(records) {
     for (const record of records) {
-      const key = this.fields.map((name) => record[name]).join("|");
+      const key = this.keyOf(record);
       this.byKey.delete(key);
       this.byKey.set(key, record);
     }
     while (this.byKey.size > this.size) this.byKey.delete(this.byKey.keys().next().value);
+  }
+
+  keyOf(record) {
+    return this.fields.map((name) => record[name]).join("|");
+  }
+
+  /** Return the record with the same key as this one; undefined where there is none. */
+  get(record) {
+    return this.byKey.get(this.keyOf(record));
   }
 
   get records() {

@@ -143,3 +143,21 @@ def visit(browser: Browser, address: str, **context: object) -> Iterator[Visit]:
     made.page.goto(address)
     yield made
     opened.close()
+
+
+@contextmanager
+def hurried(browser: Browser, address: str) -> Iterator[Visit]:
+    """Open the page with a clock that `later` turns on."""
+    with visit(browser, address + "nothing") as seen:
+        seen.page.clock.install()
+        seen.page.goto(address)
+        yield seen
+
+
+def later(seen: Visit, seconds: int = 8) -> None:
+    """Let time pass for the page; less than after which it takes the feed for silent.
+
+    What it then hears is of now, so its idea of the server's time is right again.
+    """
+    seen.page.clock.fast_forward(seconds * 1000)
+    seen.page.wait_for_timeout(700)

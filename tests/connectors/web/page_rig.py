@@ -13,6 +13,7 @@ from benchmarks.web.writer import Writer
 from flows.feed import gateway
 from flows.settings.settings import Settings
 from state.clock import NS, now_ns
+from tests.connectors.postgres.writing import block, partition
 from tests.waiting import PATIENCE_S
 
 
@@ -75,25 +76,47 @@ class Market:
         self._writer.write(
             "bars", [bar_at(s, end_ns - NS, price) for s in symbols], [f"{s}|1s" for s in symbols]
         )
-        risk = [_risk(s, end_ns) for s in symbols]
+        risk = [risk_at(s, end_ns) for s in symbols]
         keys = [f"{r['scope']}|ewma-normal|1s|0.99|1" for r in risk]
         self._writer.write("risk", risk, keys)
         self._writer.write("nbbo", [_quote(s, end_ns, price) for s in symbols], symbols)
 
 
-def bar_at(symbol: str, start_ns: int, price: float = 100.0) -> dict[str, Any]:
-    """Return a bar of a second."""
+def bar_at(
+    symbol: str, start_ns: int, price: float = 100.0, interval: str = "1s"
+) -> dict[str, Any]:
+    """Return a bar, of a second where nothing else is said."""
     return {
-        "id": f"{symbol}|1s|{start_ns}", "symbol": symbol, "interval": "1s", "start_ns": start_ns,
+        "id": f"{symbol}|{interval}|{start_ns}", "symbol": symbol, "interval": interval,
+        "start_ns": start_ns,
         "open": price, "high": price + 0.5, "low": price - 0.5, "close": price, "vwap": price,
         "volume": 10.0, "trades": 3,
     }  # fmt: skip
 
 
-def _risk(symbol: str, end_ns: int) -> dict[str, Any]:
+def corrected(bar: dict[str, Any], version: int = 2, **changed: Any) -> dict[str, Any]:
+    """Return a bar as a correction leaves it; without a trade where ``trades`` is 0."""
+    prices = ("open", "high", "low", "close", "vwap")
+    void: dict[str, Any] = {} if changed.get("trades", 1) else dict.fromkeys(prices)
+    return bar | void | changed | {
+        "id": f"{bar['id']}|{version}", "version": version,
+        "corrected_ns": bar["start_ns"] + 2 * NS, "cause": "market.ticks/0/7/0",
+    }  # fmt: skip
+
+
+def keep(dsn: str, **outputs: list[dict[str, Any]]) -> None:
+    """Write records into history: those of each output."""
+    sink = partition(dsn)
+    sink.write_batch([block(name, rows) for name, rows in outputs.items() if rows])
+    sink.snapshot()
+    sink.close()
+
+
+def risk_at(symbol: str, end_ns: int, interval: str = "1s") -> dict[str, Any]:
+    """Return a forecast of 1 % that was made of the bar which ends then."""
     return {
-        "id": f"symbol:{symbol}|ewma-normal|1s|0.99|1|{end_ns}", "ts_ns": end_ns,
-        "scope": f"symbol:{symbol}", "method": "ewma-normal", "interval": "1s",
+        "id": f"symbol:{symbol}|ewma-normal|{interval}|0.99|1|{end_ns}", "ts_ns": end_ns,
+        "scope": f"symbol:{symbol}", "method": "ewma-normal", "interval": interval,
         "confidence": 0.99, "horizon": 1, "var": 0.01, "es": 0.012, "components": None,
         "marginal": None, "incremental": None, "valid": True,
     }  # fmt: skip

@@ -10,7 +10,7 @@ async (rounds, redrawn) => {
   const pulse = { progress() {}, eventMs: () => Date.now() };
   const watch = new Watch({ feed, pulse });
   const market = Object.assign(new EventTarget(), { intervals: ["1s"], symbol: name(0), asked: true, error: null, choose() {} });
-  const list = new Watchlist({ api: null }, market, watch);
+  const list = new Watchlist(market, watch);
   document.querySelector("main").replaceChildren(list.node);
   watch.follow("1s");
   for (const channel of feed.subscriptions.keys()) feed.take({ type: "subscribed", asked: channel, channel });

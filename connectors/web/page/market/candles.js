@@ -15,8 +15,8 @@ const SHAPES = {
 export class Candles {
   /** `early()` is called where somebody has scrolled back to the first bar that is there. */
   constructor(early) {
-    this.given = { bars: [], band: [], marks: [], lengthMs: 1000 };
-    this.drawn = { first: null, last: null, count: 0 };
+    this.given = { bars: [], band: [], marks: [], lengthMs: 1000, revision: 0 };
+    this.drawn = { count: 0 };
     this.zone = new Band();
     this.early = early;
     this.chart = new TimeChart("Candles of the symbol with the band of VaR and its breaches", {
@@ -60,7 +60,7 @@ export class Candles {
     this.showMarks();
   }
 
-  /** Draw bars (sorted, with startMs and endMs), the band and marks: {startMs, side}. */
+  /** Draw bars (sorted, with startMs and endMs; `revision` tells of changed ones), the band and marks: {startMs, side}. */
   draw(given) {
     this.given = given;
     this.chart.draw();
@@ -68,24 +68,30 @@ export class Candles {
 
   /** Begin anew with what follows: another symbol or interval. */
   clear() {
-    this.drawn = { first: null, last: null, count: 0 };
+    this.drawn = { count: 0 };
     this.fresh = true;
   }
 
   fill() {
-    const { bars, band, lengthMs } = this.given;
-    const { drawn } = this;
-    const at = bars.length - drawn.count;
-    const grown = drawn.count > 0 && bars[0]?.startMs === drawn.first && at >= 0 && bars[drawn.count - 1].startMs === drawn.last;
-    if (grown) this.append(bars.slice(drawn.count - 1), lengthMs);
+    const { bars, band, lengthMs, revision } = this.given;
+    const { count } = this.drawn;
+    if (count > 0 && this.isDrawn(bars)) this.append(bars.slice(count - 1), lengthMs);
     else this.replace(bars, lengthMs);
-    this.drawn = { first: bars[0]?.startMs ?? null, last: bars.at(-1)?.startMs ?? null, count: bars.length };
+    const [first, last] = [bars[0], bars.at(-1)];
+    this.drawn = { count: bars.length, firstMs: first?.startMs, lastMs: last?.startMs, endMs: last?.endMs, revision };
     this.zone.set(band);
     this.showMarks();
     if (this.fresh && bars.length) {
       this.chart.chart.timeScale().resetTimeScale();
       this.fresh = false;
     }
+  }
+
+  /** Return whether these bars begin with those that are drawn; then what is behind them may be appended. */
+  isDrawn(bars) {
+    const { count, firstMs, lastMs, endMs, revision } = this.drawn;
+    const last = bars[count - 1];
+    return revision === this.given.revision && bars[0]?.startMs === firstMs && last?.startMs === lastMs && last.endMs === endMs;
   }
 
   append([last, ...more], lengthMs) {

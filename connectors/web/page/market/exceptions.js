@@ -1,4 +1,17 @@
-// The band that VaR puts around each bar, the bars that left it, and gaps. Pure functions.
+// When bars end, the band that VaR puts around each, the bars that left it, and gaps.
+
+/**
+ * Set `endMs` of bars (sorted, with startMs). Windows that are cut at the opens and closes of an exchange end before
+ * their interval does: where a forecast was made of the bar, or the next one begins. `times` are those of all forecasts
+ * in ms, sorted. What nothing tells of is taken for whole.
+ */
+export function endBars(bars, lengthMs, times) {
+  let at = 0;
+  bars.forEach((bar, place) => {
+    while (times[at] <= bar.startMs) at += 1;
+    bar.endMs = Math.min(bar.startMs + lengthMs, times[at] ?? Infinity, bars[place + 1]?.startMs ?? Infinity);
+  });
+}
 
 /**
  * Return [{startMs, lower, upper, low, high}] of the bars (sorted, with startMs and endMs) for which a forecast was in

@@ -1,6 +1,7 @@
 // The tab Market: the watchlist, and of the chosen symbol the chart, features and signals.
 
 import { el } from "../dom.js";
+import { Closes } from "./closes.js";
 import { FeatureList, SignalList } from "./lists.js";
 import { PriceCard } from "./price.js";
 import { Watch } from "./watch.js";
@@ -10,7 +11,8 @@ export class MarketPanel {
   constructor(context, market) {
     this.market = market;
     this.watch = new Watch(context);
-    this.list = new Watchlist(context, market, this.watch);
+    this.list = new Watchlist(market, this.watch);
+    this.closes = new Closes(context.api, this.watch, market);
     this.price = new PriceCard(context, market, this.watch);
     this.features = new FeatureList(context);
     this.signals = new SignalList(this.watch);
@@ -35,8 +37,11 @@ export class MarketPanel {
     this.features.changed();
   }
 
+  /** Another token may read what the one before might not. */
   renewed() {
     this.market.look();
+    this.price.history.begin();
+    this.closes.read();
   }
 
   /** The watchlist is of the interval that forecasts are made of, else of the shortest. */
@@ -48,7 +53,7 @@ export class MarketPanel {
     }
     this.interval = interval;
     this.watch.follow(interval);
-    this.list.readFirst();
+    this.closes.read();
   }
 
   /** Of several figures the watchlist shows the one that the chart's choice begins with. */

@@ -1,5 +1,6 @@
 // Profit and loss of a portfolio beside the VaR that was forecast for each session, with the exceptions.
 
+import { Again } from "../again.js";
 import { TimeChart } from "../charts.js";
 import { Figures, card, el, select, setOptions, setText } from "../dom.js";
 import { paced } from "../frames.js";
@@ -51,35 +52,57 @@ export class PnlCard {
     this.table.loading();
     const scope = `portfolio:${encodeURIComponent(portfolio)}`;
     this.ends = [this.follow(`market.pnl?scope=${scope}`, this.pnl), this.follow(`market.risk?horizon=1&interval=session&scope=${scope}`, this.risk)];
-    this.read(portfolio);
+    this.readBack();
     this.changed();
+  }
+
+  /** Read history until it has the first session that the feed told: it is written behind the feed, or may be away. */
+  readBack() {
+    if (this.portfolio === undefined) return;
+    this.again?.end();
+    this.first = undefined;
+    const again = this.again = new Again(() => this.read(again));
+    again.now();
   }
 
   follow(channel, ring) {
     const taken = (records) => {
       ring.add(records);
-      if (ring === this.pnl) this.table.loaded();
+      if (ring === this.pnl) {
+        this.first ??= records[0];
+        this.table.loaded();
+      }
       this.changed();
     };
     return this.feed.subscribe(channel, {
       snapshot: taken, delta: taken, refused: (reason, kind) => this.table.failed(reason, kind),
+      reset: () => {
+        ring.clear();
+        this.readBack();
+      },
+      trimmed: () => this.readBack(),
     });
   }
 
-  async read(portfolio) {
-    const scope = `portfolio:${portfolio}`;
+  async read(again) {
+    const scope = `portfolio:${this.portfolio}`;
     const from = `${Math.floor(this.feed.serverMs() - YEARS_MS)}000000`;
+    let found;
+    let note = "";
     try {
-      const found = await Promise.all([["pnl", { scope }], ["risk", { scope, interval: "session" }]].map(
+      found = await Promise.all([["pnl", { scope }], ["risk", { scope, interval: "session" }]].map(
         ([output, filters]) => this.api.get(`/history/market/${output}`, { ...filters, from, limit: 10_000 })));
-      if (portfolio !== this.portfolio) return;
-      this.pnl.add(found[0].records);
-      this.risk.add(found[1].records);
-      setText(this.note, "");
     } catch (error) {
-      setText(this.note, `No history: ${error.message}`);
+      note = `No history: ${error.message}`;
+      if (error.kind === "forbidden") again.end(); // another token begins anew
     }
+    if (this.again !== again) return true;
+    const [pnl, risk] = (found ?? [{ records: [] }, { records: [] }]).map(({ records }) => records);
+    this.pnl.add(pnl);
+    this.risk.add(risk);
+    setText(this.note, note);
     this.changed();
+    return note === "" && pnl.some(({ id }) => id === this.first?.id);
   }
 
   /** Return the sessions with the forecast that was in force for each: that of the session before. */

@@ -5,7 +5,7 @@ import { Figures, card, disclosed, el, select, setOptions, setText } from "../do
 import { paced } from "../frames.js";
 import { NONE, count, minus, percent, price } from "../numbers.js";
 import { Table } from "../table.js";
-import { moment, toMs } from "../times.js";
+import { dateTime, moment, toMs } from "../times.js";
 import { Candles } from "./candles.js";
 import { band, breaches, gaps } from "./exceptions.js";
 import { FigureChoice, figureName } from "./figures.js";
@@ -32,6 +32,7 @@ export class PriceCard {
         ({ title, number: true, text: (row) => price(row[title.toLowerCase()]) })),
       { title: "Volume", number: true, text: (row) => count(row.volume) },
       { title: "Trades", number: true, text: (row) => count(row.trades) },
+      { title: "", text: (row) => (row.version ? "corrected" : ""), hint: corrected },
     ], { key: (row) => row.id, empty: "No bar has been closed yet.", cap: TABLE_ROWS });
     this.details = disclosed("Bars as a table", this.table.node);
     this.details.addEventListener("toggle", () => this.stale());
@@ -80,15 +81,16 @@ export class PriceCard {
   }
 
   drawChart(figure) {
-    const { bars, lengthMs, refusal, began } = this.history;
+    const { bars, lengthMs, refusal, answered } = this.history;
     const zone = band(bars, figure?.vars ?? new Map());
     const left = breaches(zone);
-    this.candles.draw({ bars, lengthMs, band: zone, marks: marksOf(left, this.holes(bars)) });
+    const { revision } = this.history.versions;
+    this.candles.draw({ bars, lengthMs, revision, band: zone, marks: marksOf(left, this.holes(bars)) });
     setText(this.method, this.said(figure?.last, zone, left));
     setText(this.note, this.told(bars, lengthMs));
     if (refusal) this.table.failed(refusal.reason, refusal.kind);
-    else if (bars.length || began) this.table.loaded();
-    if (this.details.open) this.table.draw(bars.slice(-TABLE_ROWS).reverse());
+    else if (bars.length || answered) this.table.loaded();
+    if (this.details.open) this.table.draw(this.history.newest(TABLE_ROWS).reverse());
   }
 
   texts(risk) {
@@ -127,22 +129,26 @@ export class PriceCard {
     const { count: number, missing } = gaps(bars, lengthMs);
     const empty = number ? `${count(number)} gaps without a trade, ${count(missing)} bars long.` : "";
     const begin = bars.length ? `${count(bars.length)} bars since ${moment(bars[0].startMs, nowMs())} UTC.` : "";
-    const lost = this.history.rings.gaps.records.reduce((sum, each) => sum + each.count, 0);
+    const lost = this.history.gaps.records.reduce((sum, each) => sum + each.count, 0);
     const holes = lost ? `${count(lost)} ticks of the newest are missing by their numbers (squares).` : "";
     return [begin, empty, holes, this.history.note].filter(Boolean).join(" ");
   }
 
   /** Numbers that are missing in the stream, by the bar in which that was seen. */
   holes(bars) {
-    const { lengthMs } = this.history;
-    const starts = new Set(bars.map((bar) => bar.startMs));
     const found = new Set();
-    for (const { ts_ns: ts } of this.history.rings.gaps.records) {
-      const startMs = Math.floor(toMs(ts) / lengthMs) * lengthMs;
-      if (starts.has(startMs)) found.add(startMs);
+    for (const { ts_ns: ts } of this.history.gaps.records) {
+      const atMs = toMs(ts);
+      const bar = bars.findLast(({ startMs }) => startMs <= atMs);
+      if (bar && atMs < bar.endMs) found.add(bar.startMs);
     }
     return [...found].map((startMs) => ({ startMs, side: "gap" }));
   }
+}
+
+function corrected({ version, corrected_ns: at, trades }) {
+  if (!version) return null;
+  return `version ${version}, corrected ${dateTime(toMs(at))}${trades ? "" : ": no trade is left"}`;
 }
 
 function marksOf(left, holes) {

@@ -65,6 +65,10 @@ export class RiskPanel {
     for (const each of [this, this.cards, this.pnl]) each.changed();
   }
 
+  renewed() {
+    this.pnl.readBack();
+  }
+
   known() {
     const { portfolios, error, portfolio } = this.market;
     const missing = portfolios.length ? "" : "No figure of a portfolio yet.";

@@ -5,19 +5,20 @@ import { card, el, setText } from "../dom.js";
 import { paced } from "../frames.js";
 import { Grid } from "../grid.js";
 import { NONE, count, minus, percent, price, signedPercent } from "../numbers.js";
-import { age, date } from "../times.js";
-import { change, spread, used } from "./watch.js";
+import { age } from "../times.js";
+import { base, change, spread, used } from "./watch.js";
 
 const DRAW_MS = 250;
 const CHOOSE_MS = 200;
-const FIRST_BARS = 5000;
+
+const TIPS = { previous: "Since the last price before this day (UTC)", first: "Since the first price of this day (UTC) that is known" };
 
 const points = (value) => (value === null ? NONE : minus(value.toFixed(Math.abs(value) < 10 ? 1 : 0)));
 const toneOf = (value) => (value > 0 ? "good" : value < 0 ? "bad" : "");
 
 export class Watchlist {
-  constructor(context, market, watch) {
-    Object.assign(this, { api: context.api, market, watch, visible: false, redraws: 0 });
+  constructor(market, watch) {
+    Object.assign(this, { market, watch, visible: false, redraws: 0 });
     this.filter = el("input", {
       type: "search", placeholder: "Filter", "aria-label": "Filter symbols", autocomplete: "off", spellcheck: "false",
       input: () => this.draw(),
@@ -42,7 +43,7 @@ export class Watchlist {
     return [
       { title: "Symbol", text: (row) => row.symbol, value: (row) => row.symbol },
       { title: "Last", number: true, text: (row) => price(row.close), value: (row) => row.close, old },
-      { title: "Change", number: true, hint: "Since the first price of the day (UTC) that is known", text: (row) => signedPercent(change(row), 2), value: change, tone: (row) => toneOf(change(row)), old },
+      { title: "Change", number: true, hint: "Since the last price before this day (UTC), where history has one within a week; else since the first price of the day that is known", text: (row) => signedPercent(change(row), 2), tip: (row) => TIPS[base(row)?.of] ?? null, value: change, tone: (row) => toneOf(change(row)), old },
       { title: "Spread", number: true, hint: "In basis points of the middle", text: (row) => points(spread(row)), value: spread, old },
       { title: "VaR", number: true, hint: "Of the next bar, by the figure that is chosen", text: (row) => percent(var_(row), 3), value: var_, old },
       { title: "Used", number: true, hint: "The move since the last close as a share of VaR", text: (row) => percent(used(row, watch.figure), 0), value: (row) => used(row, watch.figure), tone: (row) => (used(row, watch.figure) >= 1 ? "bad" : ""), old },
@@ -54,18 +55,6 @@ export class Watchlist {
   shown(whether) {
     this.visible = whether;
     if (whether) this.draw();
-  }
-
-  /** Read the first bars of the day of all symbols: those of the longest interval come soonest. */
-  async readFirst() {
-    const today = `${date(nowMs())}T00:00:00Z`;
-    const interval = this.market.intervals.at(-1);
-    try {
-      const { records } = await this.api.get("/history/market/bars", { interval, from: today, limit: FIRST_BARS });
-      this.watch.opened(records);
-    } catch {
-      // Without history the change is that since the first price that came.
-    }
   }
 
   /** A row that is passed by with a held arrow key is not followed. */
