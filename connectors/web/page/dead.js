@@ -36,7 +36,7 @@ export class DeadLetters {
       records.map((each) => ({ ...each, system, ms: toMs(each.timestamp_ns) })));
     rows.sort((a, b) => b.ms - a.ms);
     const faults = found.filter(({ error }) => error);
-    this.say(faults);
+    this.say(faults, found.map(({ missing }) => missing).filter(Boolean));
     this.table.draw(rows);
     const total = found.reduce((sum, each) => sum + each.total, 0);
     const known = `${found.every((each) => each.complete) ? "" : "more than "}${count(total)}`;
@@ -53,9 +53,9 @@ export class DeadLetters {
     }
   }
 
-  /** "None" is only said of what was read. */
-  say(faults) {
-    if (faults.length === 0) this.table.loaded();
+  /** "None" is only said of what was read, and a topic that is not there is named. */
+  say(faults, missing) {
+    if (faults.length === 0) this.table.loaded(missing.length ? `No dead letters. Not there yet: ${missing.join(", ")}.` : undefined);
     else this.table.failed(reasons(faults).join("; "), faults[0].error.kind);
   }
 

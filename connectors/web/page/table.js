@@ -35,9 +35,9 @@ export class Table {
     this.say("loading", "Loading …");
   }
 
-  /** All that there is has come: without rows, there are none. */
-  loaded() {
-    this.say("empty", this.words);
+  /** All that there is has come: without rows, there are none, and `words` say so. */
+  loaded(words = this.words) {
+    this.say("empty", words);
   }
 
   /** Nothing can be shown: `kind` is forbidden, unreadable or failed. */

@@ -165,6 +165,11 @@ def test_empty_lists_say_why_nothing_is_there(redis_url, browser, tmp_path):
         (403, '{"detail": "the token lacks the scope"}', "Not allowed: adt: the token lacks"),
         (500, "oops", "Not known: adt: HTTP 500"),
         (200, '{"total": 0, "complete": true, "records": []}', "No dead letters."),
+        (
+            200,
+            '{"total": 0, "complete": true, "records": [], "missing": "adt.dead"}',
+            "No dead letters. Not there yet: adt.dead",
+        ),
     ],
 )
 def test_no_dead_letters_is_said_only_where_they_were_read(redis_url, browser, status, body, said):
