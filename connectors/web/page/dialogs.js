@@ -3,6 +3,9 @@
 import { setOptions, setText } from "./dom.js";
 import { FreshKeys } from "./keys.js";
 
+/** The value of a subject that is not in the list. No name has it. */
+export const OTHER = "";
+
 const $ = (id) => document.getElementById(id);
 const keys = new FreshKeys($("confirm-dialog"));
 
@@ -30,41 +33,53 @@ export async function askToken(reason) {
   return given && token ? token : null;
 }
 
+const FIELDS = ["subject", "other", "reason", "typed", "agreed"];
+const field = (name) => $(`confirm-${name}`);
 let question = null;
 
-/** Let the answer be given once there is a reason, and what has to be typed for this subject is. */
+/** Return what is meant: one of the list, or what was typed instead. */
+const subjectOf = () => (field("subject").value === OTHER ? field("other").value.trim() : field("subject").value);
+
+/** Let the answer be given once all is there that this subject asks for. */
 function check() {
   if (!question) return;
-  const typed = question.typed($("confirm-subject").value);
-  $("confirm-typed-field").hidden = typed === "";
-  setText($("confirm-typed-label"), `Type ${typed} to confirm that you mean all`);
-  $("confirm-ok").disabled = !$("confirm-reason").value.trim() || (typed !== "" && $("confirm-typed").value !== typed);
+  const typed = question.typed(field("subject").value);
+  field("other-field").hidden = field("subject").value !== OTHER;
+  field("typed-field").hidden = typed === "";
+  setText(field("typed-label"), `Type ${typed} to confirm that you mean all`);
+  field("ok").disabled = !subjectOf() || !field("reason").value.trim() || (typed !== "" && field("typed").value !== typed)
+    || (question.agreed !== "" && !field("agreed").checked);
 }
 
-for (const id of ["confirm-subject", "confirm-reason", "confirm-typed"]) $(id).addEventListener("input", check);
+for (const name of FIELDS) field(name).addEventListener("input", check);
 
 /**
- * Ask whether to do something to one of `subjects` ([value, text] each), saying `label` of them.
- * Return {subject, reason}, or null. There has to be a reason; `typed(subject)` is what has to be
- * typed besides, "" for nothing. Keys that were down when the dialog opened do nothing in it.
+ * Ask whether to do something to one of `subjects` ([value, text] each), saying `label` of them; OTHER among the values
+ * lets another one be typed. Return {subject, reason}, or null. There has to be a reason, which may be given before;
+ * `typed(subject)` is what has to be typed besides, `agreed` what has to be ticked, "" for nothing. Keys that were
+ * down when the dialog opened do nothing in it.
  */
-export async function confirm({ title, text, label, subjects, subject, typed, action, danger }) {
+export async function confirm({ title, text, label, subjects, subject, typed, action, danger, reason = "", agreed = "" }) {
   const dialog = $("confirm-dialog");
   if (dialog.open) return null;
-  question = { typed };
-  setText($("confirm-title"), title);
-  setText($("confirm-text"), text);
-  setText($("confirm-subject-label"), label);
-  setOptions($("confirm-subject"), subjects);
-  $("confirm-subject").value = subject;
-  setText($("confirm-ok"), action);
-  $("confirm-ok").className = danger ? "danger" : "primary";
-  $("confirm-reason").value = "";
-  $("confirm-typed").value = "";
+  question = { typed, agreed };
+  setText(field("title"), title);
+  setText(field("text"), text);
+  setText(field("subject-label"), label);
+  setOptions(field("subject"), subjects);
+  field("subject").value = subject;
+  setText(field("other-label"), "Its name");
+  setText(field("agreed-label"), agreed);
+  field("agreed-field").hidden = agreed === "";
+  setText(field("ok"), action);
+  field("ok").className = danger ? "danger" : "primary";
+  field("reason").value = reason;
+  field("agreed").checked = false;
+  for (const name of ["other", "typed"]) field(name).value = "";
   check();
   keys.refuseHeld();
   const asked = answer(dialog);
-  $("confirm-reason").focus();
+  field("reason").focus();
   if (!(await asked)) return null;
-  return { subject: $("confirm-subject").value, reason: $("confirm-reason").value.trim() };
+  return { subject: subjectOf(), reason: field("reason").value.trim() };
 }

@@ -222,6 +222,39 @@ def test_the_kill_switch_halts_and_resume_takes_it_back(opened, picture):
     expect(everyone).to_contain_text("ACTIVE")
 
 
+def test_an_account_that_is_not_known_is_made_known_by_a_second_step(opened, picture):
+    seen = opened()
+    expect(seen.page.locator("#switches .badge")).to_have_text("ACTIVE")
+    seen.page.get_by_role("button", name="Kill trading").click()
+    dialog = seen.page.get_by_role("dialog")
+    confirm = dialog.get_by_role("button", name="Kill")
+    dialog.get_by_label("Whose").select_option(label="Another account …")
+    dialog.get_by_label("Reason").fill("before its first order")
+    expect(confirm).to_be_disabled()
+    dialog.get_by_label("Its name").fill(" New Desk ")
+    picture(seen, "kill-another")
+    confirm.click()
+    # The flow has refused it; the page says how it can be had.
+    expect(dialog).to_contain_text("trading knows no such account")
+    expect(dialog.get_by_label("Reason")).to_have_value("before its first order")
+    known = dialog.get_by_role("checkbox", name="make it known")
+    expect(known).not_to_be_checked()
+    expect(confirm).to_be_disabled()
+    picture(seen, "kill-unknown")
+    known.check()
+    confirm.click()
+    expect(seen.page.locator(".answer")).to_contain_text("kill of New Desk is on its way")
+    seen.page.get_by_role("tab", name="Orders").click()
+    row = seen.page.get_by_role("row").filter(has_text="New Desk")
+    expect(row).to_contain_text("HALTED")
+    row.get_by_role("button", name="Resume").click()
+    dialog.get_by_label("Reason").fill("the test is over")
+    dialog.get_by_role("button", name="Resume").click()
+    expect(row).to_contain_text("ACTIVE")
+    # What the browser says of the refusal is no fault of the page.
+    seen.faults[:] = [each for each in seen.faults if "404" not in each]
+
+
 def test_orders_are_counted_by_reason_and_listed(shown, opened, picture):
     seen = opened()
     seen.page.get_by_role("tab", name="Orders").click()

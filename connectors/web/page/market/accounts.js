@@ -12,6 +12,7 @@ const WORST = ["HALTED", "UNKNOWN", "REDUCING", "ACTIVE"];
 const CAUSES = { kill: "kill switch", manual: "by hand", drawdown: "drawdown breaker", var: "VaR breaker" };
 
 export const named = (account) => (account === ALL ? "All accounts" : account);
+export const spoken = (account) => (account === ALL ? "all accounts" : account); // inside a sentence
 export const toneOf = (state) => TONES[state];
 
 /** Event "changed" where a state has come, or has fallen silent; `empty` is {kind, text} of why nothing is there. */

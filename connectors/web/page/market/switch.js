@@ -1,9 +1,9 @@
 // The head's part of market: the trading state, the kill switch and its taking back, in sight on every tab.
 
-import { confirm } from "../dialogs.js";
+import { OTHER, confirm } from "../dialogs.js";
 import { el, setText } from "../dom.js";
 import { clock } from "../times.js";
-import { ALL, named, toneOf } from "./accounts.js";
+import { ALL, named, spoken, toneOf } from "./accounts.js";
 
 const QUESTIONS = {
   kill: {
@@ -47,17 +47,32 @@ export class Switch {
     const known = this.accounts.rows.map((row) => row.account).filter((each) => each !== ALL);
     const answer = await confirm({
       ...QUESTIONS[what], subject: account,
-      subjects: [[ALL, named(ALL)], ...known.map((each) => [each, each])],
+      subjects: [[ALL, named(ALL)], ...known.map((each) => [each, each]), [OTHER, "Another account …"]],
       typed: (subject) => (subject === ALL ? ALL : ""),
     });
-    if (answer === null) return;
-    const { subject, reason } = answer;
+    if (answer) await this.post(what, { account: answer.subject, reason: answer.reason });
+  }
+
+  /** Send an event. It is refused for an account that is not known, unless somebody says that it is new. */
+  async post(what, event) {
     try {
-      await this.context.api.post(`/trading/${what}`, { account: subject, reason });
-      this.say(`${clock(this.context.feed.serverMs())} UTC: ${what} of ${named(subject).toLowerCase()} is on its way.`);
+      await this.context.api.post(`/trading/${what}`, event);
+      this.say(`${clock(this.context.feed.serverMs())} UTC: ${what} of ${spoken(event.account)} is on its way.`);
     } catch (error) {
       this.say(`${what} failed: ${error.message}`, true);
+      if (error.status === 404) await this.makeKnown(what, event, error.message);
     }
+  }
+
+  /** The name may be mistyped, so nothing is ticked beforehand. */
+  async makeKnown(what, { account, reason }, why) {
+    const { action, danger, label } = QUESTIONS[what];
+    const answer = await confirm({
+      title: `${action} an account that is not known?`, text: `${account}: ${why}.`, action, danger, label,
+      subject: account, subjects: [[account, account]], typed: () => "", reason,
+      agreed: `${account} is the right name: make it known to trading`,
+    });
+    if (answer) await this.post(what, { account, reason: answer.reason, new: true });
   }
 
   say(text, bad = false) {

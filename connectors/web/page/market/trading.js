@@ -6,7 +6,7 @@ import { NONE } from "../numbers.js";
 import { Table } from "../table.js";
 import { age, dateTime, toMs } from "../times.js";
 import { nowMs } from "../ages.js";
-import { named, toneOf } from "./accounts.js";
+import { named, spoken, toneOf } from "./accounts.js";
 
 export class TradingCard {
   constructor(accounts) {
@@ -35,7 +35,7 @@ export class TradingCard {
   }
 
   buttons(account) {
-    const who = named(account).toLowerCase();
+    const who = spoken(account);
     const button = (what, text, tone) => el("button", {
       type: "button", class: `${tone} small`, "aria-label": `${text} ${who}`, click: () => this.accounts.send(what, account),
     }, text);
