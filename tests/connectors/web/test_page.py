@@ -277,6 +277,9 @@ def test_orders_are_counted_by_reason_and_listed(shown, opened, picture):
     expect(reasons.filter(has_text="UNKNOWN_SYMBOL")).to_contain_text("reject")
     seen.page.get_by_label("Decision", exact=True).select_option("accept")
     expect(blotter.filter(has_text="page-1")).to_have_count(0)
+    limits = seen.page.get_by_role("region", name="Limits used, the fullest first").locator("tr")
+    held = limits.filter(has_text="page").filter(has_text="Position in SIM0001")
+    expect(held).to_contain_text("0.0 %")
     picture(seen, "orders-light")
 
 

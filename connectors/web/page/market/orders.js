@@ -9,6 +9,7 @@ import { Ring } from "../ring.js";
 import { Table } from "../table.js";
 import { dateTime, moment, toMs } from "../times.js";
 import { toneOf } from "./accounts.js";
+import { LimitsCard } from "./limits.js";
 import { TradingCard } from "./trading.js";
 
 const KEPT = 2000;
@@ -17,10 +18,11 @@ const DRAW_MS = 250;
 const EMPTY = "No order, cancel or fill has been decided on yet.";
 
 export class OrdersPanel {
-  constructor({ feed }, accounts) {
+  constructor(context, accounts) {
     this.ring = new Ring(KEPT, "ts_ns");
     this.visible = false;
     this.accounts = new TradingCard(accounts);
+    this.limits = new LimitsCard(context);
     this.reasons = new Table("Decisions by reason", [
       { title: "Decision", text: (row) => row.decision, tone: (row) => toneOfDecision(row.decision) },
       { title: "Reason", text: (row) => row.reason },
@@ -40,17 +42,21 @@ export class OrdersPanel {
       { title: "Mark", number: true, text: (row) => price(row.mark) },
       { title: "Position", number: true, text: (row) => count(row.position) },
     ], { key: (row) => row.id, empty: EMPTY, cap: SHOWN });
-    const account = select("Account", () => this.changed());
+    const account = select("Account", () => {
+      this.limits.choose((name) => !this.account.value || name === this.account.value);
+      this.changed();
+    });
     const decision = select("Decision", () => this.changed());
     setOptions(account.node, [["", "all"]]);
     setOptions(decision.node, ["", "accept", "reject"].map((each) => [each, each || "all"]));
     [this.account, this.decision] = [account.node, decision.node];
     this.note = el("p", { class: "note" });
     this.node = el("div", { class: "grid", "data-system": "trading" },
-      this.accounts.node, card("Decisions by reason", {}, this.reasons.node),
+      this.accounts.node, this.limits.node, card("Decisions by reason", {}, this.reasons.node),
       card("Blotter", { tools: [account.field, decision.field], span: true }, this.note, this.blotter.node));
     this.changed = paced(() => this.draw(), DRAW_MS);
-    follow(feed, "trading.decisions", {
+    this.limits.show(null);
+    follow(context.feed, "trading.decisions", {
       store: this.ring, table: this.blotter, changed: () => this.changed(),
     });
   }
@@ -59,6 +65,7 @@ export class OrdersPanel {
     this.visible = whether;
     if (!whether) return;
     this.accounts.draw();
+    this.limits.changed();
     this.changed();
   }
 

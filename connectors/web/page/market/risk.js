@@ -8,6 +8,7 @@ import { count, figure, percent, signedPercent } from "../numbers.js";
 import { Latest } from "../ring.js";
 import { Table } from "../table.js";
 import { moment, toMs } from "../times.js";
+import { LimitsCard } from "./limits.js";
 import { PnlCard } from "./pnl.js";
 import { PortfolioCards } from "./portfolio.js";
 
@@ -26,10 +27,12 @@ export class RiskPanel {
     this.note = el("p", { class: "note", role: "status" }, "Looking for portfolios …");
     this.cards = new PortfolioCards(context, picker.field);
     this.pnl = new PnlCard(context);
+    this.limits = new LimitsCard(context);
     this.lists = [this.backtests(), this.scenarios()];
     this.node = el("div", { "data-system": "market" }, this.note, el("div", { class: "columns" },
       this.pnl.node,
       el("div", { class: "stack" }, this.cards.node, this.cards.targetNode),
+      this.limits.node,
       card("Backtests", {}, this.lists[0].table.node), card("Scenarios", {}, this.lists[1].table.node)));
     this.changed = paced(() => this.draw(), DRAW_MS);
     market.addEventListener("known", () => this.known());
@@ -62,7 +65,7 @@ export class RiskPanel {
   shown(whether) {
     this.visible = whether;
     if (!whether) return;
-    for (const each of [this, this.cards, this.pnl]) each.changed();
+    for (const each of [this, this.cards, this.pnl, this.limits]) each.changed();
   }
 
   renewed() {
@@ -87,6 +90,7 @@ export class RiskPanel {
     for (const end of this.ends) end();
     this.cards.show(portfolio);
     this.pnl.show(portfolio);
+    this.limits.show(portfolio); // its account has its name
     const scope = `portfolio:${encodeURIComponent(portfolio)}`;
     this.ends = this.lists.map(({ output, store, table }) => {
       store.clear();
