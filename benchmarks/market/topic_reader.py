@@ -17,7 +17,7 @@ from benchmarks.machine import pin
 from benchmarks.market.stored import store
 from connectors.kafka.client import Cluster
 
-WAIT_S = 0.1
+WAIT_S, LAST_S = 0.1, 1.0
 ANSWER_S = 10.0
 BATCH = 1000
 
@@ -32,12 +32,13 @@ def main(job: dict[str, Any]) -> None:
     child.say({"ready": True})
     while True:
         stopping = stop.is_set()  # before the read: what is there by then is read
-        first = consumer.poll(WAIT_S)
+        first = consumer.poll(LAST_S if stopping else WAIT_S)
         if first is None and stopping:
             break
         batch = [] if first is None else [first, *consumer.consume(BATCH, 0)]
         moment = time.time_ns()
-        found += [(orjson.loads(each.value() or b"")["ts_ns"], moment) for each in batch]
+        values = [each.value() for each in batch if each.error() is None]
+        found += [(orjson.loads(value)["ts_ns"], moment) for value in values if value]
     consumer.close()
     columns = np.array(found, np.int64).reshape(-1, 2).T
     store(job["out"], dict(zip(("due", "seen"), columns, strict=True)))

@@ -32,6 +32,18 @@ export class Api {
     return this.request("GET", text ? `${path}?${text}` : path);
   }
 
+  /** Return the records of all pages at a path, of at most `pages` answers. */
+  async all(path, query, pages = 10) {
+    const found = [];
+    let cursor;
+    for (let page = 0; page < pages && cursor !== null; page += 1) {
+      const { records, next } = await this.get(path, { ...query, cursor });
+      found.push(...records);
+      cursor = next;
+    }
+    return found;
+  }
+
   post(path, body = {}) {
     return this.request("POST", path, body);
   }

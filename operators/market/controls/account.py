@@ -136,6 +136,12 @@ class Account:
         self.peak = self.equity = None
         self.usage_told = False
 
+    def go_by(self, limits: Limits) -> None:
+        """Note that its limits are others now; a VaR that they do not name will be old one day."""
+        self.usage_told = False
+        if limits.var_limit is None or self.var_of(limits) is None:
+            self.var = None
+
     def describe(self) -> dict[str, Any]:
         """Return what people want to know of it; quantities in units (operators' fields)."""
         return {

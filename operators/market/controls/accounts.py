@@ -66,13 +66,14 @@ class Accounts:
         if name == ALL:
             self._limits, self._limits_source = self._limits.changed(given), source
             for account in self._accounts.values():
-                account.usage_told &= account.limits is not None
+                if account.limits is None:
+                    account.go_by(self._limits)
             return
         known = self.find(name)
         limits = (self._limits if known is None else self.limits(known)[0]).changed(given)
         account = self.take(name)
         account.limits, account.limits_source = limits, source
-        account.usage_told = False
+        account.go_by(limits)
 
     def move(
         self, name: str, cause: Cause, event: Event, reason: str, source: str

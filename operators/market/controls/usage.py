@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isfinite
 
 from operators.market.controls.account import Account
 from operators.market.controls.fields import UNITS
@@ -25,7 +26,10 @@ class Usage:
     @property
     def share(self) -> float | None:
         """Return what is used as a fraction of the most; None where there is none."""
-        return self.used / self.most if self.used is not None and self.most else None
+        if self.used is None or not self.most:
+            return None
+        share = self.used / self.most
+        return share if isfinite(share) else None
 
 
 def usage(account: Account, limits: Limits) -> list[Usage]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -38,6 +39,15 @@ def browser() -> Iterator[Browser]:
     require_chromium()
     with chromium() as started:
         yield started
+
+
+@pytest.fixture(autouse=True)
+def _well_inside_a_day() -> None:
+    """Wait for the minute around midnight (UTC) to be over: these tests write bars of today."""
+    begin_s, end_s = 60, 86_400 - 240
+    second = now_ns() // NS % 86_400
+    if not begin_s <= second < end_s:
+        time.sleep((begin_s - second) % 86_400)
 
 
 def _change(seen: Visit, symbol: str) -> Locator:
@@ -122,6 +132,29 @@ def test_the_first_price_of_the_day_is_taken_from_history_that_comes_late(
         eventually(counted)
 
 
+def test_a_symbol_that_trades_later_than_others_has_its_previous_close(
+    redis_url, database, browser
+):
+    day_ns = now_ns() // DAY_NS * DAY_NS
+    closes = [bar_at(symbol, day_ns - 3600 * NS, 80.0) for symbol in "AB"]
+    keep(database, bars=[*closes, *_now(["A"])])
+    market = Market(redis_url)
+    with (
+        page_of(redis_url, database) as address,
+        running(market, ["A"]),
+        hurried(browser, address) as seen,
+    ):
+
+        def counted(symbol: str) -> bool:
+            later(seen)
+            return _change(seen, symbol).inner_text() == "+25.00 %"
+
+        eventually(lambda: counted("A"))
+        market.second(["B"])
+        expect(_change(seen, "B")).to_have_text("0.00 %")
+        eventually(lambda: counted("B"))
+
+
 def _session(n: int) -> dict[str, Any]:
     """Return the profit and loss of a portfolio, ``n`` days ago."""
     at_ns = (now_ns() // DAY_NS - n) * DAY_NS
@@ -152,3 +185,20 @@ def test_the_sessions_of_a_portfolio_are_read_from_history_that_comes_late(
 
         eventually(read)
         expect(rows.locator("tbody tr").first).to_contain_text(re.compile(r"exception"))
+
+
+def test_a_portfolio_without_sessions_is_asked_for_once(redis_url, database, browser):
+    keep(database, pnl=[_session(1) | {"id": "other", "scope": "portfolio:other"}])
+    market = Market(redis_url)
+    market.second(["A"])
+    figure = risk_at("A", now_ns()) | {"scope": "portfolio:desk", "interval": "session"}
+    market.write("risk", [figure], ["portfolio:desk|ewma-normal|session|0.99|1"])
+    asked = []
+    with page_of(redis_url, database) as address, hurried(browser, address) as seen:
+        seen.page.on("request", lambda request: asked.append(request.url))
+        seen.page.get_by_role("tab", name="Risk").click()
+        expect(seen.page.get_by_text("No session of this portfolio has closed")).to_be_visible()
+        for _ in range(6):
+            market.second(["A"])
+            later(seen)
+    assert 1 <= len([url for url in asked if "/history/market/pnl" in url]) <= 2

@@ -1,6 +1,7 @@
 // Bars of one symbol and interval, each in its newest version. A corrected bar has a `version`, from 2 on.
 
-import { Ring } from "../ring.js";
+import { Latest, Ring } from "../ring.js";
+import { toMs } from "../times.js";
 
 /** Return whether a trade is left in a bar: where all were cancelled, it has no prices. */
 export const isTraded = ({ trades }) => trades > 0;
@@ -12,14 +13,28 @@ export const isNewer = (bar, other) => (bar.version ?? 1) > (other.version ?? 1)
 export class Bars {
   constructor(size) {
     this.ring = new Ring(size, "start_ns");
+    this.corrections = new Latest(size, ["symbol", "interval", "start_ns"]);
     this.revision = 0;
   }
 
-  /** Take bars and corrected bars, in any order. */
+  /** Take bars and corrected bars, in any order. A corrected bar alone is none: its time may not have been read. */
   add(records) {
-    const bars = records.map((bar) => ({ ...bar, id: `${bar.symbol}|${bar.interval}|${bar.start_ns}` }));
-    this.ring.add(bars);
-    for (const bar of bars) if (bar.version) this.replace(bar);
+    for (const bar of records) if (bar.version) this.correct(bar);
+    const bars = records.filter(({ version }) => !version);
+    this.ring.add(bars.map((bar) => ({ ...(this.corrections.get(bar) ?? bar), id: bar.id })));
+  }
+
+  correct(bar) {
+    if (!isNewer(bar, this.corrections.get(bar) ?? {})) return;
+    this.corrections.add([bar]);
+    this.replace({ ...bar, id: `${bar.symbol}|${bar.interval}|${bar.start_ns}` });
+  }
+
+  /** Forget what begins before a time. */
+  forgetBefore(ms) {
+    const kept = this.ring.records.filter((bar) => toMs(bar.start_ns) >= ms);
+    this.ring.clear();
+    this.ring.add(kept);
   }
 
   replace(bar) {
@@ -35,5 +50,6 @@ export class Bars {
 
   clear() {
     this.ring.clear();
+    this.corrections.clear();
   }
 }

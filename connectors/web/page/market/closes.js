@@ -13,6 +13,7 @@ const CORRECTED = 10_000;
 const SYMBOLS = 100; // in one request
 const REQUESTS = 120; // in one attempt
 const PAUSE_MS = 250;
+const GATHERED_MS = 1000;
 
 /** Return the interval to ask for: few records, of which none reaches far over midnight. */
 function askedFor(intervals) {
@@ -26,15 +27,18 @@ function askedFor(intervals) {
 export class Closes {
   constructor(api, watch, market) {
     Object.assign(this, { api, watch, market, again: null });
-    watch.addEventListener("forgotten", () => this.read());
+    watch.addEventListener("forgotten", () => { // of many symbols at once, it may be
+      clearTimeout(this.timer);
+      this.timer = setTimeout(() => this.read(), GATHERED_MS);
+    });
   }
 
-  /** Read from now on, and again until history has it all. */
+  /** Read from now on. It goes on for good, for a symbol may trade for the first time at any hour. */
   read() {
     if (!this.watch.interval) return;
     this.again?.end();
     const again = this.again = new Again(() => this.attempt(again));
-    Object.assign(this, { sinceNs: null, asked: false });
+    Object.assign(this, { sinceNs: null, hasReached: false, hasOpened: false, day: null });
     again.now();
   }
 
@@ -43,15 +47,23 @@ export class Closes {
     if (!newest) return false; // nothing has come yet
     this.sinceNs ??= newest.start_ns;
     const day = Math.floor(newest.startMs / DAY_MS);
+    if (day !== this.day) Object.assign(this, { day, asked: new Set() });
     const interval = askedFor(this.market.intervals);
     try {
-      const reached = await this.reached();
-      if (reached || !this.asked) await this.opened(interval, day);
-      if (reached) await this.previous(interval, day, again);
-      return reached;
+      if (!this.hasReached) await this.reach(interval, day, again);
+      if (this.hasReached && !again.ended) await this.previous(interval, day, again);
+      return false;
     } catch (error) {
       return error.kind === "forbidden";
     }
+  }
+
+  async reach(interval, day, again) {
+    const reached = await this.reached();
+    if (again.ended) return;
+    if (reached || !this.hasOpened) await this.opened(interval, day);
+    if (again.ended) return;
+    Object.assign(this, { hasReached: reached, hasOpened: true });
   }
 
   /** Return whether history has come as far as the feed was at first: what it says of days before is then whole. */
@@ -64,7 +76,6 @@ export class Closes {
     await this.corrections(interval, day * DAY_MS - WEEK_MS);
     const { records } = await this.get("bars", { interval, from: `${day * DAY_MS}000000`, limit: LIMIT });
     this.watch.opened(records);
-    this.asked = true;
   }
 
   async corrections(interval, fromMs) {
@@ -78,10 +89,12 @@ export class Closes {
   }
 
   async previous(interval, day, again) {
-    const symbols = this.watch.withoutPrevious(day).filter((each) => !each.includes(",")); // it parts them in a request
+    const askable = (each) => !each.includes(",") && !this.asked.has(each); // a comma parts them in a request
+    const symbols = this.watch.withoutPrevious(day).filter(askable);
     let left = REQUESTS;
-    for (let at = 0; at < symbols.length; at += SYMBOLS) {
-      const wanted = new Set(symbols.slice(at, at + SYMBOLS));
+    for (let at = 0; at < symbols.length && left > 0; at += SYMBOLS) {
+      const some = symbols.slice(at, at + SYMBOLS);
+      const wanted = new Set(some);
       const stepMs = intervalMs(interval) * Math.floor(LIMIT / wanted.size - 2);
       const read = async (fromMs, untilMs) => {
         if ((left -= 1) < 0 || again.ended) return { records: [], next: null };
@@ -96,6 +109,8 @@ export class Closes {
         for (const symbol of last.keys()) wanted.delete(symbol);
         if (wanted.size === 0) break;
       }
+      if (again.ended) return;
+      if (left >= 0) for (const symbol of some) this.asked.add(symbol);
     }
   }
 

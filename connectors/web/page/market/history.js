@@ -52,6 +52,7 @@ export class History {
         this.versions.add(bars);
         this.versions.add(corrected);
       },
+      drop: (ms) => this.versions.forgetBefore(ms),
       changed: () => this.changed(),
     });
   }
@@ -134,7 +135,7 @@ export class History {
   /** Forecasts from before the first bar are of no use any more. */
   forgetBefore(times) {
     const [bar] = this.versions.records;
-    const firstMs = bar ? toMs(bar.start_ns) : 0;
+    const firstMs = bar ? toMs(bar.start_ns) : [...times.keys()].sort((a, b) => a - b).at(-KEPT);
     for (const ms of times.keys()) if (ms < firstMs) times.delete(ms);
   }
 

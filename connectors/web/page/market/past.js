@@ -11,12 +11,12 @@ const MOST = 10_000;
 /**
  * History is written behind the feed, by seconds or, after an outage, by hours, and it may not answer for a while. So
  * it is asked again until it has the first bar and the first forecast that the feed gave: what is between them and
- * what was read before is read then. `take({bars, risk, corrected})` is handed what was read, `changed()` is called
- * after each attempt. `note` says what is not there, and why; `began` says whether there is nothing earlier.
+ * what was read before is read then. `take({bars, risk, corrected})` is handed what was read, `drop(ms)` forgets what
+ * lies before a time, from which on all is read then, `changed()` is called after each attempt. `note` says what is not there, and why; `began` says whether there is nothing earlier.
  */
 export class Past {
-  constructor(api, { symbol, interval, lengthMs, now, take, changed }) {
-    Object.assign(this, { api, symbol, interval, lengthMs, now, take, changed });
+  constructor(api, { symbol, interval, lengthMs, now, take, drop, changed }) {
+    Object.assign(this, { api, symbol, interval, lengthMs, now, take, drop, changed });
     Object.assign(this, { fromMs: now(), newestMs: null, toldMs: 0, first: {}, note: "", began: false, wanted: true, met: false });
     this.corrects = true;
     this.again = new Again(() => this.attempt());
@@ -85,7 +85,13 @@ export class Past {
     const { bar, risk } = first;
     const untilMs = bar ? toMs(bar.start_ns) + this.lengthMs : this.now();
     const riskMs = Math.max(untilMs, risk ? toMs(risk.ts_ns) : 0) + 1;
-    const beginMs = Math.max(newestBefore ?? 0, untilMs - KEPT * this.lengthMs);
+    // The feed begins with bars of before now, which may have been read already.
+    const reachedMs = newestBefore === null ? 0 : Math.min(newestBefore, bar ? toMs(bar.start_ns) : Infinity);
+    const beginMs = Math.max(reachedMs, untilMs - KEPT * this.lengthMs);
+    if (newestBefore !== null && beginMs > newestBefore) { // too far to read it all: begin anew here
+      this.drop(beginMs);
+      Object.assign(this, { fromMs: beginMs, began: false });
+    }
     let fromMs = beginMs;
     let restMs = Math.max(Math.min(fromMs, this.toldMs), fromMs - PAGE * this.lengthMs); // forecasts may be further behind
     const known = risk === undefined || toMs(risk.ts_ns) < restMs; // of a figure that nobody makes any more
@@ -105,13 +111,13 @@ export class Past {
   }
 
   bars(fromMs, untilMs, limit) {
-    return this.get("bars", { symbol: this.symbol }, fromMs, untilMs, limit);
+    return this.api.get("/history/market/bars", this.query({ symbol: this.symbol }, fromMs, untilMs, limit));
   }
 
   /** Read what belongs to bars, and hand on all; return the forecasts. That of a bar is dated by its end. */
   async rest(bars, fromMs, untilMs) {
     const [risk, corrected] = await Promise.all([
-      this.get("risk", { scope: `symbol:${this.symbol}` }, fromMs, untilMs).then(({ records }) => records).catch(unlessRefused),
+      this.all("risk", { scope: `symbol:${this.symbol}` }, fromMs, untilMs).catch(unlessRefused),
       this.corrected(fromMs, untilMs),
     ]);
     if (this.ended) return [];
@@ -125,7 +131,7 @@ export class Past {
   async corrected(fromMs, untilMs) {
     if (!this.corrects) return [];
     try {
-      return (await this.get("corrected_bars", { symbol: this.symbol }, fromMs, untilMs)).records;
+      return await this.all("corrected_bars", { symbol: this.symbol }, fromMs, untilMs);
     } catch (error) {
       const none = unlessRefused(error);
       this.corrects = false;
@@ -133,9 +139,12 @@ export class Past {
     }
   }
 
-  get(output, filters, fromMs, untilMs, limit = MOST) {
-    const range = { from: `${fromMs}000000`, to: `${untilMs}000000`, limit };
-    return this.api.get(`/history/market/${output}`, { ...filters, interval: this.interval, ...range });
+  all(output, filters, fromMs, untilMs) {
+    return this.api.all(`/history/market/${output}`, this.query(filters, fromMs, untilMs, MOST));
+  }
+
+  query(filters, fromMs, untilMs, limit) {
+    return { ...filters, interval: this.interval, from: `${fromMs}000000`, to: `${untilMs}000000`, limit };
   }
 }
 

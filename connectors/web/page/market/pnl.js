@@ -48,7 +48,7 @@ export class PnlCard {
     for (const end of this.ends) end();
     this.pnl.clear();
     this.risk.clear();
-    this.portfolio = portfolio;
+    Object.assign(this, { portfolio, told: false });
     this.table.loading();
     const scope = `portfolio:${encodeURIComponent(portfolio)}`;
     this.ends = [this.follow(`market.pnl?scope=${scope}`, this.pnl), this.follow(`market.risk?horizon=1&interval=session&scope=${scope}`, this.risk)];
@@ -60,7 +60,7 @@ export class PnlCard {
   readBack() {
     if (this.portfolio === undefined) return;
     this.again?.end();
-    this.first = undefined;
+    this.first = this.pnl.records[0];
     const again = this.again = new Again(() => this.read(again));
     again.now();
   }
@@ -70,6 +70,7 @@ export class PnlCard {
       ring.add(records);
       if (ring === this.pnl) {
         this.first ??= records[0];
+        this.told = true;
         this.table.loaded();
       }
       this.changed();
@@ -78,6 +79,7 @@ export class PnlCard {
       snapshot: taken, delta: taken, refused: (reason, kind) => this.table.failed(reason, kind),
       reset: () => {
         ring.clear();
+        if (ring === this.pnl) this.told = false;
         this.readBack();
       },
       trimmed: () => this.readBack(),
@@ -91,18 +93,18 @@ export class PnlCard {
     let note = "";
     try {
       found = await Promise.all([["pnl", { scope }], ["risk", { scope, interval: "session" }]].map(
-        ([output, filters]) => this.api.get(`/history/market/${output}`, { ...filters, from, limit: 10_000 })));
+        ([output, filters]) => this.api.all(`/history/market/${output}`, { ...filters, from, limit: 10_000 })));
     } catch (error) {
       note = `No history: ${error.message}`;
       if (error.kind === "forbidden") again.end(); // another token begins anew
     }
     if (this.again !== again) return true;
-    const [pnl, risk] = (found ?? [{ records: [] }, { records: [] }]).map(({ records }) => records);
+    const [pnl, risk] = found ?? [[], []];
     this.pnl.add(pnl);
     this.risk.add(risk);
     setText(this.note, note);
     this.changed();
-    return note === "" && pnl.some(({ id }) => id === this.first?.id);
+    return note === "" && (this.first ? pnl.some(({ id }) => id === this.first.id) : this.told);
   }
 
   /** Return the sessions with the forecast that was in force for each: that of the session before. */

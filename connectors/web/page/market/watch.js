@@ -221,7 +221,7 @@ export class Watch extends EventTarget {
   closedBefore(bars, today) {
     for (const bar of bars) {
       const row = this.rows.get(bar.symbol);
-      if (row) row.previous = { bar, day: today };
+      if (row && !(row.previous?.day > today)) row.previous = { bar, day: today };
     }
     this.dispatchEvent(new Event("changed"));
   }

@@ -122,6 +122,28 @@ def test_a_limit_that_is_off_has_no_most() -> None:
     assert s.used["A", "max_position"]["source"] == "market.control/0/0"
 
 
+def test_a_var_is_forgotten_once_no_limit_goes_by_it() -> None:
+    s = stage()
+    for change, back in (
+        ({"var_limit": None}, {"var_limit": 0.05}),
+        ({"var_horizon": 10}, {"var_horizon": 1}),
+    ):
+        for account in ("A", "*"):
+            s.var(0.03)
+            assert used(s)["var_limit"] == pytest.approx((0.03, 0.05, 0.6))
+            s.control("limits", account=account, **change)
+            assert used(s)["var_limit"][0] is None
+            s.control("limits", account=account, **back)
+            assert used(s)["var_limit"] == (None, 0.05, None)
+            s = stage()
+
+
+def test_a_share_that_no_number_can_tell_is_null() -> None:
+    s = stage()
+    s.control("limits", max_position=5e-324)
+    assert used(s)["max_position"] == (4.0, 5e-324, None)
+
+
 def test_limits_for_all_are_told_of_those_who_have_none_of_their_own() -> None:
     s = stage()
     s.fill("1", account="B", quantity=1)
