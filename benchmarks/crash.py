@@ -58,6 +58,8 @@ SETTINGS = {
     "HEADRACE_MARKET__CALENDAR": "XNYS",
     "HEADRACE_RUN__EPOCH": f"{EPOCH_S * 1000:.0f}ms",
     "HEADRACE_RUN__RESTARTS": "1000",
+    # A drain that gives up loses nothing, but is no clean end; a starved broker may take long.
+    "HEADRACE_RUN__DRAIN": "120s",
     "HEADRACE_REDIS__STREAM_LENGTH": "10000000",
     "HEADRACE_MARKET__RISK__INTERVAL": "1s",
     "HEADRACE_MARKET__RISK__MIN_OBSERVATIONS": "5",

@@ -44,7 +44,7 @@ class Trading:
         for _ in range(count):
             self.stage.wait(1)
             beat = self.stage.put("clock", type="clock", ts_ns=self.stage.now_ns)
-            self.tell([emitted.record for emitted in beat])
+            self.tell([emitted.record for emitted in beat if emitted.output == "state"])
 
 
 def signal(number: int) -> dict[str, Any]:
