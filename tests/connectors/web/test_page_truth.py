@@ -148,7 +148,10 @@ def test_empty_lists_say_why_nothing_is_there(redis_url, browser, tmp_path):
         expect(empty.first).to_contain_text("No bar has been closed yet.")
         page.get_by_role("tab", name="Orders").click()
         expect(empty).to_have_text(
-            ["Not allowed: the scope read:trading.state is missing"]
+            [
+                "Not allowed: the scope read:trading.state is missing",
+                "Not allowed: the scope read:trading.limits is missing",
+            ]
             + 2 * ["Not allowed: the scope read:trading.decisions is missing"]
         )
         page.get_by_role("tab", name="Outputs").click()
