@@ -68,6 +68,14 @@ _WHAT: dict[str, Any] = {
 }
 """What an entry of the audit says."""
 
+SEQUENCED = Column(
+    "sequenced",
+    TEXT,
+    "Where the message stands in the sequence.",
+    {"pattern": "^market\\.sequenced/0/[0-9]+$"},
+)
+"""The last column of whatever comes of a sequenced message."""
+
 TRADING = (
     Output(
         "trading",
@@ -157,12 +165,7 @@ TRADING = (
                 ("Shares of the symbol held after the message; null where it is not known."),
                 nullable=True,
             ),
-            Column(
-                "sequenced",
-                TEXT,
-                "Where the message stands in the sequence.",
-                {"pattern": "^market\\.sequenced/0/[0-9]+$"},
-            ),
+            SEQUENCED,
         ),
         message_key="account",
         kept=True,
@@ -210,12 +213,7 @@ TRADING = (
             Column(
                 "source", TEXT, "The message that began or ended the hold.", MESSAGE, nullable=True
             ),
-            Column(
-                "sequenced",
-                TEXT,
-                "Where the message stands in the sequence.",
-                {"pattern": "^market\\.sequenced/0/[0-9]+$"},
-            ),
+            SEQUENCED,
         ),
         key=("account",),
         kept=True,
@@ -260,12 +258,7 @@ TRADING = (
                 MESSAGE,
                 nullable=True,
             ),
-            Column(
-                "sequenced",
-                TEXT,
-                "Where the message stands in the sequence.",
-                {"pattern": "^market\\.sequenced/0/[0-9]+$"},
-            ),
+            SEQUENCED,
         ),
         key=("account", "name"),
         partitions=1,
