@@ -189,7 +189,9 @@ def listen(host: str, port: int, *, guarded: bool) -> socket.socket:
     if not guarded and host not in LOOPBACK:
         raise Misuse(f"feed.host {host} can be reached by others: set feed.jwks, or use 127.0.0.1")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    made = socket.socket(family, socket.SOCK_STREAM)
+    # asyncio turns Nagle's algorithm off only for sockets that name their protocol. With it, what
+    # is written behind the first write waits for the client's late acknowledgement: 40 ms.
+    made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         made.bind((host, port))

@@ -14,6 +14,7 @@ import { Workers } from "./workers.js";
 const TOKEN = "headrace-token";
 const WORDS = { connecting: "Connecting", live: "Live", stale: "Stale", cut: "Disconnected" };
 
+const bars = modules("bar"); // asked for before all else: it takes a while though the browser has them
 const $ = (id) => document.getElementById(id);
 const scheme = location.protocol === "https:" ? "wss" : "ws";
 const token = sessionStorage.getItem(TOKEN);
@@ -93,21 +94,25 @@ feed.addEventListener("token", (event) => {
   if (!asked) renew(event.detail);
 });
 $("token-again").addEventListener("click", () => renew(asked));
+// The switches are in the head before anything else is begun.
+await whole(async () => { for (const { show } of await bars) show(context); });
 showStatus();
 startAges(() => feed.serverMs());
 setInterval(tick, 1000);
 feed.connect();
 workers.look();
-await load();
+await whole(async () => {
+  const { openTabs } = await import("./tabs.js");
+  tabs = await openTabs(context, await modules("tab"));
+  for (const { system } of await context.outputs) systems.add(system);
+});
 
-async function load() {
+/** Do a part of the start; where it fails, the page says so, and the others are done all the same. */
+async function whole(part) {
   try {
-    for (const { show } of await modules("bar")) show(context);
-    const { openTabs } = await import("./tabs.js");
-    tabs = await openTabs(context, await modules("tab"));
-    for (const { system } of await context.outputs) systems.add(system);
+    await part();
   } catch (error) {
     $("main").append(`The page cannot be loaded whole: ${error.message}`);
-    throw error;
+    reportError(error);
   }
 }

@@ -137,6 +137,14 @@ def test_the_switches_work_while_no_chart_can_be_loaded(redis_url, browser):
         expect(seen.page.get_by_role("dialog")).to_contain_text("Halt trading?")
 
 
+def test_a_part_that_cannot_be_loaded_does_not_hold_up_the_others(redis_url, browser):
+    with page_of(redis_url) as address, visit(browser, address + "nothing") as seen:
+        seen.page.route("**/market/bar.js", lambda route: route.abort())
+        seen.page.goto(address)
+        expect(seen.page.get_by_text("The page cannot be loaded whole").first).to_be_visible()
+        expect(seen.page.locator("#status-text")).to_have_text("Live")
+
+
 def test_empty_lists_say_why_nothing_is_there(redis_url, browser, tmp_path):
     keys = jwks(tmp_path / "keys.json", ED)
     with page_of(redis_url, jwks=keys) as address, visit(browser, address) as seen:
