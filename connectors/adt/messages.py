@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Iterable
+from datetime import UTC, tzinfo
 
+from connectors.hl7.message import Message
+from connectors.hl7.times import instant, zone_of
 from state.adt.facts import Fact, Told
-from state.clock import NS
-from state.errors import BadRecord, Malformed, OutOfRange, WrongType
+from state.errors import BadRecord, OutOfRange, WrongType
 from state.metrics import RECORDS
 from state.records import HEARTBEAT_HEADER, Messages
 from state.rows import RowBlock
 
 TRIGGERS = ("A01", "A02", "A11")
 """Admitted, transferred, admission cancelled; other messages are of no concern here."""
-
-Segments = dict[str, list[str]]
 
 
 def decode(messages: Messages) -> RowBlock[Told]:
@@ -35,36 +35,19 @@ def decode(messages: Messages) -> RowBlock[Told]:
     return block
 
 
-def parse(message: bytes) -> Fact:
+def parse(raw: bytes) -> Fact:
     """Return what a message says. Raises BadRecord, which repeats nothing of it."""
-    try:
-        lines = message.decode().replace("\n", "\r").split("\r")
-    except UnicodeDecodeError:
-        raise Malformed("the message is no UTF-8") from None
-    if not lines[0].startswith("MSH") or len(lines[0]) < 8:
-        raise Malformed("the message does not begin with MSH")
-    separator, component = lines[0][3], lines[0][4]
-    segments: Segments = {}
-    for line in lines:
-        name, *fields = line.split(separator)
-        segments.setdefault(name, fields)
-
-    def field(segment: str, number: int, part: int = 1) -> str:
-        fields = segments.get(segment, [])
-        # MSH-1 is the separator itself, so that MSH's fields count from 2.
-        place = number - 2 if segment == "MSH" else number - 1
-        parts = fields[place].split(component) if place < len(fields) else []
-        return parts[part - 1] if part <= len(parts) else ""
-
-    recorded = field("EVN", 2) or field("MSH", 7)
-    location = component.join(field("PV1", 3, part) for part in (1, 2, 3)).strip(component)
+    message = Message(raw)
+    location = "^".join(message.text("PV1", 3, part) for part in (1, 2, 3)).rstrip("^")
+    times = [message.text("EVN", 6), message.text("EVN", 2), message.text("MSH", 7)]
+    zone = zone_of(times[-1]) or UTC
     return Fact(
-        clinical_ns=_time_ns(field("EVN", 6) or recorded),
-        recorded_ns=_time_ns(recorded),
-        trigger=field("MSH", 9, 2),
-        patient=_needed("PID-3", field("PID", 3)),
-        visit=_needed("PV1-19", field("PV1", 19)),
-        location=location.replace(component, "^"),
+        clinical_ns=_time_ns(times, zone),
+        recorded_ns=_time_ns(times[1:], zone),
+        trigger=message.text("MSH", 9, 2) or message.text("EVN", 1),
+        patient=_needed("PID-3", message.text("PID", 3)),
+        visit=_needed("PV1-19", message.text("PV1", 19)),
+        location=location,
     )
 
 
@@ -74,10 +57,11 @@ def _needed(name: str, value: str) -> str:
     return value
 
 
-def _time_ns(text: str) -> int:
-    """Return YYYYMMDDHHMMSS, taken as UTC, as ns since 1970."""
-    try:
-        when = datetime.strptime(text, "%Y%m%d%H%M%S").replace(tzinfo=UTC)
-    except ValueError:
-        raise OutOfRange("a time is no YYYYMMDDHHMMSS") from None
-    return int(when.timestamp()) * NS
+def _time_ns(texts: Iterable[str], zone: tzinfo) -> int:
+    """Return the first of these times that is one, ns since 1970."""
+    for text in texts:
+        try:
+            return instant(text, zone).ns
+        except OutOfRange:
+            continue
+    raise OutOfRange("neither EVN nor MSH-7 has a time")

@@ -109,6 +109,17 @@ def test_a_message_is_read_by_its_own_delimiters() -> None:
     assert parse(message.replace(b"|", b"#").replace(b"^", b"!")) == found
 
 
+def test_times_that_do_not_exist_are_not_used_and_an_old_sender_s_trigger_is() -> None:
+    message = (
+        b"MSH|^~\\&|A|H|||20240102030405-0500||ADT\rEVN|A02|20240102030500|||"
+        b"|20240102036100\rPID|1||4711\rPV1|1|I|W" + b"|" * 16 + b"V7\r"
+    )
+    found = parse(message)
+    assert found.trigger == "A02"
+    assert found.clinical_ns == found.recorded_ns
+    assert found.recorded_ns // S % 86_400 == (8 * 60 + 5) * 60, "in the zone of MSH-7"
+
+
 @pytest.mark.parametrize(
     "message",
     [b"", b"MSH", b"PID|1", b"\xff", b"MSH|^~\\&|A|H|||20240102||ADT^A01\rPID|1||4711\rPV1|1"],

@@ -1,0 +1,95 @@
+"""Times of HL7: what a sender's clock said, as ns since 1970 UTC."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
+from typing import NamedTuple
+
+from state.clock import NS
+from state.errors import OutOfRange
+
+FORM = re.compile(
+    r"(?P<year>\d{4})(?:(?P<month>\d\d)(?:(?P<day>\d\d)(?:(?P<hour>\d\d)(?:(?P<minute>\d\d)"
+    r"(?:(?P<second>\d\d)(?:\.(?P<fraction>\d{1,4}))?)?)?)?)?)?(?P<zone>[+-]\d{4})?",
+    re.ASCII,
+)
+"""Source: HL7 v2.9, 2A.3.22 (DTM)."""
+EPOCH = date(1970, 1, 1).toordinal()
+WESTMOST, EASTMOST = -12 * 60, 14 * 60
+"""Minutes from UTC that are in use on Earth."""
+
+
+class Instant(NamedTuple):
+    """When, and whether a clock that was put forward or back leaves a doubt about it."""
+
+    ns: int
+    ambiguous: bool = False
+
+
+def instant(text: str, zone: tzinfo) -> Instant:
+    """Return the time that a text tells, or its beginning where it names a day or a month.
+
+    ``zone`` counts where the text has none. An hour that the clock skipped is read with the offset
+    before it, one that came twice as the first; both are ambiguous. Raises OutOfRange where the
+    text is no time, or one that does not exist; nothing rolls over.
+    """
+    match = FORM.fullmatch(text)
+    if match is None:
+        raise OutOfRange("a time is no YYYYMMDDHHMMSS")
+    own = match["zone"]
+    if own:
+        zone = _offset(own)
+    try:
+        when = datetime(
+            int(match["year"]),
+            int(match["month"] or 1),
+            int(match["day"] or 1),
+            int(match["hour"] or 0),
+            int(match["minute"] or 0),
+            int(match["second"] or 0),
+            tzinfo=zone,
+        )
+    except ValueError:
+        raise OutOfRange("a time does not exist") from None
+    fraction = int((match["fraction"] or "").ljust(9, "0"))
+    days = when.toordinal() - EPOCH
+    seconds = days * 86400 + when.hour * 3600 + when.minute * 60 + when.second
+    if zone is UTC:
+        return Instant(seconds * NS + fraction)
+    first, second = (_offset_s(when.replace(fold=fold)) for fold in (0, 1))
+    return Instant((seconds - first) * NS + fraction, ambiguous=first != second)
+
+
+def day(text: str) -> date | None:
+    """Return the date that a text begins with, which has no zone; None where it is no date."""
+    match = FORM.fullmatch(text)
+    if match is None or match["day"] is None:
+        return None
+    try:
+        return date(int(match["year"]), int(match["month"]), int(match["day"]))
+    except ValueError:
+        return None
+
+
+def zone_of(text: str) -> tzinfo | None:
+    """Return the zone that a time names itself, as MSH-7 may for its whole message; else None."""
+    match = FORM.fullmatch(text)
+    try:
+        return _offset(match["zone"]) if match is not None and match["zone"] else None
+    except OutOfRange:
+        return None
+
+
+def _offset(text: str) -> timezone:
+    minutes = int(text[1:3]) * 60 + int(text[3:])
+    minutes = -minutes if text[0] == "-" else minutes
+    if int(text[3:]) > 59 or not WESTMOST <= minutes <= EASTMOST:
+        raise OutOfRange("a time has a zone that does not exist")
+    return timezone(timedelta(minutes=minutes))
+
+
+def _offset_s(when: datetime) -> int:
+    offset = when.utcoffset()
+    assert offset is not None, "each zone that we use knows its offset"
+    return int(offset.total_seconds())
