@@ -62,7 +62,7 @@ def last_snapshots(recovery: Path) -> Iterator[tuple[str, str, int, Any]]:
             rows = connection.execute(_NEWEST).fetchall()
         for step, key, epoch, state in rows:
             if state is not None:
-                yield step, key, epoch, _unpickled(step, key, state)
+                yield step, key, epoch, _state(part, step, key, state)
 
 
 @contextmanager
@@ -97,12 +97,26 @@ def _way(recovery: Path) -> str:
     return f"move {recovery} away to work the input off again from where the flow began, "
 
 
-def _unpickled(step: str, key: str, state: bytes) -> Any:
-    """Return what Bytewax has pickled; raises ValueError where that cannot be read any more."""
+def _state(part: Path, step: str, key: str, pickled: bytes) -> Any:
+    """Return what a step gave Bytewax. Raises DamagedState where it is not that any more."""
     try:
-        return pickle.loads(state)  # noqa: S301  # our own store
+        state = pickle.loads(pickled)  # noqa: S301  # our own store
     except _UNREADABLE as error:
-        raise ValueError(f"the snapshot {key} of {step}: {type(error).__name__}") from None
+        why = type(error).__name__  # its words may repeat what the snapshot holds
+    else:
+        why = _changed(state) if isinstance(state, bytes) else ""
+        if not why:
+            return state
+    raise DamagedState(str(part), f"the snapshot {key} of {step}: {why}", _way(part.parent))
+
+
+def _changed(snapshot: bytes) -> str:
+    """Return what is wrong with the bytes of a snapshot, or ""."""
+    try:
+        unchecked(snapshot)
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def check_store(recovery: Path) -> None:
@@ -117,31 +131,19 @@ def check_store(recovery: Path) -> None:
     for path in [recovery, *parts]:
         if not os.access(path, os.W_OK):
             raise Misuse(f"{path} cannot be written: make it writable, or set run.state_dir")
-    try:
-        for part in parts:
-            _check_part(part)
-        for step, key, _, state in last_snapshots(recovery):
-            _check_state(step, key, state)
-    except ValueError as error:
-        raise DamagedState(str(parts[0]), str(error), _way(recovery)) from None
+    for part in parts:
+        _check_part(part)
+    for _ in last_snapshots(recovery):
+        pass
 
 
 def _check_part(part: Path) -> None:
     with _opened(part, BUSY_S) as connection:
         (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
         tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
-    if found != "ok":
-        raise ValueError(" ".join(found.split()))
-    if not tables >= TABLES:
-        raise ValueError("its tables are missing")
-
-
-def _check_state(step: str, key: str, state: Any) -> None:
-    if isinstance(state, bytes):
-        try:
-            unchecked(state)
-        except ValueError as error:
-            raise ValueError(f"the snapshot {key} of {step}: {error}") from None
+    why = " ".join(found.split()) if found != "ok" else "its tables are missing"
+    if found != "ok" or not tables >= TABLES:
+        raise DamagedState(str(part), why, _way(part.parent))
 
 
 def described(recovery: Path, steps: Mapping[str, Step], key: str) -> Iterator[dict[str, Any]]:
