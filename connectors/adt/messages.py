@@ -1,20 +1,18 @@
-"""HL7 v2 ADT messages into facts: the few fields that the seed of patient care needs."""
+"""HL7 v2 ADT messages into facts of visits."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, tzinfo
 
-from connectors.hl7.message import Message
+from connectors.hl7.message import Message, Segment
 from connectors.hl7.times import instant, zone_of
 from state.adt.facts import Fact, Told
+from state.adt.triggers import USED, Effect, effect
 from state.errors import BadRecord, OutOfRange, WrongType
 from state.metrics import RECORDS
 from state.records import HEARTBEAT_HEADER, Messages
 from state.rows import RowBlock
-
-TRIGGERS = ("A01", "A02", "A11")
-"""Admitted, transferred, admission cancelled; other messages are of no concern here."""
 
 
 def decode(messages: Messages) -> RowBlock[Told]:
@@ -25,30 +23,73 @@ def decode(messages: Messages) -> RowBlock[Told]:
         if not value and HEARTBEAT_HEADER in dict(messages.headers.get(row, ())):
             continue
         try:
-            fact = parse(value)
+            facts = list(parse(value))
         except BadRecord as error:
             block.dead.append(messages.dead(row, error))
         else:
-            if fact.trigger in TRIGGERS:
-                block.rows.append(Told(messages.coordinates(row), fact))
+            block.rows += [Told(messages.coordinates(row), fact) for fact in facts]
     RECORDS.labels(messages.topic).inc(len(block))
     return block
 
 
-def parse(raw: bytes) -> Fact:
-    """Return what a message says. Raises BadRecord, which repeats nothing of it."""
+def parse(raw: bytes) -> Iterator[Fact]:
+    """Yield what a message says of visits: one fact, or two where patients swap their beds (A17).
+
+    Raises BadRecord, which repeats nothing of the message.
+    """
     message = Message(raw)
-    location = "^".join(message.text("PV1", 3, part) for part in (1, 2, 3)).rstrip("^")
-    times = [message.text("EVN", 6), message.text("EVN", 2), message.text("MSH", 7)]
-    zone = zone_of(times[-1]) or UTC
+    trigger = message.text("MSH", 9, 2) or message.text("EVN", 1)
+    if message.text("MSH", 9) != "ADT" or trigger not in USED:
+        return
+    for pid, pv1 in _visits(message, every=trigger == "A17"):
+        # A correction may come without a visit, for it tells of the person too.
+        visit = pv1.text(19) or pid.text(18) or pv1.text(44)
+        if visit or Effect.CORRECTS not in effect(trigger):
+            yield _fact(message, trigger, pid, pv1, _needed("PV1-19", visit))
+
+
+def _visits(message: Message, *, every: bool) -> Iterator[tuple[Segment, Segment]]:
+    """Yield the first pair of PID and PV1, or each; an empty segment where one is missing."""
+    nothing = Segment("", message)
+    pid = pv1 = nothing
+    for segment in message:
+        if segment.name == "PID":
+            if pid is not nothing:
+                yield pid, pv1
+                if not every:
+                    return
+            pid, pv1 = segment, nothing
+        elif segment.name == "PV1" and pv1 is nothing:
+            pv1 = segment
+    yield pid, pv1
+
+
+def _fact(message: Message, trigger: str, pid: Segment, pv1: Segment, visit: str) -> Fact:
+    evn = message.first("EVN") or Segment("", message)
+    zone = zone_of(message.text("MSH", 7)) or UTC
+    occurred_ns, discharged_ns = _time_ns(evn.text(6), zone), _time_ns(pv1.text(45), zone)
+    recorded = (_time_ns(evn.text(2), zone), _time_ns(message.text("MSH", 7), zone))
+    clinical = (discharged_ns if trigger == "A03" else None, occurred_ns, *recorded)
     return Fact(
-        clinical_ns=_time_ns(times, zone),
-        recorded_ns=_time_ns(times[1:], zone),
-        trigger=message.text("MSH", 9, 2) or message.text("EVN", 1),
-        patient=_needed("PID-3", message.text("PID", 3)),
-        visit=_needed("PV1-19", message.text("PV1", 19)),
-        location=location,
+        clinical_ns=_first(clinical),
+        recorded_ns=_first(recorded),
+        digest=message.digest(),
+        trigger=trigger,
+        patient=_needed("PID-3", pid.text(3)),
+        visit=visit,
+        location=_location(pv1, 3),
+        prior=_location(pv1, 6),
+        patient_class=pv1.text(2),
+        occurred_ns=occurred_ns,
+        admitted_ns=_time_ns(pv1.text(44), zone),
+        discharged_ns=discharged_ns,
+        disposition=pv1.said(36),
     )
+
+
+def _location(pv1: Segment, field: int) -> str:
+    """Return ward^room^bed."""
+    return "^".join(pv1.text(field, part) for part in (1, 2, 3)).rstrip("^")
 
 
 def _needed(name: str, value: str) -> str:
@@ -57,11 +98,16 @@ def _needed(name: str, value: str) -> str:
     return value
 
 
-def _time_ns(texts: Iterable[str], zone: tzinfo) -> int:
-    """Return the first of these times that is one, ns since 1970."""
-    for text in texts:
-        try:
-            return instant(text, zone).ns
-        except OutOfRange:
-            continue
+def _time_ns(text: str, zone: tzinfo) -> int | None:
+    """Return a time in ns since 1970, None where there is none, or it does not exist."""
+    try:
+        return instant(text, zone).ns
+    except OutOfRange:
+        return None
+
+
+def _first(times: Iterable[int | None]) -> int:
+    for time_ns in times:
+        if time_ns is not None:
+            return time_ns
     raise OutOfRange("neither EVN nor MSH-7 has a time")

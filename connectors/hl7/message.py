@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import lru_cache
+from hashlib import sha256
 
 from connectors.hl7.charsets import Decoded, decode
 from connectors.hl7.delimiters import Delimiters
@@ -15,6 +16,8 @@ NULL = '""'
 """A field of this says that there is nothing, an empty field says nothing."""
 DEFAULT_CHARSET = "cp1252"
 """What most messages without a label are written in where they are not UTF-8."""
+ENVELOPE = (7, 10, 13)
+"""The fields of MSH that tell of the sending, and not of what is sent."""
 BREAK = re.compile("\r+")
 """Blank lines mean nothing, nor do they in a text over several lines."""
 
@@ -54,6 +57,19 @@ class Message:
         """Return a part of the first segment of a name as `Segment.text` does; "" without one."""
         segment = self.first(name)
         return "" if segment is None else segment.text(field, component, subcomponent)
+
+    def digest(self) -> str:
+        """Return the SHA-256 of all that it says, as hexadecimal digits.
+
+        Its envelope does not count: the time, the id and the sequence number of the sending
+        (MSH-7, -10, -13), the ends of lines, the character set.
+        """
+        lines = [segment.line() for segment in self]
+        head = lines[0].split(self.delimiters.field)
+        for number in ENVELOPE:
+            head[number - 1 : number] = [""] * (number <= len(head))
+        lines[0] = self.delimiters.field.join(head)
+        return sha256("\r".join(lines).encode("utf_8", "surrogatepass")).hexdigest()
 
     def __iter__(self) -> Iterator[Segment]:
         """Yield all segments in the order of the message."""
@@ -115,6 +131,12 @@ class Segment:
         """Return a field as one text: for types of text, in which nothing separates."""
         raw = self.raw(field)
         return "" if raw == NULL else unescape(raw, self._delimiters, self._codec)
+
+    def line(self) -> str:
+        """Return the segment as it was sent, without the end of its line."""
+        separator = self._delimiters.field
+        fields = self._fields if self.name != "MSH" else [self._fields[0], *self._fields[2:]]
+        return separator.join(fields)
 
     def raw(self, field: int) -> str:
         """Return a field as it was sent; "" where there is none."""

@@ -1,4 +1,4 @@
-"""One thing that a message says of a visit."""
+"""What a message says of one visit."""
 
 from __future__ import annotations
 
@@ -8,18 +8,33 @@ from state.records import Coordinates
 
 
 class Fact(NamedTuple):
-    """``trigger`` A01 (admitted), A02 (transferred) or A11 (the admission is cancelled).
+    """One trigger for one visit; times in ns since 1970 UTC.
 
-    ``clinical_ns`` is when it happened, ``recorded_ns`` when that was recorded, ns since 1970 UTC;
-    ``location`` the bed, ward^room^bed.
+    ``clinical_ns`` is when it happened, ``recorded_ns`` when that was recorded. ``digest`` is that
+    of the message without its envelope: with the times it makes the order of facts whole.
     """
 
     clinical_ns: int
     recorded_ns: int
+    digest: str
     trigger: str
+    """ADT's, such as A01."""
     patient: str
     visit: str
-    location: str
+    location: str = ""
+    """PV1-3: ward^room^bed."""
+    prior: str = ""
+    """PV1-6, of the same form."""
+    patient_class: str = ""
+    """PV1-2."""
+    occurred_ns: int | None = None
+    """EVN-6 where it was sent: a cancel names by it what it cancels."""
+    admitted_ns: int | None = None
+    """PV1-44."""
+    discharged_ns: int | None = None
+    """PV1-45."""
+    disposition: str | None = None
+    """PV1-36; None where nothing is said of it, "" where it is said to be empty."""
 
 
 class Told(NamedTuple):

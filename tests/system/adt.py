@@ -74,4 +74,4 @@ def expected(given: list[Message]) -> dict[str, list[dict[str, Any]]]:
 def _facts(given: list[Message]) -> Iterator[Any]:
     for message in given:
         if message.value != BAD:
-            yield parse(message.value or b"")
+            yield from parse(message.value or b"")

@@ -23,7 +23,7 @@ S = 1_000_000_000
 
 
 def fact(trigger: str, clinical_s: int, recorded_s: int, location: str = "W^1^A") -> Fact:
-    return Fact(clinical_s * S, recorded_s * S, trigger, "P1", "V1", location)
+    return Fact(clinical_s * S, recorded_s * S, "", trigger, "P1", "V1", location)
 
 
 STAY = [fact("A01", 10, 11), fact("A02", 20, 21, "W^2^B"), fact("A02", 30, 31, "W^3^C")]
@@ -102,11 +102,12 @@ def test_a_message_is_read_by_its_own_delimiters() -> None:
         b"MSH|^~\\&|A|H|||20240102030405||ADT^A02|1|P|2.3\rEVN|A02|20240102030500|||"
         b"|20240102030000\rPID|1||4711^^^H\rPV1|1|I|W^2^B" + b"|" * 16 + b"V7^^^H\r"
     )
-    found = parse(message)
+    [found] = parse(message)
     assert (found.trigger, found.patient, found.visit) == ("A02", "4711", "V7")
     assert found.location == "W^2^B"
     assert found.recorded_ns - found.clinical_ns == 300 * S
-    assert parse(message.replace(b"|", b"#").replace(b"^", b"!")) == found
+    [other] = parse(message.replace(b"|", b"#").replace(b"^", b"!"))
+    assert other._replace(digest=found.digest) == found
 
 
 def test_times_that_do_not_exist_are_not_used_and_an_old_sender_s_trigger_is() -> None:
@@ -114,7 +115,7 @@ def test_times_that_do_not_exist_are_not_used_and_an_old_sender_s_trigger_is() -
         b"MSH|^~\\&|A|H|||20240102030405-0500||ADT\rEVN|A02|20240102030500|||"
         b"|20240102036100\rPID|1||4711\rPV1|1|I|W" + b"|" * 16 + b"V7\r"
     )
-    found = parse(message)
+    [found] = parse(message)
     assert found.trigger == "A02"
     assert found.clinical_ns == found.recorded_ns
     assert found.recorded_ns // S % 86_400 == (8 * 60 + 5) * 60, "in the zone of MSH-7"
@@ -126,5 +127,5 @@ def test_times_that_do_not_exist_are_not_used_and_an_old_sender_s_trigger_is() -
 )
 def test_what_cannot_be_used_is_refused_without_repeating_it(message: bytes) -> None:
     with pytest.raises(BadRecord) as refused:
-        parse(message)
+        list(parse(message))
     assert "4711" not in str(refused.value)

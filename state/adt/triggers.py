@@ -1,0 +1,55 @@
+"""What each trigger of ADT does to a visit. Source: HL7 v2.9, chapter 3; shared meaning in adt.md.
+
+A trigger that is not here says nothing of where a patient is.
+"""
+
+from __future__ import annotations
+
+from enum import Flag, auto
+
+
+class Effect(Flag):
+    """What a fact does; one fact may do several things."""
+
+    ADMITS = auto()
+    PLACES = auto()
+    CLASSIFIES = auto()
+    PLANS = auto()
+    DISCHARGES = auto()
+    CORRECTS = auto()
+    LEAVES = auto()
+    RETURNS = auto()
+    DELETES = auto()
+
+
+NOTHING = Effect(0)
+TRIGGERS = {
+    "A01": Effect.ADMITS | Effect.PLACES | Effect.CLASSIFIES,
+    "A02": Effect.PLACES,
+    "A03": Effect.DISCHARGES,
+    "A04": Effect.ADMITS | Effect.PLACES | Effect.CLASSIFIES,
+    "A05": Effect.PLANS,
+    "A06": Effect.PLACES | Effect.CLASSIFIES,
+    "A07": Effect.PLACES | Effect.CLASSIFIES,
+    "A08": Effect.CORRECTS,
+    "A17": Effect.PLACES,
+    "A21": Effect.LEAVES,
+    "A22": Effect.RETURNS,
+    "A23": Effect.DELETES,
+    "A31": Effect.CORRECTS,
+}
+CANCELS = {
+    "A11": Effect.ADMITS,
+    "A12": Effect.PLACES,
+    "A13": Effect.DISCHARGES,
+    "A38": Effect.PLANS,
+    "A52": Effect.LEAVES,
+    "A53": Effect.RETURNS,
+}
+"""What each cancel takes back; A12 takes back an A02 alone."""
+USED = TRIGGERS.keys() | CANCELS.keys()
+
+
+def effect(trigger: str) -> Effect:
+    """Return what a trigger does by itself."""
+    return TRIGGERS.get(trigger, NOTHING)
