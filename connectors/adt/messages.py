@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import UTC, tzinfo
 
-from connectors.hl7.message import Message, Segment
+from connectors.hl7.message import NULL, Message, Segment
 from connectors.hl7.times import instant, zone_of
 from state.adt.facts import Fact, Told
 from state.adt.triggers import USED, Effect, effect
@@ -69,27 +69,33 @@ def _fact(message: Message, trigger: str, pid: Segment, pv1: Segment, visit: str
     zone = zone_of(message.text("MSH", 7)) or UTC
     occurred_ns, discharged_ns = _time_ns(evn.text(6), zone), _time_ns(pv1.text(45), zone)
     recorded = (_time_ns(evn.text(2), zone), _time_ns(message.text("MSH", 7), zone))
-    clinical = (discharged_ns if trigger == "A03" else None, occurred_ns, *recorded)
+    clinical_ns = _first((discharged_ns if trigger == "A03" else None, occurred_ns, *recorded))
     return Fact(
-        clinical_ns=_first(clinical),
-        recorded_ns=_first(recorded),
+        clinical_ns=clinical_ns,
+        recorded_ns=_first((*recorded, clinical_ns)),
         digest=message.digest(),
         trigger=trigger,
         patient=_needed("PID-3", pid.text(3)),
         visit=visit,
-        location=_location(pv1, 3),
-        prior=_location(pv1, 6),
-        patient_class=pv1.text(2),
+        location=_location(message, pv1, 3),
+        prior=_location(message, pv1, 6),
+        patient_class=pv1.said(2),
+        disposition=pv1.said(36),
         occurred_ns=occurred_ns,
         admitted_ns=_time_ns(pv1.text(44), zone),
         discharged_ns=discharged_ns,
-        disposition=pv1.said(36),
     )
 
 
-def _location(pv1: Segment, field: int) -> str:
-    """Return ward^room^bed."""
-    return "^".join(pv1.text(field, part) for part in (1, 2, 3)).rstrip("^")
+def _location(message: Message, pv1: Segment, field: int) -> str | None:
+    """Return ward^room^bed, and the facility where it is not the sender's.
+
+    None where nothing is said, "" where it is said to be nowhere.
+    """
+    parts = [pv1.text(field, part) for part in (1, 2, 3)]
+    if any(parts) and pv1.text(field, 4) != message.text("MSH", 4):
+        parts.append(pv1.text(field, 4))
+    return "^".join(parts).rstrip("^") or ("" if NULL in pv1.raw(field) else None)
 
 
 def _needed(name: str, value: str) -> str:

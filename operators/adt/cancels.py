@@ -10,16 +10,14 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from state.adt.facts import Fact
-from state.adt.triggers import CANCELS, Effect, effect
+from state.adt.triggers import BACK_IN, BEGUN, CANCELS, Effect, effect
 
 
 class Standing(NamedTuple):
-    """The facts that stand and those taken back, both in order; cancels are in neither."""
+    """The facts that stand and those taken back, both as they happened; cancels are in neither."""
 
     facts: list[Fact]
     void: list[Fact]
-    met: list[Fact]
-    """Cancels that took something back."""
     unmet: list[Fact]
     """Cancels whose target is not known, or not yet."""
 
@@ -34,41 +32,64 @@ def by_recording(fact: Fact) -> tuple[int, int, str]:
     return fact.recorded_ns, fact.clinical_ns, fact.digest
 
 
+def having(facts: Iterable[Fact], kinds: Effect) -> list[Fact]:
+    """Return the facts that do one of these."""
+    return [fact for fact in facts if effect(fact.trigger) & kinds]
+
+
 def standing(facts: Iterable[Fact]) -> Standing:
-    """Apply all cancels and deletions, in the order of their recording."""
-    ordered = sorted(facts, key=by_time)
-    others = [fact for fact in ordered if fact.trigger not in CANCELS]
+    """Apply the last deletion, and then all cancels in the order of their recording."""
+    left = _since_deletion(facts)
+    cancels = sorted((fact for fact in left if fact.trigger in CANCELS), key=by_recording)
+    others = [fact for fact in left if fact.trigger not in CANCELS]
+    beds = {each: _bed(each) for each in cancels if each.trigger == "A13" and each.location}
+    others = sorted([*others, *beds.values()], key=by_time)
     void: set[Fact] = set()
-    met: list[Fact] = []
     unmet: list[Fact] = []
-    for cancel in sorted((f for f in ordered if f.trigger in CANCELS), key=by_recording):
+    for cancel in cancels:
         known = [fact for fact in others if fact.recorded_ns <= cancel.recorded_ns]
         targets = _targets(cancel, known, void)
         void.update(targets)
-        if targets and cancel.trigger == "A11":
+        if not targets:
+            unmet.append(cancel)
+            void.update({beds[cancel]} if cancel in beds else ())
+        elif cancel.trigger == "A11":
             void.update(_begun(targets, known, void))
-        (met if targets else unmet).append(cancel)
-    for deletion in (fact for fact in others if Effect.DELETES in effect(fact.trigger)):
-        void.update(f for f in others if f.recorded_ns <= deletion.recorded_ns)
     return Standing(
         [fact for fact in others if fact not in void],
-        [fact for fact in others if fact in void],
-        met,
+        [fact for fact in others if fact in void and fact.trigger != BACK_IN],
         unmet,
     )
 
 
+def _since_deletion(facts: Iterable[Fact]) -> list[Fact]:
+    """Return the facts recorded after the last deletion: all, where there is none."""
+    told = list(facts)
+    deletions = having(told, Effect.DELETES)
+    if not deletions:
+        return told
+    deleted_ns = max(fact.recorded_ns for fact in deletions)
+    return [fact for fact in told if fact.recorded_ns > deleted_ns]
+
+
+def _bed(cancel: Fact) -> Fact:
+    """Return the fact that a cancelled discharge places the patient, when that was recorded."""
+    return cancel._replace(trigger=BACK_IN, clinical_ns=cancel.recorded_ns)
+
+
 def _targets(cancel: Fact, known: Sequence[Fact], void: set[Fact]) -> list[Fact]:
     """Return the facts that a cancel takes back, among those recorded up to it."""
-    kind = CANCELS[cancel.trigger]
-    of_kind = [fact for fact in known if kind in effect(fact.trigger)]
     if cancel.trigger == "A12":
-        of_kind = [fact for fact in of_kind if fact.trigger == "A02"]
+        of_kind = [fact for fact in known if fact.trigger == "A02"]
+    else:
+        of_kind = having(known, CANCELS[cancel.trigger])
     if cancel.trigger == "A13":  # after it the patient is in, whatever was recorded before
         return of_kind
     named = [fact for fact in of_kind if fact.clinical_ns == cancel.occurred_ns]
     # A cancel that is sent again names what is void by now, and must not find another target.
-    return named or _guessed(cancel, [fact for fact in of_kind if fact not in void])
+    target = named or _guessed(cancel, [fact for fact in of_kind if fact not in void])
+    # An older copy of the target must not come back in its place.
+    return [fact for fact in of_kind if target and fact.clinical_ns == target[0].clinical_ns]
 
 
 def _guessed(cancel: Fact, facts: Sequence[Fact]) -> list[Fact]:
@@ -78,16 +99,12 @@ def _guessed(cancel: Fact, facts: Sequence[Fact]) -> list[Fact]:
         to_there = [fact for fact in facts if fact.location and fact.location == cancel.prior]
         from_there = [fact for fact in facts if fact.prior and fact.prior == cancel.location]
         choices = [to_there, from_there, facts]
-    return next(([max(some, key=by_time)] for some in choices if some), [])
+    return next(([max(some, key=by_recording)] for some in choices if some), [])
 
 
 def _begun(admissions: Sequence[Fact], known: Sequence[Fact], void: set[Fact]) -> list[Fact]:
-    """Return the moves that cancelled admissions began, where no other admission was recorded."""
-    if any(Effect.ADMITS in effect(fact.trigger) and fact not in void for fact in known):
+    """Return what cancelled admissions began, where no other admission was recorded."""
+    if any(fact not in void for fact in having(known, Effect.ADMITS)):
         return []
     since_ns = min(fact.clinical_ns for fact in admissions)
-    return [
-        fact
-        for fact in known
-        if Effect.PLACES in effect(fact.trigger) and fact.clinical_ns >= since_ns
-    ]
+    return [fact for fact in having(known, BEGUN) if fact.clinical_ns >= since_ns]

@@ -1,17 +1,20 @@
 """One visit as a function of the set of its facts: where the patient was, and how it stands.
 
-Nothing here depends on the order in which facts came. Source: adt.md, "The timeline, defined".
+Nothing here depends on the order in which facts came. Source: adt.md, "The timeline, defined";
+what that leaves open is decided as in tests/reference/adt.py, which lists each choice.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import zip_longest
 from typing import NamedTuple
 
-from operators.adt.cancels import Standing, by_recording, by_time, standing
+from operators.adt.cancels import Standing, by_recording, by_time, having, standing
 from state.adt.facts import Fact
-from state.adt.triggers import Effect, effect
+from state.adt.triggers import BACK_IN, TELLS, Effect, effect
+
+FROM_A_BED = {"A02", "A06", "A07", "A17"}
+"""Triggers that tell the bed before, too."""
 
 
 class Row(NamedTuple):
@@ -42,109 +45,135 @@ class Visit(NamedTuple):
 
     rows: list[Row]
     encounter: Encounter | None
-    moved_after_discharge: list[Fact]
+    moved_after_discharge: list[Row]
+    """Where messages say that the patient was, when the patient had left."""
     cancels_without_target: list[Fact]
 
 
-class _Discharge(NamedTuple):
-    """The discharge in force, with what was corrected of it afterwards."""
+class _Leaving(NamedTuple):
+    """When and where to the patient left, and when the stay began, as last corrected."""
 
-    fact: Fact
-    end_ns: int
+    end_ns: int | None
     admitted_ns: int | None
     disposition: str
 
 
+class _Step(NamedTuple):
+    """A row without its end; the bed and the class may be nothing or not known."""
+
+    fact: Fact
+    start_ns: int
+    location: str
+    patient_class: str
+    inferred: bool = False
+
+
 def visit(facts: Iterable[Fact]) -> Visit:
     """Return the visit that these facts tell of. All must be of one visit."""
-    stands = standing(facts)
-    discharge = _discharge(stands.facts)
-    placed = _placed(stands)
-    end_ns = None if discharge is None else discharge.end_ns
-    moved = [] if end_ns is None else [fact for fact in placed if fact.clinical_ns > end_ns]
-    rows = _merged(_rows(placed, discharge))
-    return Visit(rows, _encounter(stands, rows, discharge), moved, stands.unmet)
+    told = set(facts)
+    stands = standing(told)
+    leaving = _leaving(stands.facts)
+    steps = _steps(stands, leaving)
+    within = [step for step in steps if not _is_after(step, leaving)]
+    after = [step for step in steps if _is_after(step, leaving) and not step.inferred]
+    return Visit(
+        _merged(_rows(within, leaving)),
+        _encounter(stands, within, leaving) if having(told, TELLS) else None,
+        [Row(step.location, step.patient_class, step.start_ns, None) for step in after],
+        stands.unmet,
+    )
 
 
-def _discharge(facts: Sequence[Fact]) -> _Discharge | None:
-    """Return the discharge that was recorded last, corrected by what came behind it."""
-    discharges = _having(facts, Effect.DISCHARGES)
+def _leaving(facts: Sequence[Fact]) -> _Leaving:
+    """Return the newest that discharges told, or corrections recorded after the first of them."""
+    discharges = having(facts, Effect.DISCHARGES)
     if not discharges:
-        return None
-    last = max(discharges, key=by_recording)
-    end_ns, admitted_ns, disposition = last.clinical_ns, None, last.disposition or ""
-    for fact in sorted(_having(facts, Effect.CORRECTS), key=by_recording):
-        if fact.recorded_ns < last.recorded_ns:
+        return _Leaving(None, None, "")
+    first_ns = min(fact.recorded_ns for fact in discharges)
+    corrections = [f for f in having(facts, Effect.CORRECTS) if f.recorded_ns > first_ns]
+    end_ns, admitted_ns, disposition = None, None, ""
+    for fact in sorted([*discharges, *corrections], key=_by_recording_of_leaving):
+        if fact.disposition is not None:
+            disposition = fact.disposition
+        if Effect.DISCHARGES in effect(fact.trigger):
+            end_ns = fact.clinical_ns
             continue
-        end_ns = end_ns if fact.discharged_ns is None else fact.discharged_ns
-        admitted_ns = admitted_ns if fact.admitted_ns is None else fact.admitted_ns
-        disposition = disposition if fact.disposition is None else fact.disposition
-    return _Discharge(last, end_ns, admitted_ns, disposition)
+        if fact.discharged_ns is not None:
+            end_ns = fact.discharged_ns
+        if fact.admitted_ns is not None:
+            admitted_ns = fact.admitted_ns
+    return _Leaving(end_ns, admitted_ns, disposition)
 
 
-def _placed(stands: Standing) -> list[Fact]:
-    """Return the facts that place the patient, in order: the newest of a trigger and a time."""
-    newest = {
-        (fact.trigger, fact.clinical_ns): fact
-        for fact in sorted(_having(stands.facts, Effect.PLACES), key=by_recording)
-    }
+def _by_recording_of_leaving(fact: Fact) -> tuple[int, bool, int, str]:
+    """At one recorded time the discharge is newer than what corrects one."""
+    discharges = Effect.DISCHARGES in effect(fact.trigger)
+    return fact.recorded_ns, discharges, fact.clinical_ns, fact.digest
+
+
+def _is_after(step: _Step, leaving: _Leaving) -> bool:
+    return leaving.end_ns is not None and step.start_ns > leaving.end_ns
+
+
+def _steps(stands: Standing, leaving: _Leaving) -> list[_Step]:
+    """Return where messages place the patient, whatever a discharge says."""
+    placing = having(stands.facts, Effect.PLACES)
+    newest = {(fact.trigger, fact.clinical_ns): fact for fact in sorted(placing, key=by_recording)}
     placed = sorted(newest.values(), key=by_time)
-    for cancel in stands.met:
-        before = [f for f in placed if f.location and f.recorded_ns <= cancel.recorded_ns]
-        # The standard allows that a patient whose discharge is cancelled comes to another bed.
-        if cancel.trigger == "A13" and before and cancel.location not in {"", before[-1].location}:
-            placed.append(cancel._replace(clinical_ns=cancel.recorded_ns))
-    return sorted(placed, key=by_time)
-
-
-def _rows(placed: Sequence[Fact], discharge: _Discharge | None) -> Iterator[Row]:
-    """Yield a row from each fact to the next, or to the discharge; nothing is behind that."""
-    starts = [*_inferred(placed, discharge), *_starts(placed, discharge)]
-    last_ns = None if discharge is None else discharge.end_ns
-    for row, behind in zip_longest(starts, starts[1:]):
-        end_ns = last_ns
-        if behind is not None and (last_ns is None or behind.start_ns < last_ns):
-            end_ns = behind.start_ns
-        if end_ns is None or row.start_ns < end_ns:
-            yield row._replace(end_ns=end_ns)
-
-
-def _starts(placed: Sequence[Fact], discharge: _Discharge | None) -> Iterator[Row]:
-    """Yield a row for each fact, which inherits the bed or the class that it does not tell."""
-    location = patient_class = ""
-    for place, fact in enumerate(placed):
-        does = effect(fact.trigger)
-        if fact.patient_class and (Effect.CLASSIFIES in does or not patient_class):
-            patient_class = fact.patient_class
-        location = fact.location or location
-        start_ns = fact.clinical_ns
-        if place == 0 and Effect.ADMITS in does and discharge and discharge.admitted_ns is not None:
-            start_ns = discharge.admitted_ns
-        if location:
-            yield Row(location, patient_class, start_ns, None)
-
-
-def _inferred(placed: Sequence[Fact], discharge: _Discharge | None) -> Iterator[Row]:
-    """Yield the row before the first fact, where that tells the bed and the time of it."""
     if not placed:
-        if discharge is not None:
-            last = discharge.fact
-            admitted_ns = discharge.admitted_ns
-            if admitted_ns is None:
-                admitted_ns = last.admitted_ns
-            if last.location and admitted_ns is not None:
-                yield Row(last.location, last.patient_class, admitted_ns, None, inferred=True)
+        return list(_of_discharge(stands.facts, leaving))
+    steps = list(_before(placed[0], leaving))
+    location, patient_class = (steps[0].location, steps[0].patient_class) if steps else ("", "")
+    known = bool(patient_class)
+    for fact in placed:
+        if fact.trigger == BACK_IN and fact.location == location:
+            continue  # the patient came back to the same bed
+        if fact.location is not None:
+            location = fact.location
+        if fact.patient_class is not None and (
+            not known or Effect.CLASSIFIES in effect(fact.trigger)
+        ):
+            patient_class, known = fact.patient_class, True
+        steps.append(_Step(fact, fact.clinical_ns, location, patient_class))
+    return steps
+
+
+def _before(first: Fact, leaving: _Leaving) -> Iterator[_Step]:
+    """Yield the step before the first fact, where that tells the bed and the time of it."""
+    since_ns = leaving.admitted_ns if leaving.admitted_ns is not None else first.admitted_ns
+    if first.trigger not in FROM_A_BED or not first.prior or first.prior == first.location:
         return
-    first = placed[0]
-    if first.trigger not in {"A02", "A06", "A07"} or first.prior in {"", first.location}:
-        return
-    if first.admitted_ns is not None and first.admitted_ns < first.clinical_ns:
-        before = "" if Effect.CLASSIFIES in effect(first.trigger) else first.patient_class
-        yield Row(first.prior, before, first.admitted_ns, None, inferred=True)
+    if since_ns is not None and since_ns < first.clinical_ns:
+        classified = Effect.CLASSIFIES in effect(first.trigger)
+        before = "" if classified else first.patient_class or ""
+        yield _Step(first, since_ns, first.prior, before, inferred=True)
+
+
+def _of_discharge(facts: Sequence[Fact], leaving: _Leaving) -> Iterator[_Step]:
+    """Yield the step of a visit of which only a discharge is known."""
+    discharges = having(facts, Effect.DISCHARGES)
+    if discharges:
+        last = max(discharges, key=by_recording)
+        since_ns = leaving.admitted_ns if leaving.admitted_ns is not None else last.admitted_ns
+        if since_ns is not None:
+            location, patient_class = last.location or "", last.patient_class or ""
+            yield _Step(last, since_ns, location, patient_class, inferred=True)
+
+
+def _rows(steps: Sequence[_Step], leaving: _Leaving) -> Iterator[Row]:
+    """Yield a row from each step to the next, or to the discharge."""
+    ends = [*(step.start_ns for step in steps[1:]), leaving.end_ns]
+    for place, (step, end_ns) in enumerate(zip(steps, ends, strict=False)):
+        start_ns = step.start_ns
+        if leaving.admitted_ns is not None:
+            began = place == 0 and Effect.ADMITS in effect(step.fact.trigger)
+            start_ns = leaving.admitted_ns if began else max(start_ns, leaving.admitted_ns)
+        if step.location and (end_ns is None or start_ns < end_ns):
+            yield Row(step.location, step.patient_class, start_ns, end_ns, step.inferred)
 
 
 def _merged(rows: Iterable[Row]) -> list[Row]:
-    """Return the rows with neighbours in one that differ in nothing."""
+    """Return the rows with neighbours in one that have the same bed and class."""
     found: list[Row] = []
     for row in rows:
         last = found[-1] if found else None
@@ -155,41 +184,39 @@ def _merged(rows: Iterable[Row]) -> list[Row]:
     return found
 
 
-def _encounter(
-    stands: Standing, rows: Sequence[Row], discharge: _Discharge | None
-) -> Encounter | None:
-    status = _status(stands, discharge)
-    if not status:
-        return None
-    admissions = [fact.clinical_ns for fact in _having(stands.facts, Effect.ADMITS)]
-    admitted_ns = min(admissions, default=rows[0].start_ns if rows else None)
-    if discharge is not None and discharge.admitted_ns is not None:
-        admitted_ns = discharge.admitted_ns
-    told = [f.patient_class for f in (*stands.void, *stands.facts) if f.patient_class]
+def _encounter(stands: Standing, steps: Sequence[_Step], leaving: _Leaving) -> Encounter:
+    facts = stands.facts
+    admissions = [fact.clinical_ns for fact in having(facts, Effect.ADMITS)]
+    told = [
+        fact.admitted_ns
+        for fact in facts
+        if fact.admitted_ns is not None
+        and (fact.trigger in FROM_A_BED or Effect.DISCHARGES in effect(fact.trigger))
+    ]
+    known = [leaving.admitted_ns] if leaving.admitted_ns is not None else [*admissions, *told]
+    others = having(facts, TELLS & ~Effect.ADMITS & ~Effect.PLACES)
+    last_class = others[-1].patient_class if others else None
     return Encounter(
-        status,
-        rows[-1].patient_class if rows else (told[-1] if told else ""),
-        admitted_ns,
-        None if discharge is None else discharge.end_ns,
-        "" if discharge is None else discharge.disposition,
+        _status(stands),
+        steps[-1].patient_class if steps else last_class or "",
+        known[0] if known else None,
+        leaving.end_ns,
+        leaving.disposition,
     )
 
 
-def _status(stands: Standing, discharge: _Discharge | None) -> str:
-    """Return the word for how a visit stands; "" where nothing says that there is one."""
-    if discharge is not None:
-        return "finished"
-    if _having(stands.facts, Effect.PLACES):
-        away = _having(stands.facts, Effect.LEAVES | Effect.RETURNS)
-        left = bool(away) and Effect.LEAVES in effect(max(away, key=by_time).trigger)
-        return "onleave" if left else "in-progress"
-    if _having(stands.facts, Effect.PLANS):
-        return "planned"
-    if _having(stands.void, Effect.DELETES):
+def _status(stands: Standing) -> str:
+    """Return the word for how a visit stands."""
+    facts, told = stands.facts, having([*stands.facts, *stands.void], TELLS)
+    away = having(facts, Effect.LEAVES | Effect.RETURNS)
+    if not told:
         return "entered-in-error"
-    return "cancelled" if _having(stands.void, Effect.ADMITS | Effect.PLANS) else ""
-
-
-def _having(facts: Iterable[Fact], kinds: Effect) -> list[Fact]:
-    """Return the facts that do one of these."""
-    return [fact for fact in facts if effect(fact.trigger) & kinds]
+    if having(facts, Effect.DISCHARGES):
+        return "finished"
+    if away and Effect.LEAVES in effect(away[-1].trigger):
+        return "onleave"
+    if away or having(facts, Effect.PLACES):
+        return "in-progress"
+    if having(facts, Effect.PLANS):
+        return "planned"
+    return "cancelled" if having(told, Effect.ADMITS | Effect.PLANS) else "in-progress"

@@ -21,20 +21,20 @@ class Fact(NamedTuple):
     """ADT's, such as A01."""
     patient: str
     visit: str
-    location: str = ""
-    """PV1-3: ward^room^bed."""
-    prior: str = ""
+    location: str | None = None
+    """PV1-3: ward^room^bed. Of the texts None says nothing, and "" that there is nothing."""
+    prior: str | None = None
     """PV1-6, of the same form."""
-    patient_class: str = ""
+    patient_class: str | None = None
     """PV1-2."""
+    disposition: str | None = None
+    """PV1-36."""
     occurred_ns: int | None = None
     """EVN-6 where it was sent: a cancel names by it what it cancels."""
     admitted_ns: int | None = None
     """PV1-44."""
     discharged_ns: int | None = None
     """PV1-45."""
-    disposition: str | None = None
-    """PV1-36; None where nothing is said of it, "" where it is said to be empty."""
 
 
 class Told(NamedTuple):

@@ -23,6 +23,8 @@ class Effect(Flag):
 
 
 NOTHING = Effect(0)
+BACK_IN = "A13 in a bed"
+"""Stands for the bed of a cancelled discharge, which need not be the one before."""
 TRIGGERS = {
     "A01": Effect.ADMITS | Effect.PLACES | Effect.CLASSIFIES,
     "A02": Effect.PLACES,
@@ -32,6 +34,7 @@ TRIGGERS = {
     "A06": Effect.PLACES | Effect.CLASSIFIES,
     "A07": Effect.PLACES | Effect.CLASSIFIES,
     "A08": Effect.CORRECTS,
+    BACK_IN: Effect.PLACES,
     "A17": Effect.PLACES,
     "A21": Effect.LEAVES,
     "A22": Effect.RETURNS,
@@ -47,7 +50,20 @@ CANCELS = {
     "A53": Effect.RETURNS,
 }
 """What each cancel takes back; A12 takes back an A02 alone."""
-USED = TRIGGERS.keys() | CANCELS.keys()
+USED = (TRIGGERS.keys() | CANCELS.keys()) - {BACK_IN}
+
+
+TELLS = (
+    Effect.ADMITS
+    | Effect.PLACES
+    | Effect.PLANS
+    | Effect.DISCHARGES
+    | Effect.LEAVES
+    | Effect.RETURNS
+)
+"""What shows that there is a visit."""
+BEGUN = Effect.PLACES | Effect.DISCHARGES | Effect.LEAVES | Effect.RETURNS
+"""What an admission begins, and what falls with it."""
 
 
 def effect(trigger: str) -> Effect:

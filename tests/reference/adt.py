@@ -51,7 +51,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, tzinfo
-from hashlib import sha256
 from itertools import combinations
 from typing import Generic, NamedTuple, TypeVar
 
@@ -248,17 +247,6 @@ def trigger_of(message: Message) -> str:
     return message.text("MSH", 9, 2) or message.text("EVN", 1)
 
 
-def fingerprint(message: Message) -> str:
-    """Return the SHA-256 of a message without what differs when it is sent again."""
-    lines = [line for line in message.decoded.text.split("\r") if line]
-    separator = lines[0][3]
-    header = lines[0].split(separator)
-    for place in (7, 10, 13):  # MSH-1 is the separator itself
-        if place <= len(header):
-            header[place - 1] = ""
-    return sha256("\r".join([separator.join(header), *lines[1:]]).encode()).hexdigest()
-
-
 @dataclass
 class Group:
     """A patient, the number merged into it and the visit, as they follow each other."""
@@ -299,7 +287,7 @@ class Teller:
         self.facility = message.text("MSH", 4)
         self.zone = zone_of(message.text("MSH", 7)) or zone
         self.doubts: set[tuple[str, str]] = set()
-        self.h = f"{fingerprint(message)} {place:06}"
+        self.h = f"{message.digest()} {place:06}"
         evn, msh = message.first("EVN"), message.first("MSH")
         discharge = [(group.pv1, 45)] if trigger == DISCHARGE else []
         self.t = self.first_time(*discharge, (evn, 6), (evn, 2), (msh, 7))
