@@ -14,6 +14,10 @@ from state.metrics import RECORDS
 from state.records import HEARTBEAT_HEADER, Messages
 from state.rows import RowBlock
 
+RECORD_TYPES = {"MR", "MRN"}
+MOST_NUMBERS = 100
+"""Nobody has more; each one is sought from the beginning of its field."""
+
 
 def decode(messages: Messages) -> RowBlock[Told]:
     """Return the facts of a batch in order, and a dead letter for what is no ADT message."""
@@ -41,27 +45,27 @@ def parse(raw: bytes) -> Iterator[Fact]:
     trigger = message.text("MSH", 9, 2) or message.text("EVN", 1)
     if message.text("MSH", 9) != "ADT" or trigger not in USED:
         return
-    for pid, pv1 in _visits(message, every=trigger == "A17"):
+    for place, (pid, pv1) in enumerate(_visits(message, trigger)):
         # A correction may come without a visit, for it tells of the person too.
-        visit = pv1.text(19) or pid.text(18) or pv1.text(44)
+        visit = pv1.text(19) or pid.text(18)
         if visit or Effect.CORRECTS not in effect(trigger):
-            yield _fact(message, trigger, pid, pv1, _needed("PV1-19", visit))
+            fact = _fact(message, trigger, pid, pv1, _needed("PV1-19", visit))
+            # Two facts of one message must not be one to the order of facts.
+            yield fact._replace(digest=f"{fact.digest} {place:06}")
 
 
-def _visits(message: Message, *, every: bool) -> Iterator[tuple[Segment, Segment]]:
-    """Yield the first pair of PID and PV1, or each; an empty segment where one is missing."""
+def _visits(message: Message, trigger: str) -> list[tuple[Segment, Segment]]:
+    """Return PID and PV1, or each pair of a swap (A17); an empty segment where one is missing."""
     nothing = Segment("", message)
-    pid = pv1 = nothing
+    if trigger != "A17":
+        return [(message.first("PID") or nothing, message.first("PV1") or nothing)]
+    found: list[tuple[Segment, Segment]] = []
     for segment in message:
         if segment.name == "PID":
-            if pid is not nothing:
-                yield pid, pv1
-                if not every:
-                    return
-            pid, pv1 = segment, nothing
-        elif segment.name == "PV1" and pv1 is nothing:
-            pv1 = segment
-    yield pid, pv1
+            found.append((segment, nothing))
+        elif segment.name == "PV1" and found and found[-1][1] is nothing:
+            found[-1] = (found[-1][0], segment)
+    return found
 
 
 def _fact(message: Message, trigger: str, pid: Segment, pv1: Segment, visit: str) -> Fact:
@@ -75,7 +79,7 @@ def _fact(message: Message, trigger: str, pid: Segment, pv1: Segment, visit: str
         recorded_ns=_first((*recorded, clinical_ns)),
         digest=message.digest(),
         trigger=trigger,
-        patient=_needed("PID-3", pid.text(3)),
+        patient=_needed("PID-3", _number(pid, 3)),
         visit=visit,
         location=_location(message, pv1, 3),
         prior=_location(message, pv1, 6),
@@ -85,6 +89,16 @@ def _fact(message: Message, trigger: str, pid: Segment, pv1: Segment, visit: str
         admitted_ns=_time_ns(pv1.text(44), zone),
         discharged_ns=discharged_ns,
     )
+
+
+def _number(pid: Segment, field: int) -> str:
+    """Return the first usable number of a list: of the type MR or MRN, else of any."""
+    numbers = [
+        (pid.text(field, 5, repetition=each) in RECORD_TYPES, pid.text(field, repetition=each))
+        for each in range(1, min(pid.repetitions(field), MOST_NUMBERS) + 1)
+    ]
+    usable = [(of_record, number) for of_record, number in numbers if number]
+    return max(usable, key=lambda each: each[0], default=(False, ""))[1]
 
 
 def _location(message: Message, pv1: Segment, field: int) -> str | None:

@@ -42,22 +42,34 @@ class Decoded(NamedTuple):
     mismatch: bool
 
 
-@lru_cache(maxsize=256)
+LONGEST = 200
+"""More characters of MSH-18 are not looked at, and need not be kept."""
+
+
 def codecs_of(labels: str, repetition: str) -> tuple[str, ...]:
     """Return a codec for each repetition of MSH-18 that is not empty, "" for an unknown one."""
+    return _codecs_of(labels[:LONGEST], repetition)
+
+
+@lru_cache(maxsize=256)
+def _codecs_of(labels: str, repetition: str) -> tuple[str, ...]:
     return tuple(
         CODECS.get(label.strip().upper(), "") for label in labels.split(repetition) if label.strip()
     )
 
 
-def decode(data: bytes, declared: tuple[str, ...], default: str) -> Decoded:
+def decode(data: bytes, declared: tuple[str, ...], default: str, *, marked: bool) -> Decoded:
     """Return the text by the first declared codec, else as UTF-8, else by the site's default.
 
+    ``marked``: UTF-8's byte order mark stood before it, which is surer than a label.
     No message is lost for a character, and none gets another one in its place: what even the
     default does not have is read as Latin-1, which has all. A later codec may be one that escape
     sequences shift to; where there are any, it counts.
     """
     wanted = declared[:1]
+    if marked and wanted != ("utf_8",):
+        found = decode(data, ("utf_8",), default, marked=False)
+        return found._replace(mismatch=found.mismatch or bool(wanted))
     if SHIFTED in declared and b"\x1b" in data:
         wanted = (SHIFTED, *wanted)
     for codec in (*wanted, "utf_8", default):

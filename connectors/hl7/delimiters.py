@@ -21,7 +21,10 @@ class Delimiters(NamedTuple):
     subcomponent: str
 
 
-@lru_cache(maxsize=1024)
+LONGEST = 8
+"""More characters of MSH-2 are nobody's delimiters, and need not be kept."""
+
+
 def declared(field: str, encoding: str) -> Delimiters:
     r"""Return what MSH-1 and MSH-2 declare. Raises Malformed, which repeats nothing of them.
 
@@ -29,6 +32,11 @@ def declared(field: str, encoding: str) -> Delimiters:
     backslash too many. Three characters with ``&`` at the end lack the backslash. A fifth one is
     the truncation mark, which separates nothing.
     """
+    return _declared(field, encoding[:LONGEST])
+
+
+@lru_cache(maxsize=1024)
+def _declared(field: str, encoding: str) -> Delimiters:
     characters = "".join(dict.fromkeys(encoding))
     if not characters:
         raise Malformed("MSH-2 is empty, so no delimiter of components is known")

@@ -91,16 +91,23 @@ def _layout(sequence: str) -> str:
 def _shifted(pattern: re.Pattern[str], text: str, delimiters: Delimiters) -> str:
     """Return text of which sequences (C, M) say that another character set begins.
 
-    Each is an escape sequence of ISO 2022 without its first byte. Text that does not follow it
-    stays as it was sent.
+    Each is an escape sequence of ISO 2022 without its first byte, and goes for the text up to the
+    next one. Where that text does not follow it, both stay as they were sent.
     """
+    shifts = [match for match in pattern.finditer(text) if match[1][0] in "CM"]
+    ends = [*(match.start() for match in shifts[1:]), len(text)]
+    told = partial(_told, delimiters=delimiters, codec=SHIFTED)
+    found = [pattern.sub(told, text[: shifts[0].start()])]
+    for shift, end in zip(shifts, ends, strict=True):
+        found.append(_run(shift, pattern.sub(told, text[shift.end() : end])))
+    return "".join(found)
 
-    def told(match: re.Match[str]) -> str:
-        if match[1][0] in "CM":
-            return "\x1b" + bytes.fromhex(match[1][1:]).decode("latin_1")
-        return _told(match, delimiters, SHIFTED)
 
+def _run(shift: re.Match[str], text: str) -> str:
+    """Return the text behind a shift in that character set."""
     try:
-        return pattern.sub(told, text).encode("latin_1").decode(SHIFTED)
+        data = b"\x1b" + bytes.fromhex(shift[1][1:]) + text.encode("ascii")
+        found = data.decode(SHIFTED)
     except UnicodeError:
-        return text
+        return shift[0] + text
+    return found if "\x1b" not in found else shift[0] + text

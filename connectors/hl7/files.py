@@ -7,13 +7,15 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from connectors.hl7.charsets import wide
-from connectors.hl7.header import feeds_separate
-from connectors.mllp.frames import START, Frames, TooLong
+from connectors.hl7.header import MARK as UTF8
+from connectors.hl7.header import WIDE, feeds_separate
+from connectors.mllp.frames import SILENT, Frames, TooLong
 from state.errors import BadRecord, Malformed
 
-MARK = rb"(?:\xef\xbb\xbf)?"
 NEXT = rb"(?=[!-/:-@\[-`{-~]|[\r\n]|\Z)"
-BEGINS = rb"%s(?P<name>MSH|FHS|BHS|BTS|FTS)%s" % (MARK, NEXT)
+BEGINS = rb"(?:%s)?(?P<name>MSH|FHS|BHS|BTS|FTS)%s" % (UTF8, NEXT)
+FRAMED = re.compile(rb"\x0b[\x0b\r\n\xef\xbb\xbf]*(?:MSH|FHS|BHS)")
+DIGITS = re.compile(rb"[0-9]{1,9}")
 BEHIND_CR = re.compile(rb"(?:\A|(?<=\r)|(?<=\r\n))%s" % BEGINS)
 BEHIND_ANY = re.compile(rb"(?:\A|(?<=[\r\n]))%s" % BEGINS)
 """A segment that begins a message, or a line of the envelope of messages (HL7 v2.9, 2.10.3).
@@ -22,7 +24,7 @@ again from each of them."""
 
 
 class Miscount(NamedTuple):
-    """A batch whose last segment tells another number of messages than there are."""
+    """What the last segment of a batch, or of a file of batches, tells, and how many there were."""
 
     told: int
     found: int
@@ -47,59 +49,93 @@ class Contents(NamedTuple):
 def contents(data: bytes) -> Contents:
     """Return the messages of a file in its order, and what else was in it.
 
-    There are frames where a byte 0x0B is. A byte order mark of UTF-16 or UTF-32 makes the encoding
-    certain, so such a file is read as UTF-8.
+    There are frames where one begins with a message. A byte order mark of UTF-16 or UTF-32 makes
+    the encoding certain: then the messages are those characters in UTF-8, each behind UTF-8's mark.
     """
-    found = Contents([], [], [], 0)
     codec = wide(data)
     if codec:
         try:
             data = data.decode(codec).encode()
         except UnicodeDecodeError:
             reason = Malformed(f"the file has the byte order mark of {codec}, but is not that")
-            return found._replace(dead=[Dead(data, reason)])
-    if START not in data:
-        noise = _read(data, BEHIND_ANY, found)
-        return found._replace(noise=noise)
+            return Contents([], [Dead(data, reason)], [], 0)
+    reader = _Reader(mark=UTF8 if codec else b"")
+    data = data.replace(b"\0", b"")
+    if not FRAMED.search(data):
+        reader.read(data, BEHIND_ANY)
+        return reader.found(0)
     frames = Frames(len(data))
-    noise = 0
     for frame in frames.receive(data):
         assert not isinstance(frame, TooLong), "no frame is longer than its file"
-        noise += _read(frame, _boundary(frame), found)
+        reader.read(frame, _boundary(frame))
     if rest := frames.close():
-        found.dead.append(Dead(rest, Malformed("IncompleteFrame: the file ends in a frame")))
-    return found._replace(noise=noise + frames.noise)
+        reader.dead.append(Dead(rest, Malformed("IncompleteFrame: the file ends in a frame")))
+    return reader.found(frames.noise)
 
 
 def messages(frame: bytes) -> list[bytes]:
-    """Return the messages of one frame in order: none where MSH is nowhere."""
+    """Return the messages of one frame in order: none where MSH is nowhere.
+
+    Zero bytes are not in them. Of a frame in UTF-16 or UTF-32 there are none.
+    """
+    if WIDE.match(frame):
+        return []
+    frame = frame.replace(b"\0", b"")
     return [part for name, part in _parts(frame, _boundary(frame)) if name == b"MSH"]
 
 
-def _boundary(frame: bytes) -> re.Pattern[bytes]:
-    return BEHIND_ANY if feeds_separate(frame) else BEHIND_CR
+class _Reader:
+    """Takes the frames of a file, or all of it, and counts what its batches tell."""
 
+    def __init__(self, mark: bytes) -> None:
+        self.dead: list[Dead] = []
+        self._mark = mark
+        self._messages: list[bytes] = []
+        self._miscounts: list[Miscount] = []
+        self._noise = 0
+        self._in_batch = 0
+        self._batches = 0
 
-def _read(data: bytes, boundary: re.Pattern[bytes], found: Contents) -> int:
-    """Add what these bytes hold; returns the number of bytes before the first segment of it."""
-    parts = list(_parts(data, boundary))
-    if not any(name for name, _ in parts):
-        if data.strip():
-            found.dead.append(Dead(data, Malformed("no segment MSH begins a message here")))
-        return 0
-    count = 0
-    for name, part in parts:
+    def found(self, noise: int) -> Contents:
+        """Return what was read; ``noise`` are the bytes outside of frames."""
+        return Contents(self._messages, self.dead, self._miscounts, self._noise + noise)
+
+    def read(self, data: bytes, boundary: re.Pattern[bytes]) -> None:
+        """Take what these bytes hold."""
+        parts = list(_parts(data, boundary))
+        if not any(name for name, _ in parts):
+            if data.strip(SILENT):
+                reason = Malformed("no segment MSH begins a message here")
+                self.dead.append(Dead(data, reason))
+            return
+        for name, part in parts:
+            self._take(name, part)
+
+    def _take(self, name: bytes, part: bytes) -> None:
         if name == b"MSH":
-            found.messages.append(part)
-            count += 1
+            self._messages.append(self._mark + part)
+            self._in_batch += 1
         elif name == b"BHS":
-            count = 0
+            self._in_batch = 0
         elif name == b"BTS":
-            told = part.rstrip().split(part[3:4])[1:2]
-            if told and told[0].isdigit() and int(told[0]) != count:
-                found.miscounts.append(Miscount(int(told[0]), count))
-            count = 0
-    return sum(len(part.strip()) for name, part in parts if not name)
+            self._compare(part, self._in_batch)
+            self._in_batch = 0
+            self._batches += 1
+        elif name == b"FTS":
+            self._compare(part, self._batches)
+            self._batches = 0
+        elif not name:
+            self._noise += len(part.strip())
+
+    def _compare(self, end: bytes, found: int) -> None:
+        """Compare what the last segment of a batch or a file tells with what there was."""
+        told = end.rstrip().split(end[3:4] or b"|")[1:2]
+        if told and DIGITS.fullmatch(told[0]) and int(told[0]) != found:
+            self._miscounts.append(Miscount(int(told[0]), found))
+
+
+def _boundary(frame: bytes) -> re.Pattern[bytes]:
+    return BEHIND_ANY if feeds_separate(frame.lstrip(UTF8 + b"\r\n")) else BEHIND_CR
 
 
 def _parts(data: bytes, boundary: re.Pattern[bytes]) -> Iterator[tuple[bytes, bytes]]:

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from connectors.hl7.charsets import codecs_of
 from connectors.hl7.delimiters import Delimiters, declared
 from state.errors import Malformed
 
+MARK = b"\xef\xbb\xbf"
+"""UTF-8's byte order mark."""
 MEANINGLESS = re.compile(rb"(?:\xef\xbb\xbf|[\r\n])*")
 """What may stand before MSH and means nothing: UTF-8's byte order mark, blank segments."""
+WIDE = re.compile(rb"[^M]{0,8}M\0{1,3}S\0{1,3}H")
 NAME = re.compile(rb"[A-Za-z][A-Za-z0-9]{2}")
+BREAK = re.compile(rb"\r+")
+LAST = 20
+"""No later field of MSH is of use here."""
 
 
 def cleaned(raw: bytes) -> bytes:
@@ -18,8 +25,11 @@ def cleaned(raw: bytes) -> bytes:
 
     CR ends a segment, and an LF right behind it is part of it; without any CR, LF does. Where both
     are there and MSH ends with LF, either does: there is no text in MSH that an LF could be in.
+    Raises Malformed for UTF-16 and UTF-32, of which a message cannot be.
     """
     if b"\0" in raw:
+        if WIDE.match(raw):
+            raise Malformed("the message is in UTF-16 or UTF-32, of which HL7 has none in frames")
         raw = raw.replace(b"\0", b"")
     start = MEANINGLESS.match(raw)
     assert start is not None, "it matches nothing, too"
@@ -27,8 +37,7 @@ def cleaned(raw: bytes) -> bytes:
     if b"\n" in clean:
         feeds = feeds_separate(clean)
         clean = clean.replace(b"\n", b"\r") if feeds else clean.replace(b"\r\n", b"\r")
-        clean = clean.rstrip(b"\r\n")
-    return clean
+    return clean.rstrip(b"\r\n")
 
 
 def feeds_separate(data: bytes) -> bool:
@@ -41,7 +50,11 @@ def feeds_separate(data: bytes) -> bool:
 
 
 class Header:
-    """MSH. Its fields are bytes as they were sent, which an answer has to repeat."""
+    """MSH. Its fields are bytes as they were sent, which an answer has to repeat.
+
+    It is read before the character set is known: a byte of a character counts as a delimiter here
+    if it looks like one, as it may in Big5 and GB 18030.
+    """
 
     __slots__ = ("_fields", "delimiters")
 
@@ -49,11 +62,13 @@ class Header:
         """Read the first segment of what `cleaned` returns. Raises Malformed without MSH."""
         if clean[:3] != b"MSH" or len(clean) < 5:
             raise Malformed("the message does not begin with MSH and its delimiters")
-        end = clean.find(b"\r")
         separator = clean[3:4]
-        line = clean if end < 0 else clean[:end]
-        # MSH-1 is the separator itself, so it stands between the name and MSH-2.
-        self._fields = [b"MSH", separator, *line.split(separator)[1:]]
+        end = _begin(separator).search(clean)
+        line = clean if end is None else clean[: end.start()]
+        # MSH-1 is the separator itself, so it stands between the name and MSH-2. What is behind
+        # the last field that we know is left in one piece, however many fields it is.
+        fields = BREAK.sub(b"\n", line).split(separator, LAST + 1)[1 : LAST + 1]
+        self._fields = [b"MSH", separator, *fields]
         self.delimiters: Delimiters = declared(
             separator.decode("latin_1"), self.field(2).decode("latin_1")
         )
@@ -72,3 +87,9 @@ class Header:
     def codecs(self) -> tuple[str, ...]:
         """Return the codecs of the character sets that MSH-18 names, "" for an unknown one."""
         return codecs_of(self.field(18).decode("latin_1"), self.delimiters.repetition)
+
+
+@lru_cache(maxsize=64)
+def _begin(separator: bytes) -> re.Pattern[bytes]:
+    """Return what stands before a further segment."""
+    return re.compile(rb"\r(?=%s%s)" % (NAME.pattern, re.escape(separator)))

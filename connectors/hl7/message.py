@@ -10,13 +10,13 @@ from hashlib import sha256
 from connectors.hl7.charsets import Decoded, decode
 from connectors.hl7.delimiters import Delimiters
 from connectors.hl7.escapes import unescape
-from connectors.hl7.header import Header, cleaned
+from connectors.hl7.header import MARK, Header, cleaned
 
 NULL = '""'
 """A field of this says that there is nothing, an empty field says nothing."""
 DEFAULT_CHARSET = "cp1252"
 """What most messages without a label are written in where they are not UTF-8."""
-ENVELOPE = (7, 10, 13)
+ENVELOPE = (7, 10, 13, 18)
 """The fields of MSH that tell of the sending, and not of what is sent."""
 BREAK = re.compile("\r+")
 """Blank lines mean nothing, nor do they in a text over several lines."""
@@ -39,7 +39,8 @@ class Message:
         self.raw = raw
         self.header = Header(clean)
         self.delimiters: Delimiters = self.header.delimiters
-        self.decoded: Decoded = decode(clean, self.header.codecs(), charset)
+        marked = raw.startswith(MARK)
+        self.decoded: Decoded = decode(clean, self.header.codecs(), charset, marked=marked)
         self._text = self.decoded.text
         self._found: dict[str, Segment | None] = {}
 
@@ -61,15 +62,17 @@ class Message:
     def digest(self) -> str:
         """Return the SHA-256 of all that it says, as hexadecimal digits.
 
-        Its envelope does not count: the time, the id and the sequence number of the sending
-        (MSH-7, -10, -13), the ends of lines, the character set.
+        Its envelope does not count: the time, the id, the sequence number and the character set
+        of the sending (MSH-7, -10, -13, -18), blank lines, and what ends a line.
         """
-        lines = [segment.line() for segment in self]
-        head = lines[0].split(self.delimiters.field)
+        separator = self.delimiters.field
+        behind = _begin(separator).search(self._text)
+        end = behind.start() if behind else len(self._text)
+        head = self._text[:end].split(separator)
         for number in ENVELOPE:
             head[number - 1 : number] = [""] * (number <= len(head))
-        lines[0] = self.delimiters.field.join(head)
-        return sha256("\r".join(lines).encode("utf_8", "surrogatepass")).hexdigest()
+        said = separator.join(head).rstrip(separator) + BREAK.sub("\r", self._text[end:])
+        return sha256(said.encode("utf_8", "surrogatepass")).hexdigest()
 
     def __iter__(self) -> Iterator[Segment]:
         """Yield all segments in the order of the message."""
@@ -131,12 +134,6 @@ class Segment:
         """Return a field as one text: for types of text, in which nothing separates."""
         raw = self.raw(field)
         return "" if raw == NULL else unescape(raw, self._delimiters, self._codec)
-
-    def line(self) -> str:
-        """Return the segment as it was sent, without the end of its line."""
-        separator = self._delimiters.field
-        fields = self._fields if self.name != "MSH" else [self._fields[0], *self._fields[2:]]
-        return separator.join(fields)
 
     def raw(self, field: int) -> str:
         """Return a field as it was sent; "" where there is none."""

@@ -16,6 +16,8 @@ FORM = re.compile(
 )
 """Source: HL7 v2.9, 2A.3.22 (DTM)."""
 EPOCH = date(1970, 1, 1).toordinal()
+RANGE_NS = range(-(2**63), 2**63)
+"""What 64 bits hold: 1677 to 2262. ``99991231`` is no time, but a way to say that there is none."""
 WESTMOST, EASTMOST = -12 * 60, 14 * 60
 """Minutes from UTC that are in use on Earth."""
 
@@ -32,7 +34,7 @@ def instant(text: str, zone: tzinfo) -> Instant:
 
     ``zone`` counts where the text has none. An hour that the clock skipped is read with the offset
     before it, one that came twice as the first; both are ambiguous. Raises OutOfRange where the
-    text is no time, or one that does not exist; nothing rolls over.
+    text is no time, one that does not exist, or outside of 1677 to 2262; nothing rolls over.
     """
     match = FORM.fullmatch(text)
     if match is None:
@@ -55,10 +57,11 @@ def instant(text: str, zone: tzinfo) -> Instant:
     fraction = int((match["fraction"] or "").ljust(9, "0"))
     days = when.toordinal() - EPOCH
     seconds = days * 86400 + when.hour * 3600 + when.minute * 60 + when.second
-    if zone is UTC:
-        return Instant(seconds * NS + fraction)
-    first, second = (_offset_s(when.replace(fold=fold)) for fold in (0, 1))
-    return Instant((seconds - first) * NS + fraction, ambiguous=first != second)
+    first, second = (0, 0) if zone is UTC else _offsets_s(when)
+    ns = (seconds - first) * NS + fraction
+    if ns not in RANGE_NS:
+        raise OutOfRange("a time is not from 1677 to 2262")
+    return Instant(ns, ambiguous=first != second)
 
 
 def day(text: str) -> date | None:
@@ -89,7 +92,9 @@ def _offset(text: str) -> timezone:
     return timezone(timedelta(minutes=minutes))
 
 
-def _offset_s(when: datetime) -> int:
-    offset = when.utcoffset()
-    assert offset is not None, "each zone that we use knows its offset"
-    return int(offset.total_seconds())
+def _offsets_s(when: datetime) -> tuple[int, int]:
+    """Return the offsets of a time that may have come twice, or not at all."""
+    first, second = (when.replace(fold=fold).utcoffset() for fold in (0, 1))
+    assert first is not None, "each zone that we use knows its offset"
+    assert second is not None
+    return int(first.total_seconds()), int(second.total_seconds())

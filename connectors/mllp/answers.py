@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from connectors.hl7.header import Header, cleaned
+from connectors.mllp.frames import END, START
 from state.errors import Malformed
 
 ANSWERS = (b"ACK", b"MCF")
@@ -107,7 +108,8 @@ def answer(
         number, text = condition
         told = fields.component.join((number, text, b"HL70357"))
         segments.append(separator.join((b"ERR", b"", b"", told, b"E")))
-    return b"".join(segment + b"\r" for segment in segments)
+    # What a frame begins and ends with may be in no field of ours, though it was in theirs.
+    return b"".join(segment.translate(None, START + END) + b"\r" for segment in segments)
 
 
 class _Repeated(NamedTuple):
@@ -151,8 +153,8 @@ def _repeated(header: Header | None) -> _Repeated:
 
 def _asked(header: Header) -> tuple[int, bytes]:
     """Return the mode, 1 for the enhanced one, and when its sender wants an answer."""
-    accept, application = header.field(15).strip(), header.field(16).strip()
-    if accept:
+    accept, application = (header.field(number).strip(b' "') for number in (15, 16))
+    if accept:  # null is nothing asked for, as empty is
         return 1, accept
     return 0, application or b"AL"
 

@@ -45,6 +45,7 @@ class Conversation:
         self._frames = Frames(most)
         self._most_unanswered = unanswered
         self._name = name
+        self._noise = 0
         self._first = 0
         self._waiting: deque[Header | None] = deque()
         self._answers: deque[bytes | None] = deque()
@@ -62,7 +63,7 @@ class Conversation:
     @property
     def noise(self) -> int:
         """The number of bytes outside of frames that say something."""
-        return self._frames.noise
+        return self._frames.noise + self._noise
 
     def receive(self, data: bytes, now: bytes) -> list[Arrived]:
         """Return the messages that these bytes complete; ``now`` is the time as HL7 writes it.
@@ -73,8 +74,10 @@ class Conversation:
         for frame in self._frames.receive(data):
             if isinstance(frame, TooLong):
                 found.append(self._arrive(frame, Judged(None, keep=False, refusal=INTERNAL), now))
-            else:
-                found += [self._arrive(raw, judge(raw), now) for raw in messages(frame) or [frame]]
+                continue
+            within = messages(frame) or [frame]
+            self._noise += len(frame.translate(None, b"\0")) - sum(map(len, within))
+            found += [self._arrive(raw, judge(raw), now) for raw in within]
         return found
 
     def settle(
@@ -82,6 +85,7 @@ class Conversation:
     ) -> None:
         """Decide about a message; its answer is due once all before it are decided."""
         place = number - self._first
+        assert place >= 0, "a message is settled once, and this one has its answer"
         assert self._answers[place] is None, "a message is settled once"
         self._answers[place] = self._answer(number, self._waiting[place], verdict, now, condition)
 

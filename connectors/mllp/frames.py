@@ -55,9 +55,8 @@ class Frames:
         Of a frame beyond the bound it is the bytes that are still held.
         """
         rest = bytes(self._held) if self._inside else b""
-        self._held.clear()
-        self._inside = False
-        return rest.strip(SILENT)
+        self._leave(len(self._held))
+        return rest if rest.strip(SILENT) else b""
 
     def _take(self, found: list[bytes | TooLong]) -> bool:
         """Go on by one step; returns whether another one may follow."""
@@ -86,9 +85,10 @@ class Frames:
 
     def _end(self) -> tuple[int, int]:
         """Return where the frame's content ends and where the rest begins, or -1."""
-        end = self._held.find(END, self._scanned)
-        again = self._held.find(AGAIN, self._scanned, end if end >= 0 else len(self._held))
-        if again >= 0:
+        again = self._held.find(AGAIN, self._scanned)
+        # Only up to there: else each of many frames without an end would look through all of them.
+        end = self._held.find(END, self._scanned, again if again >= 0 else len(self._held))
+        if end < 0 <= again:
             return again, again
         # A mark may be cut by the end of what has come.
         self._scanned = max(0, len(self._held) - len(AGAIN) + 1)
@@ -96,7 +96,7 @@ class Frames:
 
     def _bound(self) -> None:
         """Keep no more of a frame beyond the bound than what may be the start of its end."""
-        if self._skipped or len(self._held) > self._most:
+        if self._skipped or self._scanned > self._most:
             gone = self._held[: self._scanned]
             self._skipped += len(gone)
             self._digest.update(gone)

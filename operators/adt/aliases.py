@@ -29,7 +29,7 @@ class Aliases:
         """Edges that newer ones contradict by leading back."""
         self._into: dict[str, str] = {}
         newest: dict[str, Edge] = {}
-        for edge in sorted(edges):
+        for edge in sorted(set(edges)):
             if edge.prior == edge.survivor:
                 self.into_itself.append(edge)
             else:
@@ -42,6 +42,10 @@ class Aliases:
 
     def survivor(self, number: str) -> str:
         """Return the number under which the patient of a number is known now."""
+        passed = []
         while number in self._into:
+            passed.append(number)
             number = self._into[number]
+        for each in passed:  # so that a long chain is walked once
+            self._into[each] = number
         return number

@@ -44,7 +44,8 @@ class Known:
 def _fact(plain: tuple[Any, ...]) -> Fact:
     """Return a fact of a snapshot; raises SnapshotRefused where another program wrote it.
 
-    The first seed's facts had no class and no bed before, which only their messages tell.
+    The facts of the first seed lack the patient's class and the prior bed, which only their
+    messages tell.
     """
     known = len(Fact._fields)
     if len(plain) != known:

@@ -43,7 +43,20 @@ def test_bytes_are_of_the_message_s_character_set():
 def test_shifts_to_another_character_set():
     """JIS X 0208 behind M2442, back to ASCII behind C2842 (HL7 v2.9, 2.7.2)."""
     assert unescape(r"a\M2442\;3ED\C2842\b", USUAL, "ascii") == "a山田b"
-    assert unescape(r"a\M2442\é\C2842\b", USUAL, "utf_8") == r"a\M2442\é\C2842\b"
+
+
+@pytest.mark.parametrize(
+    ("sent", "read"),
+    [
+        (r"a\M2442\é\C2842\b", r"a\M2442\éb"),
+        (r"é\T\x\C2842\y", "é&xy"),
+        (r"a\T\x\C9999\y", r"a&x\C9999\y"),
+        (r"a\C0000\y", r"a\C0000\y"),
+        (r"\M2442\;3\C1234\x", r"山\C1234\x"),
+    ],
+)
+def test_a_shift_that_nothing_follows_stays_alone(sent, read):
+    assert unescape(sent, USUAL, "utf_8") == read
 
 
 def test_without_an_escape_character_nothing_is_a_sequence():

@@ -34,6 +34,10 @@ def controls(data: bytes) -> list[bytes]:
         b"\x0b" + FIRST + b"\x0b" + SECOND + b"\x1c\r",
         b"\0\0\x0b\x0b" + FIRST + b"\x1c\r\x1c\r\x0b" + SECOND + b"\x1c\r",
         b"FHS|^~\\&|A\rBHS|^~\\&|A\r" + FIRST + SECOND + b"BTS|2\rFTS|1\r",
+        b"\0" + FIRST + SECOND,
+        FIRST.replace(b"MSH", b"M\0SH") + b"\0\0" + SECOND,
+        b"\x0b\r\n\xef\xbb\xbf" + (FIRST + SECOND).replace(b"\r", b"\n") + b"\x1c\r",
+        FIRST + b"NTE|1||odd \x0b byte\r" + SECOND,
         (FIRST + SECOND).decode().encode("utf_16"),
         (FIRST + SECOND).decode().encode("utf_32"),
     ],
@@ -57,8 +61,33 @@ def test_text_before_the_first_message_is_noise():
 
 
 def test_a_batch_that_tells_another_number():
-    data = b"BHS|^~\\&\r" + FIRST + b"BTS|3\rBHS$^~\\&\r" + SECOND + b"BTS$1\r" + b"BTS|x\rFTS|2\r"
+    data = b"BHS|^~\\&\r" + FIRST + b"BTS|3\rBHS$^~\\&\r" + SECOND + b"BTS$1\rFTS|2\r"
     assert contents(data).miscounts == [Miscount(told=3, found=1)]
+
+
+def test_a_file_that_tells_another_number_of_batches():
+    data = b"FHS|^~\\&\rBHS|^~\\&\r" + FIRST + b"BTS|1\rFTS|7\r"
+    assert contents(data).miscounts == [Miscount(told=7, found=1)]
+
+
+def test_a_batch_over_several_frames_is_one():
+    parts = (b"BHS|^~\\&\r", FIRST, SECOND, b"BTS|2\r")
+    found = contents(b"".join(b"\x0b" + part + b"\x1c\r" for part in parts))
+    assert (len(found.messages), found.miscounts, found.dead) == (2, [], [])
+
+
+@pytest.mark.parametrize("end", [b"BTS", b"BTS|", b"BTS|x", b"BTS|" + b"9" * 5000, b"FTS"])
+def test_the_end_of_a_batch_need_not_tell_a_number(end):
+    found = contents(FIRST + end)
+    assert (len(found.messages), found.miscounts, found.dead) == (1, [], [])
+
+
+def test_a_byte_order_mark_is_surer_than_a_label():
+    text = (FIRST.decode().rstrip() + "||Ø\r").replace("|2.5", "|2.5||||||8859/1")
+    [raw] = contents(text.encode("utf_16")).messages
+    told = Message(raw)
+    assert told.text("PID", 5) == "Ø"
+    assert told.decoded.mismatch
 
 
 def test_in_a_frame_with_carriage_returns_a_feed_is_data():

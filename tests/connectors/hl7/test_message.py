@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -75,6 +76,38 @@ def test_a_line_without_a_name_goes_on_with_the_field_before():
     assert told.text("NTE", 3) == "one\ntwo\nit is"
     assert told.text("NTE", 4) == "three"
     assert told.text("PV1", 2) == "I"
+
+
+def test_msh_too_goes_on_in_a_line_without_a_name():
+    told = Message(b"MSH|^~\\&|A|B|||2024|\r|ADT^A01|7\rPID|1\r")
+    assert told.header.part(9) == b"ADT"
+    assert told.text("MSH", 9) == "ADT"
+
+
+def test_the_digest_is_of_what_is_said():
+    sent = message(PID, PV1)
+    again = MSH.replace("20240305090000", "20240305100000").replace("C1", "C2") + "|7"
+    for other in (
+        Message(f"{again}\r{PID}\r{PV1}".encode()),
+        Message(f"{MSH}\n{PID}\n\n{PV1}\n".encode()),
+        Message(f"{MSH}||||||UNICODE UTF-8\r{PID}\r{PV1}".encode()),
+    ):
+        assert other.digest() == sent.digest()
+    for other in (message(PV1, PID), message(PID, PV1 + "|"), message(PID)):
+        assert other.digest() != sent.digest()
+
+
+def test_headers_of_any_size_are_not_kept():
+    """What is remembered of delimiters and labels must not grow with what is sent."""
+    tracemalloc.start()
+    before, _ = tracemalloc.get_traced_memory()
+    for number in range(40):
+        long = "#" * 200_000 + str(number)
+        Message(f"MSH|^~\\&{long}|A".encode())
+        Message(f"MSH|^~\\&{'|' * 16}~{long}".encode())
+    after, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert after - before < 1_000_000
 
 
 def test_a_segment_is_found_by_name_wherever_it_is():
@@ -165,8 +198,8 @@ def test_segments_and_parts_are_those_of_the_definition(lines, end):
 def test_mutated_messages_are_read_or_refused():
     """The short form of the fuzz run: no other error, and no character that nobody sent."""
     rng = random.Random(6)
-    whole = rf"{MSH}@{PID}@{PV1}@OBX|1|TX|a^b||x\T\y\X0D\z\.sp 3\\C2842\q\M2442\w"
-    whole = whole.replace("@", "\r").encode()
+    obx = r"OBX|1|TX|a^b||x\T\y\X0D\z\.sp 3\\C2842\q\M2442\w"
+    whole = f"{MSH}\r{PID}\r{PV1}\r{obx}".encode()
     for _ in range(4000):
         data = bytearray(whole)
         for _ in range(rng.randint(1, 8)):

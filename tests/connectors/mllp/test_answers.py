@@ -45,6 +45,12 @@ def test_an_answer_has_the_delimiters_of_its_message():
     )
 
 
+def test_no_field_ends_the_frame_of_its_answer():
+    told = answer(Header(b"MSH|^~\\&|A|B|||2024||ADT^A01|1\x1c|P|2.5\x0b"), ACCEPT, b"7", NOW)
+    assert not {b"\x1c"[0], b"\x0b"[0]} & {*told}
+    assert told.endswith(b"\rMSA|AA|1\r")
+
+
 def test_an_answer_can_be_read():
     told = Message(answer(header(), ERROR, b"7", NOW, (b"101", b"required field missing")))
     assert told.text("MSA", 1) == "AE"
@@ -74,6 +80,7 @@ def test_the_number_that_is_expected_next():
         ("NE", "NE", {}),
         ("", "NE", {}),
         ("", "ER", {REJECT: "AR", ERROR: "AE"}),
+        ('""', "", {ACCEPT: "AA", REJECT: "AR", ERROR: "AE"}),
         ("??", "", {ACCEPT: "CA", REJECT: "CR", ERROR: "CE"}),
     ],
 )

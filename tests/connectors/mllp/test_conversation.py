@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 
+import pytest
+
 from connectors.hl7.message import Message
 from connectors.mllp.answers import INTERNAL, Verdict
 from connectors.mllp.conversation import Arrived, Conversation
@@ -100,8 +102,37 @@ def test_a_connection_that_waits_for_many_answers_is_full():
 def test_a_frame_without_an_end_is_not_answered():
     talk = conversation()
     assert talk.receive(b"\x0b" + message("C1"), NOW) == []
-    assert talk.close() == message("C1").rstrip()
+    assert talk.close() == message("C1")
     assert talk.due() == b""
+
+
+def test_a_message_that_has_its_answer_is_not_settled_again():
+    """A late word about one message must not answer the next one."""
+    talk = conversation()
+    talk.receive(framed(message("C1")), NOW)
+    talk.settle(0, Verdict.REJECT, NOW, INTERNAL)
+    assert answers(talk.due()) == [("AR", "C1")]
+    talk.receive(framed(message("C2")), NOW)
+    with pytest.raises(AssertionError, match="settled once"):
+        talk.settle(0, Verdict.ACCEPT, NOW)
+    assert talk.due() == b""
+
+
+def test_zero_bytes_and_noise_hide_no_message_of_a_frame():
+    talk = conversation()
+    found = talk.receive(framed(b"\0" + message("C1") + b"\0" + message("C2")), NOW)
+    assert [each.content for each in found] == [message("C1"), message("C2")]
+    found = talk.receive(framed(b"junk\r" + message("C3")), NOW)
+    assert [each.content for each in found] == [message("C3")]
+    assert talk.noise == len(b"junk\r")
+
+
+def test_a_frame_of_wide_characters_is_refused():
+    talk = conversation()
+    for codec in ("utf_16_le", "utf_16_be", "utf_16", "utf_32_le"):
+        [arrived] = talk.receive(framed(message("C1").decode().encode(codec)), NOW)
+        assert arrived.settled, codec
+        assert answers(talk.due()) == [("AR", "")], codec
 
 
 def test_any_cut_and_any_order_of_settling():

@@ -129,3 +129,42 @@ def test_what_cannot_be_used_is_refused_without_repeating_it(message: bytes) -> 
     with pytest.raises(BadRecord) as refused:
         list(parse(message))
     assert "4711" not in str(refused.value)
+
+
+@pytest.mark.parametrize("place", ["EVN-2", "EVN-6", "PV1-44", "PV1-45"])
+@pytest.mark.parametrize("time", ["99991231", "00010101", "14920101", "23000101"])
+def test_a_date_that_means_none_stops_nothing(place: str, time: str) -> None:
+    """Senders write such dates where they know none."""
+    fields = {
+        name: time if name == place else "" for name in ("EVN-2", "EVN-6", "PV1-44", "PV1-45")
+    }
+    message = (
+        f"MSH|^~\\&|A|H|||20240102030405||ADT^A03|1|P|2.3\rEVN|A03|{fields['EVN-2']}||||"
+        f"{fields['EVN-6']}\rPID|1||4711\rPV1|1|I|W{'|' * 16}V7{'|' * 25}{fields['PV1-44']}|"
+        f"{fields['PV1-45']}"
+    )
+    [found] = parse(message.encode())
+    assert found.visit == "V7"
+    assert found.clinical_ns == found.recorded_ns == 1_704_164_645 * S
+    table([found, fact("A01", 10, 11)._replace(visit="V7")])
+
+
+def test_the_bed_swap_of_one_visit_is_in_the_order_of_its_message() -> None:
+    swap = b"MSH|^~\\&|A|H|||20240102||ADT^A17|1|P|2.3\r" + b"".join(
+        b"PID|1||1\rPV1|1|I|W^%d%sV1\r" % (bed, b"|" * 16) for bed in (1, 2)
+    )
+    facts = list(parse(swap))
+    assert [each.location for each in facts] == ["W^1", "W^2"]
+    assert stays(facts) == stays(facts[::-1])
+    assert facts[0].digest < facts[1].digest
+
+
+def test_segments_in_any_place_and_the_first_number_that_can_be_used() -> None:
+    message = (
+        b"MSH|^~\\&|A|H|||20240102||ADT^A01|1|P|2.3\rPV1|1|I|W"
+        + b"|" * 16
+        + b'V7\rPID|1||""~90^^^N^NI'
+        b"~1001^^^H^MR\r"
+    )
+    [found] = parse(message)
+    assert (found.patient, found.visit, found.location) == ("1001", "V7", "W")
