@@ -45,13 +45,17 @@ def parse(raw: bytes) -> Iterator[Fact]:
     trigger = message.text("MSH", 9, 2) or message.text("EVN", 1)
     if message.text("MSH", 9) != "ADT" or trigger not in USED:
         return
-    for place, (pid, pv1) in enumerate(_visits(message, trigger)):
+    visits = _visits(message, trigger)
+    for place, (pid, pv1) in enumerate(visits):
         # A correction may come without a visit, for it tells of the person too.
         visit = pv1.text(19) or pid.text(18)
         if visit or Effect.CORRECTS not in effect(trigger):
             fact = _fact(message, trigger, pid, pv1, _needed("PV1-19", visit))
             # Two facts of one message must not be one to the order of facts.
-            yield fact._replace(digest=f"{fact.digest} {place:06}")
+            fact = fact._replace(digest=f"{fact.digest} {place:06}")
+            if fact.prior is None and len(visits) == 2:  # in a swap it is the other's new bed
+                fact = fact._replace(prior=_location(message, visits[1 - place][1], 3))
+            yield fact
 
 
 def _visits(message: Message, trigger: str) -> list[tuple[Segment, Segment]]:

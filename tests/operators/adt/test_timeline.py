@@ -168,3 +168,12 @@ def test_segments_in_any_place_and_the_first_number_that_can_be_used() -> None:
     )
     [found] = parse(message)
     assert (found.patient, found.visit, found.location) == ("1001", "V7", "W")
+
+
+def test_in_a_swap_the_bed_before_is_the_other_s_new_one() -> None:
+    swap = (
+        b"MSH|^~\\&|A|H|||20240102||ADT^A17|1|P|2.3\rPID|1||1\rPV1|1|I|W^1" + b"|" * 16 + b"V1\r"
+        b"PID|1||2\rPV1|1|I|W^2|||W^9" + b"|" * 13 + b"V2\r"
+    )
+    facts = [(each.visit, each.location, each.prior) for each in parse(swap)]
+    assert facts == [("V1", "W^1", "W^2"), ("V2", "W^2", "W^9")]
