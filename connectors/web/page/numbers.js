@@ -28,6 +28,11 @@ export function price(value) {
   return isNumber(value) ? fixed(Math.abs(value) < 10 ? 4 : 2).format(value) : NONE;
 }
 
+/** Return a gain or loss: two digits, six below 1, as of a portfolio of weights. */
+export function money(value) {
+  return isNumber(value) ? minus(fixed(Math.abs(value) < 1 ? 6 : 2).format(value)) : NONE;
+}
+
 /** Return a fraction as per cent. */
 export function percent(value, digits = 2) {
   return isNumber(value) ? minus(`${fixed(digits).format(value * 100)} %`) : NONE;

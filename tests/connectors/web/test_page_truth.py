@@ -243,6 +243,33 @@ def test_theme_and_clock_and_what_is_kept(redis_url, browser):
         assert page.evaluate(back) != light
 
 
+def test_on_a_phone_each_symbol_is_read_whole_and_stays_in_sight(redis_url, browser):
+    market = Market(redis_url)
+    with (
+        page_of(redis_url) as address,
+        running(market, ["SIM0000", "EURUSD.PRO"]),
+        visit(browser, address, viewport={"width": 390, "height": 844}) as seen,
+    ):
+        seen.until("document.querySelectorAll('.rows tbody th').length === 2")
+        assert seen.page.evaluate("""() => [...document.querySelectorAll('.rows tbody th')]
+            .filter((each) => each.scrollWidth > each.clientWidth).map((each) => each.textContent)
+        """) == []  # fmt: skip
+        seen.page.evaluate("document.querySelector('.rows').scrollLeft = 200")
+        name = seen.page.get_by_text("SIM0000", exact=True).first
+        expect(name).to_be_in_viewport(ratio=1)
+
+
+def test_a_gain_is_never_written_with_a_power_of_ten(redis_url, browser):
+    with page_of(redis_url) as address, visit(browser, address) as seen:
+        told = seen.page.evaluate("""async () => {
+          const { money } = await import("/static/numbers.js");
+          return [-5.265e-4, 0.0034119, 0, -0.00000001, 12.5, -1234567.891, null].map(money);
+        }""")
+        assert told == [
+            "−0.000527", "0.003412", "0.000000", "0.000000", "12.50", "−1,234,567.89", "–",
+        ]  # fmt: skip
+
+
 def test_the_first_load_is_small_and_the_switches_come_first(redis_url, browser):
     """The time is bounded widely, for the machine has other things to do; the order is not."""
     market = Market(redis_url)

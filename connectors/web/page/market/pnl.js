@@ -4,7 +4,7 @@ import { Again } from "../again.js";
 import { TimeChart } from "../charts.js";
 import { Figures, card, el, select, setOptions, setText } from "../dom.js";
 import { paced } from "../frames.js";
-import { NONE, count, figure, percent, signedPercent } from "../numbers.js";
+import { NONE, count, money, percent, signedPercent } from "../numbers.js";
 import { Ring } from "../ring.js";
 import { Table } from "../table.js";
 import { date, toMs } from "../times.js";
@@ -26,7 +26,7 @@ export class PnlCard {
     this.table = new Table("Profit and loss by session, newest first", [
       { title: "Session (UTC)", text: (row) => date(row.atMs) },
       { title: "Return", number: true, text: (row) => signedPercent(row.return) },
-      { title: "P&L", number: true, text: (row) => figure(row.pnl) },
+      { title: "P&L", number: true, text: (row) => money(row.pnl) },
       { title: "VaR", number: true, text: (row) => percent(row.var, 3) },
       { title: "Used", number: true, text: (row) => percent(row.used, 0), tone: (row) => (row.used >= 1 ? "bad" : "") },
       { title: "Exception", text: (row) => (row.exception ? "exception" : NONE), tone: (row) => (row.exception ? "bad" : "") },
@@ -133,7 +133,7 @@ export class PnlCard {
     const judged = rows.filter((row) => this.choice.value in row.exceptions);
     const number = judged.filter((row) => row.exception).length;
     this.figures.set({
-      "Last P&L": { text: last ? `${figure(last.pnl)} (${signedPercent(last.return, 2)})` : NONE, tone: last?.pnl < 0 ? "bad" : "", atMs: last?.atMs },
+      "Last P&L": { text: last ? `${money(last.pnl)} (${signedPercent(last.return, 2)})` : NONE, tone: last?.pnl < 0 ? "bad" : "", atMs: last?.atMs },
       "VaR of that session": { text: percent(last?.var, 3), atMs: last?.atMs },
       "VaR used": { text: percent(last?.used, 0), tone: last?.used >= 1 ? "bad" : "", atMs: last?.atMs },
       Exceptions: judged.length ? `${count(number)} of ${count(judged.length)} (${percent(number / judged.length, 1)}), expected ${percent(1 - Number(this.choice.value.split("|")[1]), 1)}` : NONE,

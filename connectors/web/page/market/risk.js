@@ -4,7 +4,7 @@ import { nowMs } from "../ages.js";
 import { card, el, select, setOptions, setText } from "../dom.js";
 import { follow } from "../follow.js";
 import { paced } from "../frames.js";
-import { count, figure, percent, signedPercent } from "../numbers.js";
+import { count, figure, money, percent, signedPercent } from "../numbers.js";
 import { Latest } from "../ring.js";
 import { Table } from "../table.js";
 import { moment, toMs } from "../times.js";
@@ -56,7 +56,7 @@ export class RiskPanel {
     const table = new Table("Scenarios, the worst first", [
       { title: "Scenario", text: (row) => row.scenario, hint: (row) => row.scenario, name: true },
       { title: "Return", number: true, text: (row) => signedPercent(row.return, 2), tone: (row) => (row.return < 0 ? "bad" : "good") },
-      { title: "P&L", number: true, text: (row) => figure(row.pnl) },
+      { title: "P&L", number: true, text: (row) => money(row.pnl) },
       { title: "As of (UTC)", text: asOf },
     ], { key: (row) => row.scenario, cap: ROWS, empty: "No scenario: market.risk.scenarios names them." });
     return { output: "stress", store: new Latest(ROWS, ["scope", "scenario"]), table };
