@@ -77,7 +77,8 @@ def _fact(message: Message, trigger: str, pid: Segment, pv1: Segment, visit: str
     zone = zone_of(message.text("MSH", 7)) or UTC
     occurred_ns, discharged_ns = _time_ns(evn.text(6), zone), _time_ns(pv1.text(45), zone)
     recorded = (_time_ns(evn.text(2), zone), _time_ns(message.text("MSH", 7), zone))
-    clinical_ns = _first((discharged_ns if trigger == "A03" else None, occurred_ns, *recorded))
+    left = (discharged_ns,) if Effect.DISCHARGES in effect(trigger) else ()
+    clinical_ns = _first((*left, occurred_ns, *recorded))
     return Fact(
         clinical_ns=clinical_ns,
         recorded_ns=_first((*recorded, clinical_ns)),

@@ -42,7 +42,8 @@ def standing(facts: Iterable[Fact]) -> Standing:
     left = _since_deletion(facts)
     cancels = sorted((fact for fact in left if fact.trigger in CANCELS), key=by_recording)
     others = [fact for fact in left if fact.trigger not in CANCELS]
-    beds = {each: _bed(each) for each in cancels if each.trigger == "A13" and each.location}
+    back = [each for each in cancels if CANCELS[each.trigger] is Effect.DISCHARGES]
+    beds = {each: _bed(each) for each in back if each.location}
     others = sorted([*others, *beds.values()], key=by_time)
     void: set[Fact] = set()
     unmet: list[Fact] = []
@@ -53,7 +54,7 @@ def standing(facts: Iterable[Fact]) -> Standing:
         if not targets:
             unmet.append(cancel)
             void.update({beds[cancel]} if cancel in beds else ())
-        elif cancel.trigger == "A11":
+        elif CANCELS[cancel.trigger] is Effect.ADMITS:
             void.update(_begun(targets, known, void))
     return Standing(
         [fact for fact in others if fact not in void],
@@ -79,11 +80,9 @@ def _bed(cancel: Fact) -> Fact:
 
 def _targets(cancel: Fact, known: Sequence[Fact], void: set[Fact]) -> list[Fact]:
     """Return the facts that a cancel takes back, among those recorded up to it."""
-    if cancel.trigger == "A12":
-        of_kind = [fact for fact in known if fact.trigger == "A02"]
-    else:
-        of_kind = having(known, CANCELS[cancel.trigger])
-    if cancel.trigger == "A13":  # after it the patient is in, whatever was recorded before
+    kind = CANCELS[cancel.trigger]
+    of_kind = having(known, kind)
+    if kind is Effect.DISCHARGES:  # after it the patient is in, whatever was recorded before
         return of_kind
     named = [fact for fact in of_kind if fact.clinical_ns == cancel.occurred_ns]
     # A cancel that is sent again names what is void by now, and must not find another target.
@@ -95,7 +94,7 @@ def _targets(cancel: Fact, known: Sequence[Fact], void: set[Fact]) -> list[Fact]
 def _guessed(cancel: Fact, facts: Sequence[Fact]) -> list[Fact]:
     """Return the target of a cancel that names none: of a transfer by its beds, else the newest."""
     choices = [facts]
-    if cancel.trigger == "A12":
+    if CANCELS[cancel.trigger] is Effect.TRANSFERS:
         to_there = [fact for fact in facts if fact.location and fact.location == cancel.prior]
         from_there = [fact for fact in facts if fact.prior and fact.prior == cancel.location]
         choices = [to_there, from_there, facts]

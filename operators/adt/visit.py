@@ -13,9 +13,6 @@ from operators.adt.cancels import Standing, by_recording, by_time, having, stand
 from state.adt.facts import Fact
 from state.adt.triggers import BACK_IN, TELLS, Effect, effect
 
-FROM_A_BED = {"A02", "A06", "A07", "A17"}
-"""Triggers that tell the bed before, too."""
-
 
 class Row(NamedTuple):
     """A time in one bed under one class; ``end_ns`` is None while it lasts.
@@ -141,7 +138,8 @@ def _steps(stands: Standing, leaving: _Leaving) -> list[_Step]:
 def _before(first: Fact, leaving: _Leaving) -> Iterator[_Step]:
     """Yield the step before the first fact, where that tells the bed and the time of it."""
     since_ns = leaving.admitted_ns if leaving.admitted_ns is not None else first.admitted_ns
-    if first.trigger not in FROM_A_BED or not first.prior or first.prior == first.location:
+    told = Effect.FROM_A_BED in effect(first.trigger)
+    if not told or not first.prior or first.prior == first.location:
         return
     if since_ns is not None and since_ns < first.clinical_ns:
         classified = Effect.CLASSIFIES in effect(first.trigger)
@@ -189,9 +187,8 @@ def _encounter(stands: Standing, steps: Sequence[_Step], leaving: _Leaving) -> E
     admissions = [fact.clinical_ns for fact in having(facts, Effect.ADMITS)]
     told = [
         fact.admitted_ns
-        for fact in facts
+        for fact in having(facts, Effect.FROM_A_BED | Effect.DISCHARGES)
         if fact.admitted_ns is not None
-        and (fact.trigger in FROM_A_BED or Effect.DISCHARGES in effect(fact.trigger))
     ]
     known = [leaving.admitted_ns] if leaving.admitted_ns is not None else [*admissions, *told]
     others = having(facts, TELLS & ~Effect.ADMITS & ~Effect.PLACES)

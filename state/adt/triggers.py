@@ -13,6 +13,9 @@ class Effect(Flag):
 
     ADMITS = auto()
     PLACES = auto()
+    TRANSFERS = auto()
+    FROM_A_BED = auto()
+    """It tells the bed before, too."""
     CLASSIFIES = auto()
     PLANS = auto()
     DISCHARGES = auto()
@@ -27,15 +30,15 @@ BACK_IN = "A13 in a bed"
 """Stands for the bed of a cancelled discharge, which need not be the one before."""
 TRIGGERS = {
     "A01": Effect.ADMITS | Effect.PLACES | Effect.CLASSIFIES,
-    "A02": Effect.PLACES,
+    "A02": Effect.PLACES | Effect.TRANSFERS | Effect.FROM_A_BED,
     "A03": Effect.DISCHARGES,
     "A04": Effect.ADMITS | Effect.PLACES | Effect.CLASSIFIES,
     "A05": Effect.PLANS,
-    "A06": Effect.PLACES | Effect.CLASSIFIES,
-    "A07": Effect.PLACES | Effect.CLASSIFIES,
+    "A06": Effect.PLACES | Effect.CLASSIFIES | Effect.FROM_A_BED,
+    "A07": Effect.PLACES | Effect.CLASSIFIES | Effect.FROM_A_BED,
     "A08": Effect.CORRECTS,
     BACK_IN: Effect.PLACES,
-    "A17": Effect.PLACES,
+    "A17": Effect.PLACES | Effect.FROM_A_BED,
     "A21": Effect.LEAVES,
     "A22": Effect.RETURNS,
     "A23": Effect.DELETES,
@@ -43,13 +46,13 @@ TRIGGERS = {
 }
 CANCELS = {
     "A11": Effect.ADMITS,
-    "A12": Effect.PLACES,
+    "A12": Effect.TRANSFERS,
     "A13": Effect.DISCHARGES,
     "A38": Effect.PLANS,
     "A52": Effect.LEAVES,
     "A53": Effect.RETURNS,
 }
-"""What each cancel takes back; A12 takes back an A02 alone."""
+"""What each cancel takes back."""
 USED = (TRIGGERS.keys() | CANCELS.keys()) - {BACK_IN}
 
 

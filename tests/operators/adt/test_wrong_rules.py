@@ -44,10 +44,10 @@ RULES = {
     ),
     "A31 corrects nothing": Wrong(TRIGGERS, '"A31": Effect.CORRECTS', '"A31": NOTHING'),
     "A02 classifies": Wrong(
-        TRIGGERS, '"A02": Effect.PLACES', '"A02": Effect.PLACES | Effect.CLASSIFIES'
+        TRIGGERS, '"A02": Effect.PLACES |', '"A02": Effect.PLACES | Effect.CLASSIFIES |'
     ),
     "A06 keeps the class": Wrong(
-        TRIGGERS, '"A06": Effect.PLACES | Effect.CLASSIFIES', '"A06": Effect.PLACES'
+        TRIGGERS, '"A06": Effect.PLACES | Effect.CLASSIFIES |', '"A06": Effect.PLACES |'
     ),
     "A38 cancels admissions": Wrong(TRIGGERS, '"A38": Effect.PLANS', '"A38": Effect.ADMITS'),
     "the latest discharge counts": Wrong(
@@ -93,14 +93,18 @@ RULES = {
     "A13 cancels one discharge": Wrong(
         CANCELS, "        return of_kind\n", "        return of_kind[-1:]\n"
     ),
-    "A13 places nobody": Wrong(CANCELS, 'if each.trigger == "A13" and each.location', "if False"),
-    "A11 leaves the moves": Wrong(CANCELS, 'elif cancel.trigger == "A11":', "elif False:"),
+    "A13 places nobody": Wrong(
+        CANCELS, "for each in back if each.location", "for each in back if False"
+    ),
+    "A11 leaves the moves": Wrong(
+        CANCELS, "elif CANCELS[cancel.trigger] is Effect.ADMITS:", "elif False:"
+    ),
     "a deletion is for good": Wrong(CANCELS, "if fact.recorded_ns > deleted_ns]", "if False]"),
     "what happened is when it was recorded": Wrong(
-        PARSED, "None, occurred_ns, *recorded))", "None, *recorded, occurred_ns))"
+        PARSED, "(*left, occurred_ns, *recorded)", "(*left, *recorded, occurred_ns)"
     ),
     "a discharge is at EVN-6": Wrong(
-        PARSED, "_first((discharged_ns if", "_first((occurred_ns, discharged_ns if"
+        PARSED, "(*left, occurred_ns, *recorded)", "(occurred_ns, *left, *recorded)"
     ),
     "the message is recorded when it is sent": Wrong(
         PARSED,
