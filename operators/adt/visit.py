@@ -1,7 +1,7 @@
 """One visit as a function of the set of its facts: where the patient was, and how it stands.
 
 Nothing here depends on the order in which facts came. Source: adt.md, "The timeline, defined";
-what that leaves open is decided as in tests/reference/adt.py, which lists each choice.
+what that leaves open is decided as in tests/reference/adt, which lists each choice.
 """
 
 from __future__ import annotations

@@ -6,7 +6,8 @@ import random
 
 from operators.adt.visit import Visit
 from state.adt.triggers import USED
-from tests.reference.adt import Row, Timeline, iso
+from tests.reference.adt import Timeline
+from tests.reference.adt.rows import Row, iso
 
 BEDS = ("W^1^A", "W^2^A", "W^3^A", "W^1^A^X", '""', "")
 
