@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
 from typing import Any
 
@@ -28,16 +29,18 @@ class Writer:
         )
         self._sink = sink.build_part("redis", shard, None)
         self._written: dict[str, int] = {}
+        self._turn = threading.Lock()  # a page's test writes beside a thread that goes on writing
 
     def write(self, output: str, records: list[dict[str, Any]], keys: list[str]) -> None:
         """Write records of one output, with their keys in its table; return when Redis has them."""
-        first = self._written.get(output, 0) + 1
-        self._written[output] = first + len(records) - 1
         values = [to_json(record) for record in records]
         ids = [record["id"] for record in records]
         times = [0] * len(records)
-        self._sink.write_batch([OutputBatch(output, "0", first, times, ids, keys, values)])
-        self._sink.snapshot()
+        with self._turn:
+            first = self._written.get(output, 0) + 1
+            self._written[output] = first + len(records) - 1
+            self._sink.write_batch([OutputBatch(output, "0", first, times, ids, keys, values)])
+            self._sink.snapshot()
 
     def bars(self, first: int, count: int, symbols: int = 10) -> list[dict[str, Any]]:
         """Write bars numbered from ``first``; the number is their start."""
