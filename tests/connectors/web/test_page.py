@@ -147,6 +147,7 @@ def test_the_chart_begins_with_what_history_has(opened):
     interval.select_option("1s")
 
     def read() -> int:
+        seen.page.wait_for_timeout(1)  # Playwright hands over answers only while a call of it runs
         of_bars = [a for a in answers if re.search("market/bars.*symbol=.*interval=1s", a.url)]
         return max((len(each.json()["records"]) for each in of_bars if each.ok), default=0)
 
