@@ -1,4 +1,7 @@
-"""What a message says of one visit."""
+"""What messages say of patients and visits.
+
+A patient, and a visit, is ``id^^^authority``.
+"""
 
 from __future__ import annotations
 
@@ -35,6 +38,34 @@ class Fact(NamedTuple):
     """PV1-44."""
     discharged_ns: int | None = None
     """PV1-45."""
+
+
+VisitKey = tuple[str, str]
+"""A patient and a visit of this patient."""
+
+
+class Alias(NamedTuple):
+    """The patient's number ``prior`` became ``survivor``."""
+
+    recorded_ns: int
+    clinical_ns: int
+    digest: str
+    prior: str
+    survivor: str
+
+
+class Rekey(NamedTuple):
+    """A visit got another number, another patient, or both.
+
+    ``moves``: from one patient to another, whoever they are (A44, A45); else it is a new number.
+    """
+
+    recorded_ns: int
+    clinical_ns: int
+    digest: str
+    old: VisitKey
+    new: VisitKey
+    moves: bool
 
 
 class Told(NamedTuple):
