@@ -21,6 +21,8 @@ from typing import IO, Any, Generic, TypeVar
 
 from bytewax.outputs import DynamicSink, StatelessSinkPartition
 
+import orjson
+
 from state.errors import Misuse
 from state.outputs import DEAD, Output, to_json
 from state.records import Coordinates, DeadLetter, OutputBatch
@@ -87,6 +89,24 @@ def _read_run(run: IO[bytes]) -> Iterator[_Entry]:
         except EOFError:
             return
         yield from entries
+
+
+def table_lines(output: Output, value: bytes) -> Iterator[bytes]:
+    """Yield a record's lines of a table: one for each of its rows, without what passes.
+
+    A sealed record is a line as it is.
+    """
+    passing = {column.name for column in output.columns if column.passing}
+    if not passing and not output.rows:
+        yield value
+        return
+    record = orjson.loads(value)
+    if "sealed" in record:
+        yield value
+        return
+    rows = record.pop(output.rows) if output.rows else [{}]
+    kept = {name: field for name, field in record.items() if name not in passing}
+    yield from (to_json(kept | row) for row in rows)
 
 
 class OutputFiles:
@@ -185,7 +205,8 @@ class OutputFiles:
         for table in self._tables[output].values():
             for key, entry in table.items():
                 newest[key] = max(newest.get(key, entry), entry)
-        return (newest[key][-1] for key in sorted(newest))
+        declared = self._by_name[output]
+        return (line for key in sorted(newest) for line in table_lines(declared, newest[key][-1]))
 
     def _write(self, name: str, lines: Iterator[bytes]) -> Written:
         count = 0

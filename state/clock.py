@@ -6,7 +6,7 @@ Everything else is given the time as ns since 1970 UTC.
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 NS = 1_000_000_000
 """Nanoseconds in a second."""
@@ -43,3 +43,13 @@ def iso_time_ns(text: str, *, zoned: bool = False) -> int:
         moment = moment.replace(tzinfo=UTC)
     passed = moment - _EPOCH
     return (passed.days * 86_400 + passed.seconds) * NS + passed.microseconds * 1_000
+
+
+def iso_time(ns: int) -> str:
+    """Return a time as YYYY-MM-DDTHH:MM:SS[.ffffff]Z; what is below a microsecond is cut off.
+
+    >>> iso_time(1500000000)
+    '1970-01-01T00:00:01.500000Z'
+    """
+    moment = _EPOCH + timedelta(microseconds=ns // 1_000)
+    return moment.isoformat().replace("+00:00", "Z")

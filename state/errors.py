@@ -113,6 +113,10 @@ class OutOfRange(BadRecord):
     """A value that cannot be: NaN, infinity, a negative price, an unknown side."""
 
 
+class NoTime(BadRecord):
+    """A message names no time that could be, neither of the event nor of the sending."""
+
+
 class BadChecksum(BadRecord):
     """A packed frame's checksum does not match its bytes."""
 

@@ -42,7 +42,8 @@ class Column:
     of the kind. A ``nullable`` column takes NULL. An ``optional`` one may be missing from records
     of older versions, which is NULL; where it is JSON, its null is JSON's. ``parts``: the text is
     ``part:name``, and records can be filtered by the name under each part, as
-    ``portfolio=desk`` finds the scope ``portfolio:desk``.
+    ``portfolio=desk`` finds the scope ``portfolio:desk``. ``passing``: it tells of one record in
+    the stream, such as its version, and is in no line of ``tables/``.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Column:
     nullable: bool = False
     optional: bool = False
     parts: tuple[str, ...] = ()
+    passing: bool = False
 
 
 Policy = Literal["every", "latest"]
@@ -69,6 +71,7 @@ class Output:
     ``columns``: all fields of its records; ``id`` is among them.
     ``key``: the fields of the table key; () where the last value by key is no table.
     ``message_key``: the field that is the Kafka message's key, where ``key`` is ().
+    ``rows``: the field that lists the rows of its table, where a record holds several of them.
     ``filters``: the fields that readers may filter by, the one that most name first.
     ``policy``: what the feed does with a client that is slow.
     ``kept``: its topic keeps it for good. ``rows_kept``: so does its table.
@@ -86,6 +89,7 @@ class Output:
     columns: tuple[Column, ...]
     key: tuple[str, ...] = ()
     message_key: str = ""
+    rows: str = ""
     filters: tuple[str, ...] = ()
     policy: Policy = EVERY
     kept: bool = False
@@ -101,7 +105,8 @@ class Output:
     def __post_init__(self) -> None:
         """Raise ValueError where a name is not that of a column; one without any is not checked."""
         known = {column.name for column in self.columns}
-        named = ("id", self.time, *self.key, *self.filters, *filter(None, [self.message_key]))
+        other = filter(None, [self.message_key, self.rows])
+        named = ("id", self.time, *self.key, *self.filters, *other)
         unknown = [name for name in named if name not in known] if known else []
         if unknown:
             raise ValueError(f"the output {self.topic} has no column {unknown[0]}")

@@ -1,138 +1,320 @@
-"""HL7 v2 ADT messages into facts of visits."""
+"""HL7 v2 ADT messages into statements about patients, visits and beds."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, tzinfo
+from typing import NamedTuple
 
 from connectors.hl7.message import NULL, Message, Segment
 from connectors.hl7.times import instant, zone_of
-from state.adt.facts import Fact, Told
-from state.adt.triggers import USED, Effect, effect
-from state.errors import BadRecord, OutOfRange, WrongType
+from state.adt.facts import (
+    Alias,
+    BedStatus,
+    Fact,
+    Mother,
+    Oddity,
+    Rekey,
+    Statement,
+    Told,
+    VisitKey,
+)
+from state.adt.triggers import (
+    ACCOUNTS,
+    ALIASES,
+    BED_STATUS,
+    CANCELS,
+    DELETES_PERSON,
+    IN_GROUPS,
+    KNOWN,
+    MOVES,
+    OF_VISITS,
+    SWAPS,
+    VISITS,
+    Effect,
+    effect,
+)
+from state.clock import iso_time
+from state.errors import BadRecord, NoTime, OutOfRange, WrongType
 from state.metrics import RECORDS
 from state.records import HEARTBEAT_HEADER, Messages
 from state.rows import RowBlock
 
-RECORD_TYPES = {"MR", "MRN"}
+MEDICAL_RECORD = frozenset({"MR", "MRN"})
+NO_DOMAIN = "unknown"
+MOST_OF_A_PART = 60
+"""Characters; keys of the outputs, which are made of several parts, are bounded (state/outputs.py).
+HL7 gives a number 15 and a point of care 20."""
 MOST_NUMBERS = 100
 """Nobody has more; each one is sought from the beginning of its field."""
 
 
-def decode(messages: Messages) -> RowBlock[Told]:
-    """Return the facts of a batch in order, and a dead letter for what is no ADT message."""
+def decode(messages: Messages, zone: tzinfo = UTC) -> RowBlock[Told]:
+    """Return what the messages of a batch say, and a dead letter for what is no message.
+
+    ``zone`` counts where a message names none.
+    """
     block: RowBlock[Told] = RowBlock.of(messages)
     for row in range(len(messages)):
         value = messages.value(row)
         if not value and HEARTBEAT_HEADER in dict(messages.headers.get(row, ())):
             continue
         try:
-            facts = list(parse(value))
+            said = parse(value, zone)
         except BadRecord as error:
             block.dead.append(messages.dead(row, error))
         else:
-            block.rows += [Told(messages.coordinates(row), fact) for fact in facts]
+            if said.statements:
+                block.rows.append(Told(messages.coordinates(row), *said))
     RECORDS.labels(messages.topic).inc(len(block))
     return block
 
 
-def parse(raw: bytes) -> Iterator[Fact]:
-    """Yield what a message says of visits: one fact, or two where patients swap their beds (A17).
+class Parsed(NamedTuple):
+    """The domain of a message, when it was recorded, and what it says: nothing if not of ADT."""
+
+    domain: str
+    recorded_ns: int
+    statements: tuple[Statement, ...]
+
+
+def parse(raw: bytes, zone: tzinfo = UTC) -> Parsed:
+    """Return what a message says; ``zone`` counts where it names none.
 
     Raises BadRecord, which repeats nothing of the message.
     """
     message = Message(raw)
-    trigger = message.text("MSH", 9, 2) or message.text("EVN", 1)
-    if message.text("MSH", 9) != "ADT" or trigger not in USED:
-        return
-    visits = _visits(message, trigger)
-    for place, (pid, pv1) in enumerate(visits):
-        # A correction may come without a visit, for it tells of the person too.
-        visit = pv1.text(19) or pid.text(18)
-        if visit or Effect.CORRECTS not in effect(trigger):
-            fact = _fact(message, trigger, pid, pv1, _needed("PV1-19", visit))
-            # Two facts of one message must not be one to the order of facts.
-            fact = fact._replace(digest=f"{fact.digest} {place:06}")
-            if fact.prior is None and len(visits) == 2:  # in a swap it is the other's new bed
-                fact = fact._replace(prior=_location(message, visits[1 - place][1], 3))
-            yield fact
+    trigger = _trigger(message)
+    if not trigger:
+        return Parsed("", 0, ())
+    groups = _groups(message) if trigger in IN_GROUPS else [_only_group(message)]
+    tellers = [_Teller(message, trigger, groups, place, zone) for place in range(len(groups))]
+    statements = tuple(each for teller in tellers for each in teller.tell())
+    return Parsed(domain(message), tellers[0].recorded_ns, tuple(dict.fromkeys(statements)))
 
 
-def _visits(message: Message, trigger: str) -> list[tuple[Segment, Segment]]:
-    """Return PID and PV1, or each pair of a swap (A17); an empty segment where one is missing."""
+def domain(message: Message) -> str:
+    """Return the merge domain: the sending facility (MSH-4), else the application (MSH-3)."""
+    return _part(message.text("MSH", 4) or message.text("MSH", 3)) or NO_DOMAIN
+
+
+def _trigger(message: Message) -> str:
+    """Return MSH-9.2, else EVN-1; "" where the message is none of ADT."""
+    if message.text("MSH", 9) not in ("ADT", ""):
+        return ""
+    return message.text("MSH", 9, 2) or message.text("EVN", 1)
+
+
+class _Group(NamedTuple):
+    """A patient, the number merged into it, and the visit; an empty segment for what is missing."""
+
+    pid: Segment
+    mrg: Segment
+    pv1: Segment
+
+
+def _only_group(message: Message) -> _Group:
     nothing = Segment("", message)
-    if trigger != "A17":
-        return [(message.first("PID") or nothing, message.first("PV1") or nothing)]
-    found: list[tuple[Segment, Segment]] = []
+    return _Group(*(message.first(name) or nothing for name in ("PID", "MRG", "PV1")))
+
+
+def _groups(message: Message) -> list[_Group]:
+    """Return the groups of a message: PID begins one, and so does a further MRG of a patient."""
+    nothing = Segment("", message)
+    found = [_Group(nothing, nothing, nothing)]
     for segment in message:
+        last = found[-1]
         if segment.name == "PID":
-            found.append((segment, nothing))
-        elif segment.name == "PV1" and found and found[-1][1] is nothing:
-            found[-1] = (found[-1][0], segment)
-    return found
+            found.append(_Group(segment, nothing, nothing))
+        elif segment.name == "MRG" and last.mrg is not nothing:
+            found.append(_Group(last.pid, segment, nothing))
+        elif segment.name == "MRG":
+            found[-1] = last._replace(mrg=segment)
+        elif segment.name == "PV1" and last.pv1 is nothing:
+            found[-1] = last._replace(pv1=segment)
+    return found[1:] or found
 
 
-def _fact(message: Message, trigger: str, pid: Segment, pv1: Segment, visit: str) -> Fact:
-    evn = message.first("EVN") or Segment("", message)
-    zone = zone_of(message.text("MSH", 7)) or UTC
-    occurred_ns, discharged_ns = _time_ns(evn.text(6), zone), _time_ns(pv1.text(45), zone)
-    recorded = (_time_ns(evn.text(2), zone), _time_ns(message.text("MSH", 7), zone))
-    left = (discharged_ns,) if Effect.DISCHARGES in effect(trigger) else ()
-    clinical_ns = _first((*left, occurred_ns, *recorded))
-    return Fact(
-        clinical_ns=clinical_ns,
-        recorded_ns=_first((*recorded, clinical_ns)),
-        digest=message.digest(),
-        trigger=trigger,
-        patient=_needed("PID-3", _number(pid, 3)),
-        visit=visit,
-        location=_location(message, pv1, 3),
-        prior=_location(message, pv1, 6),
-        patient_class=pv1.said(2),
-        disposition=pv1.said(36),
-        occurred_ns=occurred_ns,
-        admitted_ns=_time_ns(pv1.text(44), zone),
-        discharged_ns=discharged_ns,
-    )
+class _Teller:
+    """Reads one group of a message, and notes which of the times that count are doubtful."""
+
+    def __init__(
+        self, message: Message, trigger: str, groups: list[_Group], place: int, zone: tzinfo
+    ) -> None:
+        self._message, self._trigger = message, trigger
+        self._group = groups[place]
+        self._others = [group for group in groups if group is not self._group]
+        self._facility = message.text("MSH", 4)
+        self._zone = zone_of(message.text("MSH", 7)) or zone
+        self._doubts: dict[tuple[str, str], None] = {}
+        # Two statements of one message must not be one to the order of statements.
+        self._digest = f"{message.digest()} {place:06}"
+        nothing = Segment("", message)
+        self._evn, msh = message.first("EVN") or nothing, message.first("MSH") or nothing
+        left = [(self._group.pv1, 45)] if Effect.DISCHARGES in effect(trigger) else []
+        recorded = [(self._evn, 2), (msh, 7)]
+        self._clinical_ns = self._first_ns(*left, (self._evn, 6), *recorded)
+        self.recorded_ns = self._first_ns(*recorded, default=self._clinical_ns)
+        self._patient = self._number(self._group.pid, 3, MEDICAL_RECORD)
+
+    def tell(self) -> Iterator[Statement]:
+        """Yield what the group says; raises WrongType where what it is about is not named."""
+        trigger = self._trigger
+        visit = self._visit()
+        mother = self._number(self._group.pid, 21, MEDICAL_RECORD)
+        if self._patient and mother:
+            yield Mother(self._patient, mother)
+        if trigger in OF_VISITS:
+            yield from self._of_visit(visit)
+        elif trigger == DELETES_PERSON:
+            yield self._fact("")
+        elif trigger in ALIASES:
+            yield self._alias()
+        elif trigger in ACCOUNTS | VISITS:
+            yield from self._rekey()
+        elif trigger == BED_STATUS:
+            yield self._bed()
+        elif trigger not in KNOWN:
+            yield self._oddity("trigger_unknown", visit)
+        for kind, field in self._doubts:
+            yield self._oddity(kind, visit, field)
+
+    def _of_visit(self, visit: str) -> Iterator[Statement]:
+        """Yield a fact. A correction may come without a visit, for it tells of the person too."""
+        trigger, pv1 = self._trigger, self._group.pv1
+        does = effect(trigger)
+        if not visit and Effect.CORRECTS in does:
+            return
+        fact = self._fact(_needed("PV1-19", visit))._replace(
+            location=self._location(pv1, 3),
+            prior=self._prior(),
+            patient_class=pv1.said(2),
+            disposition=pv1.said(36),
+        )
+        if does & (Effect.FROM_A_BED | Effect.CORRECTS | Effect.DISCHARGES):
+            fact = fact._replace(admitted_ns=self._ns(pv1, 44))
+        if Effect.CORRECTS in does:
+            fact = fact._replace(discharged_ns=self._ns(pv1, 45))
+        if trigger in CANCELS:
+            fact = fact._replace(occurred_ns=self._ns(self._evn, 6))
+        yield fact
+
+    def _fact(self, visit: str) -> Fact:
+        patient = _needed("PID-3", self._patient)
+        when = self._clinical_ns, self.recorded_ns, self._digest
+        return Fact(*when, self._trigger, patient, visit)
+
+    def _alias(self) -> Statement:
+        gone = _needed("MRG-1", self._number(self._group.mrg, 1, MEDICAL_RECORD))
+        survivor = _needed("PID-3", self._patient)
+        if gone == survivor:
+            return self._oddity("merge_into_itself", self._visit())
+        return Alias(self.recorded_ns, self._clinical_ns, self._digest, gone, survivor)
+
+    def _rekey(self) -> Iterator[Statement]:
+        """Yield that a visit or an account got another number, or another patient."""
+        pid, mrg, pv1 = self._group
+        patient = owner = _needed("PID-3", self._patient)
+        if self._trigger in ACCOUNTS:
+            old, new = self._number(mrg, 3), self._number(pid, 18)
+        else:
+            old, new = self._number(mrg, 5), self._number(pv1, 19)
+        moves = self._trigger in MOVES
+        if moves:
+            owner = _needed("MRG-1", self._number(mrg, 1, MEDICAL_RECORD))
+            old, new = old or new, new or old
+        names = ("MRG-3", "PID-18") if self._trigger in ACCOUNTS else ("MRG-5", "PV1-19")
+        source: VisitKey = owner, _needed(names[0], old)
+        target: VisitKey = patient, _needed(names[1], new)
+        yield Rekey(self.recorded_ns, self._clinical_ns, self._digest, source, target, moves=moves)
+
+    def _bed(self) -> Statement:
+        npu = self._message.first("NPU") or Segment("", self._message)
+        location = _needed("NPU-1", self._location(npu, 1) or "")
+        status = npu.said(2)
+        if status is None:
+            raise WrongType("NPU-2 is missing")
+        return BedStatus(self._clinical_ns, self.recorded_ns, self._digest, location, status)
+
+    def _oddity(self, kind: str, visit: str, field: str = "") -> Oddity:
+        return Oddity(self._clinical_ns, kind, self._patient, visit, field)
+
+    def _visit(self) -> str:
+        """Return PV1-19, else PID-18, else when the visit began (PV1-44)."""
+        found = self._number(self._group.pv1, 19) or self._number(self._group.pid, 18)
+        if found:
+            return found
+        since_ns = self._ns(self._group.pv1, 44)
+        return "" if since_ns is None else _identity(iso_time(since_ns), self._facility)
+
+    def _number(self, segment: Segment, field: int, types: Collection[str] = ()) -> str:
+        """Return the first usable number of a list, one of these types if there is any; else ""."""
+        usable: list[tuple[bool, str]] = []
+        for each in range(1, min(segment.repetitions(field), MOST_NUMBERS) + 1):
+            number = segment.text(field, 1, 1, each)
+            if number:
+                authority = segment.text(field, 4, 1, each) or segment.text(field, 4, 2, each)
+                of_type = segment.text(field, 5, 1, each) in types
+                usable.append((of_type, _identity(number, authority or self._facility)))
+        return max(usable, key=lambda each: each[0], default=(False, ""))[1]
+
+    def _location(self, segment: Segment, field: int) -> str | None:
+        """Return ward^room^bed, and the facility where it is not the sender's.
+
+        None where nothing is said, "" where it is said to be nowhere.
+        """
+        parts = [segment.text(field, part) for part in (1, 2, 3)]
+        facility = segment.text(field, 4)
+        if any(parts) and facility != self._facility:
+            parts.append(facility)
+        return "^".join(map(_part, parts)).rstrip("^") or (
+            "" if NULL in segment.raw(field) else None
+        )
+
+    def _prior(self) -> str | None:
+        """Return the bed before: PV1-6; in a swap else the other's new bed."""
+        told = self._location(self._group.pv1, 6)
+        if told is None and self._trigger == SWAPS and len(self._others) == 1:
+            return self._location(self._others[0].pv1, 3)
+        return told
+
+    def _first_ns(self, *places: tuple[Segment, int], default: int | None = None) -> int:
+        for segment, field in places:
+            found = self._ns(segment, field)
+            if found is not None:
+                return found
+        if default is None:
+            raise NoTime("neither EVN nor MSH-7 has a time")
+        return default
+
+    def _ns(self, segment: Segment, field: int) -> int | None:
+        """Return a time in ns since 1970, None where there is none, or it does not exist."""
+        text = segment.text(field)
+        if not text:
+            return None
+        try:
+            found = instant(text, self._zone)
+        except OutOfRange:
+            self._doubts["time_invalid", f"{segment.name}-{field}"] = None
+            return None
+        if found.ambiguous:
+            self._doubts["time_ambiguous", f"{segment.name}-{field}"] = None
+        return found.ns
 
 
-def _number(pid: Segment, field: int) -> str:
-    """Return the first usable number of a list: of the type MR or MRN, else of any."""
-    numbers = [
-        (pid.text(field, 5, repetition=each) in RECORD_TYPES, pid.text(field, repetition=each))
-        for each in range(1, min(pid.repetitions(field), MOST_NUMBERS) + 1)
-    ]
-    usable = [(of_record, number) for of_record, number in numbers if number]
-    return max(usable, key=lambda each: each[0], default=(False, ""))[1]
+def _identity(number: str, authority: str) -> str:
+    """Return ``id^^^authority``. Raises OutOfRange where one is longer than any number is."""
+    return "^^^".join((_part(number), _part(authority))).rstrip("^")
 
 
-def _location(message: Message, pv1: Segment, field: int) -> str | None:
-    """Return ward^room^bed, and the facility where it is not the sender's.
-
-    None where nothing is said, "" where it is said to be nowhere.
-    """
-    parts = [pv1.text(field, part) for part in (1, 2, 3)]
-    if any(parts) and pv1.text(field, 4) != message.text("MSH", 4):
-        parts.append(pv1.text(field, 4))
-    return "^".join(parts).rstrip("^") or ("" if NULL in pv1.raw(field) else None)
+def _part(text: str) -> str:
+    """Return a part of a key: what separates parts is escaped again, as HL7 writes it."""
+    if len(text) > MOST_OF_A_PART:
+        raise OutOfRange(f"a number or a place is longer than {MOST_OF_A_PART} characters")
+    return text.replace("^", "\\S\\").replace("|", "\\F\\")
 
 
 def _needed(name: str, value: str) -> str:
     if not value:
         raise WrongType(f"{name} is missing")
     return value
-
-
-def _time_ns(text: str, zone: tzinfo) -> int | None:
-    """Return a time in ns since 1970, None where there is none, or it does not exist."""
-    try:
-        return instant(text, zone).ns
-    except OutOfRange:
-        return None
-
-
-def _first(times: Iterable[int | None]) -> int:
-    for time_ns in times:
-        if time_ns is not None:
-            return time_ns
-    raise OutOfRange("neither EVN nor MSH-7 has a time")

@@ -1,4 +1,4 @@
-"""The flow of patient care: HL7 messages in; the timeline of each visit out, sealed.
+"""The flow of patient care: HL7 messages in; timelines, anomalies and beds out, sealed.
 
 ::
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from functools import partial
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 import bytewax.operators as op
 from bytewax.dataflow import Dataflow
@@ -30,7 +31,9 @@ if TYPE_CHECKING:
 def build(context: Context) -> Dataflow:
     """Return the dataflow."""
     flow = Dataflow("adt")
-    messages = op.input("messages", flow, context.source(table(context.settings).topic, decode))
+    settings = table(context.settings)
+    read = partial(decode, zone=ZoneInfo(settings.timezone))
+    messages = op.input("messages", flow, context.source(settings.topic, read))
     timeline = context.step("timeline", messages)
     context.write(timeline, dead=[op.flat_map("undecoded", messages, dead_letters)])
     return flow

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Annotated
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, Field
 
 from flows.settings.part import Timed
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"{name!r} is no time zone of the IANA database") from None
+    return name
 
 
 class Adt(Timed):
@@ -13,4 +24,6 @@ class Adt(Timed):
     topic: str = "adt.raw"
     """HL7 v2 messages; what belongs together is in one partition."""
     pages: int = Field(default=4096, ge=1)
-    """Pages of visits in each shard: an epoch writes those that were touched."""
+    """Pages of patients in each shard: an epoch writes those that were touched."""
+    timezone: Annotated[str, AfterValidator(_zone)] = "UTC"
+    """The zone of times that name none, in a message that names none, such as Europe/Berlin."""

@@ -1,92 +1,51 @@
-"""The timeline of each visit: a function of the set of its facts, in whatever order they come.
+"""The timeline of a hospital's visits: a function of the set of its messages, in whatever order.
 
-The seed of patient care (docs/architecture.md): visits by themselves, patients not merged yet.
+A message changes the families of its patients (`operators.adt.family`). What changes with them in
+the tables is emitted. Source: adt.md, "The timeline, defined".
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from hashlib import sha256
 from typing import Any
 
-import orjson
-
-from operators.adt.cancels import by_recording, by_time
-from operators.adt.visit import visit
+from operators.adt.domain import Domain
+from operators.adt.family import Anomaly, Family
+from operators.adt.held import Entities, Entity, Held, Joined
+from operators.adt.report import Report, document
 from operators.logic import Logic
 from operators.outputs import Outbox
-from operators.pages import Pages
-from state.adt.facts import Fact, Told
-from state.errors import SnapshotRefused
+from state.adt.facts import Alias, BedStatus, Fact, Mother, Oddity, Rekey, Statement, Told
 from state.rows import RowBlock
 
-OUTPUT = "timeline"
-
-
-class Known:
-    """The facts of one visit, and whether its timeline is in the table."""
-
-    def __init__(self, facts: Iterable[Fact] = (), *, shown: bool = False) -> None:
-        self.facts = set(facts)
-        self.shown = shown
-
-    def pack(self) -> tuple[list[tuple[Any, ...]], bool]:
-        """Return it as plain values."""
-        return [tuple(fact) for fact in sorted(self.facts, key=by_time)], self.shown
-
-    @classmethod
-    def unpack(cls, plain: tuple[list[tuple[Any, ...]], bool]) -> Known:
-        """Return what `pack` gave."""
-        facts, shown = plain
-        return cls((_fact(fact) for fact in facts), shown=shown)
-
-
-def _fact(plain: tuple[Any, ...]) -> Fact:
-    """Return a fact of a snapshot; raises SnapshotRefused where another program wrote it.
-
-    The facts of the first seed lack the patient's class and the prior bed, which only their
-    messages tell.
-    """
-    known = len(Fact._fields)
-    if len(plain) != known:
-        raise SnapshotRefused("form of facts", f"of {len(plain)} values", f"of {known}")
-    return Fact(*plain)
-
-
-def stays(facts: Iterable[Fact]) -> list[dict[str, Any]]:
-    """Return where the patient was: the rows of `operators.adt.visit` as records."""
-    return [
-        {
-            "location": row.location,
-            "class": row.patient_class,
-            "from_ns": row.start_ns,
-            "to_ns": row.end_ns,
-            "inferred": row.inferred,
-        }
-        for row in visit(facts).rows
-    ]
+PATIENT, BED = "patient", "bed"
+SEPARATOR = "\x1f"
 
 
 class Timeline(Logic):
-    """Emits the timeline of a visit with each new fact; retracts a visit that is cancelled."""
+    """Emits each visit whose timeline has changed, and what is strange about it."""
 
     def __init__(self, pages: int) -> None:
-        self.entities: Pages[Known] = Pages(pages, Known.pack, Known.unpack)
+        self.entities = Entities(pages, self._loaded)
+        self._domains: dict[str, Domain] = {}
 
     def process(self, item: RowBlock[Told], outbox: Outbox) -> Iterable[Any]:
-        """Take the facts of a block. All of one visit come from one partition."""
-        for (_, partition, _, _), fact in item.rows:
-            known = self.entities.get(fact.visit) or Known()
-            if fact not in known.facts:
-                known.facts.add(fact)
-                self.entities.put(fact.visit, known)
-                self._tell(partition, fact.visit, known, outbox)
+        """Take the messages of a block. All of one domain come from one partition."""
+        for told in item.rows:
+            Message(self, told).work(outbox)
         return ()
 
     def describe(self, key: str) -> dict[str, Any]:
-        """Return the timeline of a visit."""
-        known = self.entities.get(key)
-        return {} if known is None else {"visit": key, "stays": stays(known.facts)}
+        """Return the visits of a number, with or without its authority, and their messages."""
+        found = [
+            document(name, family, (patient, number))
+            for name, domain in sorted(self._domains.items())
+            for patient in domain.patients(key)
+            for family in [self.family(name, patient)[1].read()]
+            for number in sorted(v for p, v in family.shown if p == patient)
+            if key in (number, number.partition("^")[0])
+        ]
+        return {"visits": found} if found else {}
 
     def snapshot(self) -> dict[str, Any]:
         """Return what is not in pages: nothing."""
@@ -95,21 +54,121 @@ class Timeline(Logic):
     def restore(self, parts: dict[str, Any]) -> None:
         """Take over a snapshot's state."""
 
-    def _tell(self, partition: int, name: str, known: Known, outbox: Outbox) -> None:
-        # Also where the stays are what they were: the last record has to be that of all facts.
-        now = stays(known.facts)
-        facts = sorted(known.facts, key=by_recording)
-        ts_ns = facts[-1].recorded_ns
-        identity = f"{name}|{sha256(orjson.dumps([list(f) for f in facts])).hexdigest()}"
-        if now:
-            record = {
-                "id": identity,
-                "visit": name,
-                "patient": facts[-1].patient,
-                "ts_ns": ts_ns,
-                "stays": now,
-            }
-            outbox.emit(OUTPUT, partition, ts_ns, identity, name, record)
-        elif known.shown:
-            outbox.retract(OUTPUT, partition, ts_ns, identity, name)
-        known.shown = bool(now)
+    def domain(self, name: str) -> Domain:
+        """Return a domain, a new one where nothing was told of it."""
+        return self._domains.setdefault(name, Domain())
+
+    def family(self, domain: str, patient: str) -> tuple[str, Held]:
+        """Return the family of a patient and its name, a new one where nothing was told of it."""
+        name = _name(domain, PATIENT, patient)
+        while isinstance(entity := self.entities.get(name), Joined):
+            name = str(entity)
+        if entity is None:
+            return name, Held(Family())
+        assert isinstance(entity, Held), "names of beds are others"
+        return name, entity
+
+    def _loaded(self, name: str, entity: Entity) -> None:
+        domain = self.domain(name.partition(SEPARATOR)[0])
+        if isinstance(entity, Held):
+            domain.take(entity.summary())
+        elif isinstance(entity, BedStatus):
+            domain.status(entity)
+
+
+class Message:
+    """What one message changes."""
+
+    def __init__(self, timeline: Timeline, told: Told) -> None:
+        self._timeline, self._told = timeline, told
+        self._domain = timeline.domain(told.domain)
+        self._held: dict[str, Held] = {}
+        """The families that it is about, by name."""
+        self._statuses: list[BedStatus] = []
+        # How families were before it.
+        self._strange: set[Anomaly] = set()
+        self._mothers: dict[str, frozenset[str]] = {}
+
+    def work(self, outbox: Outbox) -> None:
+        """Take all that it says, and emit what has changed."""
+        new = [each for each in self._told.statements if self._take(each)]
+        if new:
+            self._tell(Report(outbox, self._told))
+
+    def _take(self, statement: Statement) -> bool:
+        """Add a statement to what it is about; return whether it is a new one."""
+        if isinstance(statement, BedStatus):
+            latest = self._domain.is_latest(statement)
+            self._statuses += [statement] * latest
+            return latest
+        name = self._joined(_patients(statement))
+        held = self._held[name]
+        if not held.read().add(statement, self._told.coordinates):
+            return False
+        held.open()
+        self._timeline.entities.put(name, held)
+        return True
+
+    def _joined(self, patients: Iterable[str]) -> str:
+        """Return the name of the family of some patients, joined where they were several."""
+        names = sorted({self._known(patient) for patient in patients})
+        largest = max(names, key=lambda name: self._held[name].read().size)
+        for name in names:
+            if name != largest:
+                self._held[largest].open().join(self._held.pop(name).read())
+                self._timeline.entities.put(name, Joined(largest))
+        return largest
+
+    def _known(self, patient: str) -> str:
+        """Return the name of the family of a patient, and note how it was before."""
+        name, held = self._timeline.family(self._told.domain, patient)
+        if name not in self._held:
+            self._held[name] = held
+            family = held.read()
+            self._strange |= family.anomalies
+            self._mothers |= family.mothers
+        return name
+
+    def _tell(self, report: Report) -> None:
+        families = [held.read() for held in self._held.values()]
+        changes = [(family, change) for family in families for change in family.refresh()]
+        mothers = {child: of for family in families for child, of in family.mothers.items()}
+        locations = {status.location for status in self._statuses}
+        locations |= {at for _, change in changes for at in change.beds()}
+        if mothers != self._mothers:  # who may share a bed has changed
+            locations |= {at for family in families for at in family.beds()}
+        numbers = {
+            change.key[1] for _, change in changes if change.before.is_real != change.after.is_real
+        }
+        before = self._domain.see(locations, numbers)
+        self._domain.change(change for _, change in changes)
+        self._domain.born(self._mothers, mothers)
+        for status in self._statuses:
+            self._domain.status(status)
+            self._timeline.entities.put(_name(self._told.domain, BED, status.location), status)
+        after = self._domain.see(locations, numbers)
+        for family, change in sorted(changes, key=lambda each: each[1].key):
+            report.visit(family, change)
+        was, now = set(before.anomalies) | self._strange, set(after.anomalies)
+        for _, change in changes:
+            was |= change.before.anomalies
+            now |= change.after.anomalies
+        for family in families:
+            now |= family.anomalies
+        report.anomalies(was, now)
+        for location in sorted(locations):
+            if before.beds[location] != after.beds[location]:
+                report.bed(location, after.beds[location])
+
+
+def _patients(statement: Fact | Alias | Rekey | Mother | Oddity) -> list[str]:
+    """Return the patients who have to do with each other by a statement; "" is for nobody."""
+    if isinstance(statement, Alias):
+        return [statement.prior, statement.survivor]
+    if isinstance(statement, Rekey):
+        return [statement.old[0], statement.new[0]]
+    return list(statement) if isinstance(statement, Mother) else [statement.patient]
+
+
+def _name(domain: str, *parts: str) -> str:
+    return SEPARATOR.join((domain, *parts))

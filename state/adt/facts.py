@@ -1,6 +1,8 @@
-"""What messages say of patients and visits.
+"""What messages say of patients, visits and beds.
 
-A patient, and a visit, is ``id^^^authority``.
+A patient, and a visit, is ``id^^^authority``. Times are in ns since 1970 UTC: the clinical time is
+when something happened, the recorded one when that was recorded. A digest is that of the message
+without its envelope: with the two times it makes the order of all statements of one kind whole.
 """
 
 from __future__ import annotations
@@ -9,13 +11,12 @@ from typing import NamedTuple
 
 from state.records import Coordinates
 
+VisitKey = tuple[str, str]
+"""A patient and a visit of this patient."""
+
 
 class Fact(NamedTuple):
-    """One trigger for one visit; times in ns since 1970 UTC.
-
-    ``clinical_ns`` is when it happened, ``recorded_ns`` when that was recorded. ``digest`` is that
-    of the message without its envelope: with the times it makes the order of facts whole.
-    """
+    """One trigger for one visit, or for a person where ``visit`` is ""."""
 
     clinical_ns: int
     recorded_ns: int
@@ -38,10 +39,6 @@ class Fact(NamedTuple):
     """PV1-44."""
     discharged_ns: int | None = None
     """PV1-45."""
-
-
-VisitKey = tuple[str, str]
-"""A patient and a visit of this patient."""
 
 
 class Alias(NamedTuple):
@@ -68,8 +65,42 @@ class Rekey(NamedTuple):
     moves: bool
 
 
+class Mother(NamedTuple):
+    """A newborn and its mother (PID-21): the two may share a bed."""
+
+    child: str
+    mother: str
+
+
+class BedStatus(NamedTuple):
+    """The status of a bed from a time on (A20)."""
+
+    clinical_ns: int
+    recorded_ns: int
+    digest: str
+    location: str
+    status: str
+
+
+class Oddity(NamedTuple):
+    """Something strange in a message itself; of the texts "" is for nothing."""
+
+    clinical_ns: int
+    kind: str
+    patient: str
+    visit: str
+    field: str
+    """Such as EVN-6, where it is in a field."""
+
+
+Statement = Fact | Alias | Rekey | Mother | BedStatus | Oddity
+
+
 class Told(NamedTuple):
-    """A fact, and the message that told it."""
+    """What a message says, and where it lies."""
 
     coordinates: Coordinates
-    fact: Fact
+    domain: str
+    """What can be merged, moved or swapped shares it (the key of its Kafka message)."""
+    recorded_ns: int
+    statements: tuple[Statement, ...]

@@ -1,6 +1,6 @@
-"""What each trigger of ADT does to a visit. Source: HL7 v2.9, chapter 3; shared meaning in adt.md.
+"""What each trigger of ADT does. Source: HL7 v2.9, chapter 3; shared meaning in adt.md, 2.3.
 
-A trigger that is not here says nothing of where a patient is.
+A trigger that is in none of these tables says nothing, and is an anomaly.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from enum import Flag, auto
 
 
 class Effect(Flag):
-    """What a fact does; one fact may do several things."""
+    """What a fact does to a visit; one fact may do several things."""
 
     ADMITS = auto()
     PLACES = auto()
@@ -28,6 +28,7 @@ class Effect(Flag):
 NOTHING = Effect(0)
 BACK_IN = "A13 in a bed"
 """Stands for the bed of a cancelled discharge, which need not be the one before."""
+DELETES_PERSON = "A29"
 TRIGGERS = {
     "A01": Effect.ADMITS | Effect.PLACES | Effect.CLASSIFIES,
     "A02": Effect.PLACES | Effect.TRANSFERS | Effect.FROM_A_BED,
@@ -42,6 +43,7 @@ TRIGGERS = {
     "A21": Effect.LEAVES,
     "A22": Effect.RETURNS,
     "A23": Effect.DELETES,
+    DELETES_PERSON: Effect.DELETES,
     "A31": Effect.CORRECTS,
 }
 CANCELS = {
@@ -53,7 +55,25 @@ CANCELS = {
     "A53": Effect.RETURNS,
 }
 """What each cancel takes back."""
-USED = (TRIGGERS.keys() | CANCELS.keys()) - {BACK_IN}
+OF_VISITS = (TRIGGERS.keys() | CANCELS.keys()) - {BACK_IN, DELETES_PERSON}
+ALIASES = frozenset({"A18", "A30", "A34", "A36", "A39", "A40", "A43", "A46", "A47"})
+"""MRG-1 becomes PID-3."""
+ACCOUNTS = frozenset({"A35", "A41", "A44", "A49"})
+"""MRG-3 becomes PID-18."""
+VISITS = frozenset({"A42", "A45", "A50"})
+"""MRG-5 becomes PV1-19."""
+MOVES = frozenset({"A44", "A45"})
+"""From the patient of MRG-1 to that of PID-3."""
+SWAPS = "A17"
+BED_STATUS = "A20"
+IGNORED = frozenset(
+    f"A{number:02}"
+    for number in (9, 10, 14, 15, 16, 24, 25, 26, 27, 28, 32, 33, 37, 54, 55, 60, 61, 62)
+)
+"""Known, and without an effect on where a patient is."""
+IN_GROUPS = ALIASES | ACCOUNTS | VISITS | {SWAPS}
+"""A message of these may be about several patients."""
+KNOWN = OF_VISITS | IN_GROUPS | IGNORED | {BED_STATUS, DELETES_PERSON}
 
 
 TELLS = (
@@ -70,5 +90,5 @@ BEGUN = Effect.PLACES | Effect.DISCHARGES | Effect.LEAVES | Effect.RETURNS
 
 
 def effect(trigger: str) -> Effect:
-    """Return what a trigger does by itself."""
+    """Return what a trigger does to a visit by itself."""
     return TRIGGERS.get(trigger, NOTHING)

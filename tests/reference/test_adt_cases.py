@@ -9,7 +9,7 @@ from datetime import datetime
 from itertools import permutations
 from math import factorial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -22,6 +22,7 @@ CASES = Path(__file__).parents[3] / "shared/data/adt/cases"
 ORDERS = 120
 """So many orders of five files there are; of more files as many are drawn."""
 TABLES = ("location_visits", "encounters")
+Raw = TypeVar("Raw")
 
 
 def read_cases() -> dict[str, dict[str, Any]]:
@@ -46,7 +47,7 @@ def of_case(case: dict[str, Any], files: Sequence[list[Message]]) -> Timeline:
     return timeline([message for file in files for message in file], ZoneInfo(zone))
 
 
-def orders(files: list[list[Message]]) -> Iterator[Sequence[list[Message]]]:
+def orders(files: list[list[Raw]]) -> Iterator[Sequence[list[Raw]]]:
     if factorial(len(files)) <= ORDERS:
         yield from permutations(files)
         return

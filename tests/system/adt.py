@@ -4,20 +4,38 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Iterator
 from datetime import UTC, datetime
+from string import ascii_letters
 from typing import Any
 
-from connectors.adt.messages import parse
-from operators.adt.timeline import stays
+from connectors.hl7.message import Message as Hl7
 from replay.message import Message
 from replay.partitioner import partition_of
 from state.clock import NS
+from tests.reference.adt import timeline
 
 START_NS = 1_700_000_000 * NS
 CANARY = "CANARYPATIENT"
 """Begins every patient number and ward: a text that must be nowhere in clear."""
 BAD = b"PID|1||" + CANARY.encode()
+HOSPITALS = 7
+STAY = ("location", "class", "start", "end", "inferred")
+
+
+def domain(visit: str) -> str:
+    """Return the hospital of a visit."""
+    return f"{CANARY[:6]}{int(visit.lstrip(ascii_letters)) % HOSPITALS}"
+
+
+def name(visit: str) -> str:
+    """Return a visit as our outputs name it."""
+    return f"{visit}^^^{domain(visit)}"
+
+
+def key(named: str) -> str:
+    """Return the key in our tables of a visit as they name it."""
+    visit, _, hospital = named.partition("^^^")
+    return f"{named}|{CANARY}{visit}^^^{hospital}|{hospital}"
 
 
 def hl7(trigger: str, visit: str, recorded_ns: int, clinical_ns: int, location: str) -> bytes:
@@ -27,10 +45,10 @@ def hl7(trigger: str, visit: str, recorded_ns: int, clinical_ns: int, location: 
         for ns in (recorded_ns, clinical_ns)
     )
     segments = [
-        f"MSH|^~\\&|ADT|H|||{recorded}||ADT^{trigger}|{visit}|P|2.3",
+        f"MSH|^~\\&|ADT|{domain(visit)}|||{recorded}||ADT^{trigger}|{visit}|P|2.3",
         f"EVN|{trigger}|{recorded}||||{clinical}",
         f"PID|1||{CANARY}{visit}",
-        f"PV1|1|I|{CANARY}^{location}^A{'|' * 16}{visit}",
+        f"PV1|1|I|{CANARY}^{location}^{visit}{'|' * 16}{visit}",
     ]
     return "\r".join(segments).encode()
 
@@ -53,8 +71,9 @@ def messages(seed: int, visits: int, partitions: int = 2, stem: str = "V") -> li
     made: list[Message] = []
     offsets = [0] * partitions
     for visit, recorded_ns, value in values:
-        p = partition_of(visit.encode(), partitions)
-        made.append(Message("adt.raw", p, offsets[p], recorded_ns, visit.encode(), value))
+        hospital = domain(visit).encode()
+        p = partition_of(hospital, partitions)
+        made.append(Message("adt.raw", p, offsets[p], recorded_ns, hospital, value))
         offsets[p] += 1
     unusable = [
         Message("adt.raw", p, offsets[p], START_NS, CANARY.encode(), BAD) for p in range(partitions)
@@ -64,14 +83,9 @@ def messages(seed: int, visits: int, partitions: int = 2, stem: str = "V") -> li
 
 def expected(given: list[Message]) -> dict[str, list[dict[str, Any]]]:
     """Return the stays of each visit that is not cancelled, of the set of its messages."""
-    facts = defaultdict(set)
-    for fact in _facts(given):
-        facts[fact.visit].add(fact)
-    found = {visit: stays(some) for visit, some in facts.items()}
-    return {visit: rows for visit, rows in found.items() if rows}
-
-
-def _facts(given: list[Message]) -> Iterator[Any]:
-    for message in given:
-        if message.value != BAD:
-            yield from parse(message.value or b"")
+    told = [Hl7(message.value or b"") for message in given if message.value != BAD]
+    found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in sorted(timeline(told).location_visits, key=lambda each: str(each["start"])):
+        visit = str(row["visit"])
+        found[visit].append({each: row[each] for each in STAY})
+    return found

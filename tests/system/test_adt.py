@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from state.sealing import Keyring
 from tests.flows.runs import headrace, settings
 from tests.replay.recordings import write
-from tests.system.adt import CANARY, expected, messages
+from tests.system.adt import CANARY, STAY, expected, key, messages
 from tests.system.market import records, written
 
 MESSAGES = messages(1, 120)
@@ -41,7 +42,7 @@ def replayed(env: dict[str, str], recording: Path, tmp_path_factory: pytest.Temp
 
 def test_nothing_of_a_patient_is_in_clear(replayed: Any) -> None:
     out, files = replayed
-    assert files["timeline.jsonl"][0] > 150
+    assert files["location_visits.jsonl"][0] > 150
     assert files["dead.jsonl"][0] == 2
     for path in out.rglob("*.jsonl"):
         assert CANARY.encode() not in path.read_bytes(), path
@@ -53,12 +54,14 @@ def test_the_table_is_that_of_the_set_of_messages(
     written(env, "replay", "adt", recording, "--out", tmp_path, "--plaintext")
     wanted = expected(MESSAGES)
     assert 20 < len(wanted) < 100
-    table = [orjson.loads(line) for line in (tmp_path / "tables/timeline.jsonl").open("rb")]
-    assert {record["visit"]: record["stays"] for record in table} == wanted
-    retracted = [r for r in records(tmp_path, "timeline") if r.get("retracted")]
-    assert retracted
-    gone = {r["key"] for r in retracted} - wanted.keys()
-    assert gone
+    found: dict[str, list[Any]] = defaultdict(list)
+    for line in (tmp_path / "tables/location_visits.jsonl").open("rb"):
+        row = orjson.loads(line)
+        assert row.keys() == {"domain", "patient", "visit", *STAY}
+        found[row["visit"]].append({each: row[each] for each in STAY})
+    assert found == wanted
+    retracted = [r for r in records(tmp_path, "location_visits") if r.get("retracted")]
+    assert {r["key"] for r in retracted} - set(map(key, wanted))
 
 
 @pytest.mark.parametrize(("batch", "workers"), [("1", "2"), ("7", "1"), ("4096", "2")])

@@ -33,9 +33,10 @@ from connectors.web.client import Table, follow
 from flows.__main__ import main
 from flows.engine.ports import free_port
 from flows.servers import KafkaBroker, Postgres, Valkey
+from replay.files import table_lines
 from replay.message import Message
 from replay.partitioner import partition_of
-from state.adt.outputs import TIMELINE
+from state.adt.outputs import LOCATION_VISITS
 from state.clock import NS
 from state.outputs import to_json
 from state.sealing import Keyring, Seal
@@ -46,7 +47,7 @@ from tests.connectors.web.keys import ED, jwks, token
 from tests.files import bytes_of, files_below
 from tests.flows.runs import Run, headrace, settings
 from tests.replay.recordings import write
-from tests.system.adt import CANARY, START_NS, expected, hl7, messages
+from tests.system.adt import CANARY, START_NS, expected, hl7, key, messages
 from tests.system.market import done, records, wait_until_done, written
 from tests.waiting import eventually
 
@@ -104,7 +105,7 @@ class World:
 
     def entries(self) -> int:
         """How many records of the timeline Redis was given."""
-        return sum(1 for _ in self.reader.entries("timeline"))
+        return sum(1 for _ in self.reader.entries("location_visits"))
 
     def wait(self) -> None:
         """Wait until all that was published is worked on for good."""
@@ -186,8 +187,10 @@ def rotated(world: World, killed: Any) -> Path:
         world.publish(LATER)
         world.wait()
         assert run.end() == 0, log.read_text()
-        partitions = _partitions(world, "adt.timeline")
-        wait_until_done(world.kafka.bootstrap, "adt.timeline", "headrace.history.1", partitions)
+        partitions = _partitions(world, "adt.location_visits")
+        wait_until_done(
+            world.kafka.bootstrap, "adt.location_visits", "headrace.history.1", partitions
+        )
         assert keeping.end() == 0, keeping.log.read_text()
     out = world.directory / "rotated"
     written(world.env, "export", "adt", "--out", out)
@@ -206,8 +209,8 @@ def plain(world: World) -> Path:
 def test_what_was_killed_gives_the_sealed_bytes_of_a_replay(killed: Any) -> None:
     exported, replayed = killed
     assert exported == replayed
-    assert exported["timeline.jsonl"][0] > 300
-    assert 100 < exported["tables/timeline.jsonl"][0] < 300
+    assert exported["location_visits.jsonl"][0] > 300
+    assert 100 < exported["tables/location_visits.jsonl"][0] < 300
     assert exported["dead.jsonl"][0] == PARTITIONS
 
 
@@ -215,9 +218,11 @@ def test_after_a_rotation_both_keys_open_to_a_replay_in_clear(
     world: World, rotated: Path, plain: Path
 ) -> None:
     seal = Seal(world.keyring)
-    for name in ("timeline.jsonl", "tables/timeline.jsonl"):
+    for name in ("location_visits.jsonl", "tables/location_visits.jsonl"):
         lines = (rotated / name).read_bytes().splitlines()
-        opened = [seal.unseal(TIMELINE.topic, line) for line in lines]
+        opened = [seal.unseal(LOCATION_VISITS.topic, line) for line in lines]
+        if name.startswith("tables/"):  # a sealed record is one line of it, a clear one its rows
+            opened = [line for whole in opened for line in table_lines(LOCATION_VISITS, whole)]
         # Sealed files are in the order of the hashes.
         assert sorted(opened) == sorted((plain / name).read_bytes().splitlines())
         assert {orjson.loads(line)["key_id"] for line in lines} == {"k1", "k2"}
@@ -228,25 +233,28 @@ def test_after_a_rotation_both_keys_open_to_a_replay_in_clear(
 
 def test_redis_has_the_table_and_no_retracted_key(world: World, rotated: Path, plain: Path) -> None:
     seal = Seal(world.keyring)
-    latest = world.reader.latest("timeline")
+    latest = world.reader.latest("location_visits")
     wanted = expected(MESSAGES)
-    assert set(latest) == {seal.key(TIMELINE, visit) for visit in wanted}
-    opened = [orjson.loads(seal.unseal(TIMELINE.topic, value)) for value in latest.values()]
+    assert set(latest) == {seal.key(LOCATION_VISITS, key(visit)) for visit in wanted}
+    opened = [orjson.loads(seal.unseal(LOCATION_VISITS.topic, value)) for value in latest.values()]
     assert {record["visit"]: record["stays"] for record in opened} == wanted
-    entries = list(world.reader.entries("timeline"))
+    entries = list(world.reader.entries("location_visits"))
     retracted = {orjson.loads(entry.value)["key"] for entry in entries if entry.retracted}
     assert len(retracted - set(latest)) > 20
-    assert {seal.key(TIMELINE, visit) for visit in _gone(plain)} == retracted
+    assert {seal.key(LOCATION_VISITS, gone) for gone in _gone(plain)} == retracted
 
 
 def test_postgresql_has_the_same_latest_rows_and_every_retraction(
     world: World, rotated: Path
 ) -> None:
-    rows = world.query("SELECT key, sealed FROM adt_timeline_latest")
-    latest = {k: orjson.loads(v)["sealed"] for k, v in world.reader.latest("timeline").items()}
+    rows = world.query("SELECT key, sealed FROM adt_location_visits_latest")
+    latest = {
+        k: orjson.loads(v)["sealed"] for k, v in world.reader.latest("location_visits").items()
+    }
     assert dict(rows) == latest
-    lines = records(rotated, "timeline")
-    for table, retracted in (("adt_timeline", False), ("headrace_retractions", True)):
+    lines = records(rotated, "location_visits")
+    gone = "headrace_retractions WHERE output = 'adt.location_visits'"
+    for table, retracted in (("adt_location_visits", False), (gone, True)):
         found = world.query(f"SELECT id, key, key_id, sealed FROM {table}")
         wanted = [r for r in lines if r.get("retracted", False) is retracted]
         keys = ("id", "key", "key_id", "sealed")
@@ -262,7 +270,7 @@ def test_pages_rest_in_the_store_and_state_show_opens_them(world: World, rotated
     wanted = expected(MESSAGES)
     visit = next(iter(wanted))
     (shown,) = orjson.loads(done(world.env, "state", "show", "adt", visit))["shards"]
-    assert shown["state"] == {"visit": visit, "stays": wanted[visit]}
+    assert [each["stays"] for each in shown["state"]["visits"]] == [wanted[visit]]
     bare = {k: v for k, v in world.env.items() if "SEALING" not in k}
     refused = headrace(bare, "state", "show", "adt", visit)
     assert (refused.returncode, refused.stdout) == (2, "")
@@ -300,12 +308,12 @@ def test_the_feed_shows_the_table_to_whoever_may_open_it(
     world: World, feed: str, scope: str, with_keys: bool
 ) -> None:
     opens = with_keys or scope == OPENER
-    table = Table(TIMELINE.key if opens else ("key",))
+    table = Table(LOCATION_VISITS.key if opens else ("key",))
     keyring = world.keyring if with_keys else None
 
     async def first() -> None:
         url, credentials = feed.replace("http", "ws", 1) + "/ws", token(scope=scope)
-        updates = follow(url, ["adt.timeline"], credentials, keyring)
+        updates = follow(url, ["adt.location_visits"], credentials, keyring)
         async with asyncio.timeout(PATIENCE_S), aclosing(updates):
             async for update in updates:
                 table.take(update)
@@ -329,13 +337,15 @@ def _page(feed: str, scope: str) -> Iterator[Visit]:
     with chromium() as browser, visit(browser, f"{feed}/#outputs") as seen:
         seen.page.get_by_label("Token (JWT)").fill(token(scope=scope))
         seen.page.get_by_role("button", name="Connect").click()
-        seen.page.get_by_label("Output", exact=True).select_option("adt.timeline")
+        seen.page.get_by_label("Output", exact=True).select_option("adt.location_visits")
         expect(_rows_of(seen)).to_have_count(SHOWN)
         yield seen
 
 
 def _rows_of(seen: Visit) -> Locator:
-    return seen.page.get_by_role("region", name="Records of adt.timeline").locator("tbody tr")
+    return seen.page.get_by_role("region", name="Records of adt.location_visits").locator(
+        "tbody tr"
+    )
 
 
 @pytest.mark.parametrize("scope", [READER, OPENER])
@@ -345,15 +355,16 @@ def test_the_page_shows_the_newest_rows_to_whoever_may_open_them(
     wanted = expected(MESSAGES)
     with _page(feed, scope) as seen:
         names = _rows_of(seen).locator("th").all_inner_texts()
-        stays = _rows_of(seen).locator("td.wrap").all_inner_texts()
+        documents = _rows_of(seen).locator("td.wrap").all_inner_texts()
         expect(seen.page.get_by_role("tabpanel")).to_contain_text(
             f"The newest {SHOWN} of {len(wanted)}." if scope == OPENER else "Sealed"
         )
         if scope == READER:
-            assert set(names) <= set(world.reader.latest("timeline"))
+            assert set(names) <= set(world.reader.latest("location_visits"))
             assert CANARY not in seen.page.content()
             return
-    found = dict(zip(names, map(_with_numbers, map(orjson.loads, stays)), strict=True))
+    stays = documents[1::2]  # beside the messages that a visit follows from
+    found = dict(zip(names, map(orjson.loads, stays), strict=True))
     assert found == {name: wanted[name] for name in found}
 
 
@@ -373,12 +384,14 @@ def _is_the_table(world: World, found: list[dict[str, Any]], *, opens: bool) -> 
     if opens:
         assert {record["visit"]: record["stays"] for record in found} == expected(MESSAGES)
     else:
-        assert sorted(map(to_json, found)) == sorted(world.reader.latest("timeline").values())
+        assert sorted(map(to_json, found)) == sorted(
+            world.reader.latest("location_visits").values()
+        )
 
 
 def _latest(feed: str, scope: str) -> Any:
     asked = urllib.request.Request(
-        f"{feed}/api/v1/latest/adt/timeline",
+        f"{feed}/api/v1/latest/adt/location_visits",
         headers={"Authorization": f"Bearer {token(scope=scope)}"},
     )
     with urllib.request.urlopen(asked, timeout=PATIENCE_S) as answer:
@@ -399,9 +412,10 @@ def test_a_cancel_takes_its_row_off_the_open_page(world: World, feed: str) -> No
     with _page(feed, OPENER) as seen, Run(world.env, ("adt",), world.directory / "last.log") as run:
         gone = _rows_of(seen).locator("th").first.inner_text()
         at_ns = START_NS + 30 * 24 * 3600 * NS  # after all that was recorded of any visit
-        cancel = hl7("A11", gone, at_ns, at_ns, "0")
-        place = partition_of(gone.encode(), PARTITIONS)
-        world.publish([Message("adt.raw", place, 0, at_ns, gone.encode(), cancel)])
+        visit_, _, hospital = gone.partition("^^^")
+        cancel = hl7("A11", visit_, at_ns, at_ns, "0")
+        place = partition_of(hospital.encode(), PARTITIONS)
+        world.publish([Message("adt.raw", place, 0, at_ns, hospital.encode(), cancel)])
         eventually(lambda: gone not in _rows_of(seen).locator("th").all_inner_texts())
         expect(_rows_of(seen)).to_have_count(SHOWN)
         assert run.end() == 0, run.log.read_text()
@@ -413,15 +427,15 @@ def test_the_canary_is_nowhere_in_clear(world: World, feed: str, rotated: Path) 
         _latest(feed, scope)
     topics = {name: _content(world, name) for name in _topics(world)}
     assert NOT_IN_CLEAR in topics.pop("adt.raw")
-    assert {"adt.timeline", "adt.dead", "__consumer_offsets"} <= topics.keys()
-    _sealed_in(topics["adt.timeline"])
+    assert {"adt.location_visits", "adt.dead", "__consumer_offsets"} <= topics.keys()
+    _sealed_in(topics["adt.location_visits"])
     assert [name for name, content in topics.items() if NOT_IN_CLEAR in content] == []
     with redis.Redis(port=world.valkey.port) as client:
         client.config_set("rdbcompression", "no")
         client.save()
     _sealed_in((world.valkey.home / "dump.rdb").read_bytes())
     tables = {name: _rows(world, name) for (name,) in world.query(_TABLES)}
-    _sealed_in(tables["adt_timeline"])
+    _sealed_in(tables["adt_location_visits"])
     assert [name for name, content in tables.items() if NOT_IN_CLEAR in content] == []
     assert _clear(_files(world)) == []
 
@@ -500,4 +514,4 @@ def _content(world: World, topic: str) -> bytes:
 
 
 def _gone(plain: Path) -> set[str]:
-    return {r["key"] for r in records(plain, "timeline") if r.get("retracted")}
+    return {r["key"] for r in records(plain, "location_visits") if r.get("retracted")}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from operators.adt.visit import Visit
-from state.adt.triggers import USED
+from state.adt.triggers import OF_VISITS
 from tests.reference.adt import Timeline
 from tests.reference.adt.rows import Row, iso
 
@@ -27,7 +27,9 @@ def history(rng: random.Random) -> list[bytes]:
 
     Few triggers in one history: of all of them, seldom two have to do with each other.
     """
-    triggers = rng.choice((*FAMILIES, *(tuple(rng.choices(sorted(USED), k=k)) for k in (2, 4, 7))))
+    triggers = rng.choice(
+        (*FAMILIES, *(tuple(rng.choices(sorted(OF_VISITS), k=k)) for k in (2, 4, 7)))
+    )
     return [_message(rng, rng.choice(triggers), n) for n in range(rng.randint(1, 7))]
 
 

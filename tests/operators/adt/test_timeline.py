@@ -1,4 +1,4 @@
-"""The timeline of a visit: any order of arrival, any cut and any restart tell the same."""
+"""The timeline of a domain: any order of arrival, any cut and any restart tell the same."""
 
 from __future__ import annotations
 
@@ -9,171 +9,169 @@ from typing import Any
 import orjson
 import pytest
 
-from connectors.adt.messages import parse
-from operators.adt.timeline import Timeline, stays
+from operators.adt.timeline import Timeline
 from operators.outputs import Outputs
-from state.adt.facts import Fact, Told
+from state.adt.facts import Told
 from state.adt.outputs import OUTPUTS
-from state.errors import BadRecord
-from state.records import Coordinates
+from state.errors import SnapshotRefused
 from state.rows import RowBlock
 from tests.contracts import logics as contract
-
-S = 1_000_000_000
-
-
-def fact(trigger: str, clinical_s: int, recorded_s: int, location: str = "W^1^A") -> Fact:
-    return Fact(clinical_s * S, recorded_s * S, "", trigger, "P1", "V1", location)
+from tests.operators.adt.domains import history
+from tests.operators.adt.tables import Rows, tables, told
 
 
-STAY = [fact("A01", 10, 11), fact("A02", 20, 21, "W^2^B"), fact("A02", 30, 31, "W^3^C")]
-CANCELLED = [*STAY, fact("A11", 10, 40)]
-AGAIN = [*CANCELLED, fact("A01", 50, 51, "W^9^Z")]
+def message(trigger: str, clock: str, body: str, recorded: str = "") -> bytes:
+    """Return a message about patient 1 and visit V1; times are HHMM of one day."""
+    at, noted = f"20240305{clock}", f"20240305{recorded or clock}"
+    head = rf"MSH|^~\&|PAS|GH|||{noted}||ADT^{trigger}|1|P|2.5"
+    return f"{head}\rEVN|{trigger}|{noted}||||{at}\r{body}".encode()
 
 
-def block(facts: list[Fact], first: int = 0) -> RowBlock[Told]:
-    rows = [Told(Coordinates("adt.raw", 0, first + n), each) for n, each in enumerate(facts)]
-    return RowBlock("adt.raw", 1, rows)
+def visit(location: str, patient: str = "1", number: str = "V1", mother: str = "") -> str:
+    """Return PID and PV1."""
+    return f"PID|1||{patient}{'|' * 18}{mother}\rPV1|1|I|{location}{'|' * 16}{number}"
 
 
-def table(facts: list[Fact]) -> dict[str, Any]:
-    """Return what is in the table after these facts came in this order."""
+ADMITTED = message("A01", "0800", visit("W^1^A"))
+MOVED = message("A02", "1000", visit("W^2^B"))
+CANCELLED = message("A11", "0800", visit("W^1^A"), "1200")
+AGAIN = message("A01", "1300", visit("W^9^Z"))
+MERGED = message("A40", "1400", "PID|1||2\rMRG|1")
+
+
+def beds(found: dict[str, Rows]) -> list[str]:
+    return [row["location"] for row in found["location_visits"]]
+
+
+@pytest.mark.parametrize(
+    ("raws", "wanted"),
+    [
+        ([ADMITTED, MOVED], ["W^1^A", "W^2^B"]),
+        ([ADMITTED, MOVED, CANCELLED], []),
+        ([ADMITTED, MOVED, CANCELLED, AGAIN, MERGED], ["W^9^Z"]),
+    ],
+    ids=["stay", "cancelled", "again"],
+)
+def test_every_order_of_arrival_gives_one_table(raws, wanted):
+    whole = tables(raws)
+    assert beds(whole) == wanted
+    for order in permutations(raws):
+        assert tables(order) == whole
+        assert tables([*order, *order]) == whole
+
+
+def test_a_merge_takes_the_visits_along_and_the_old_key_away():
+    found = tables([ADMITTED, MERGED])
+    assert [row["patient"] for row in found["location_visits"]] == ["2^^^GH"]
+    assert [row["patient"] for row in found["encounters"]] == ["2^^^GH"]
+    assert found["anomalies"] == []
+
+
+def test_two_patients_in_one_bed_are_strange_until_one_of_them_never_came():
+    other = message("A01", "0900", visit("W^1^A", "2", "V2"))
+    double = tables([ADMITTED, other])["anomalies"]
+    assert [(row["kind"], row["patient"], row["start"]) for row in double] == [
+        ("double_booked", patient, "2024-03-05T09:00:00Z") for patient in ("1^^^GH", "2^^^GH")
+    ]
+    never = message("A11", "0900", visit("W^1^A", "2", "V2"), "0930")
+    assert tables([ADMITTED, other, never])["anomalies"] == []
+    assert tables([ADMITTED, other, MERGED])["anomalies"] == []
+
+
+def test_a_mother_and_her_newborn_may_share_a_bed():
+    newborn = message("A01", "0900", visit("W^1^A", "2", "V2", mother="1"))
+    assert tables([ADMITTED, newborn])["anomalies"] == []
+    assert tables([newborn, ADMITTED])["anomalies"] == []
+    twin = message("A01", "0900", visit("W^1^A", "3", "V3", mother="1"))
+    assert tables([twin, newborn])["anomalies"] == []
+
+
+def test_the_number_of_a_visit_that_another_patient_has_is_strange():
+    other = message("A01", "0900", visit("W^3^A", "2"))
+    found = tables([ADMITTED, other])
+    assert [row["kind"] for row in found["anomalies"]] == ["visit_reused"] * 2
+    assert len(found["encounters"]) == 2
+    assert tables([ADMITTED, other, MERGED])["anomalies"] == []
+
+
+def test_another_hospital_has_beds_and_numbers_of_its_own():
+    elsewhere = message("A01", "0900", visit("W^1^A", "2^^^X", "V1^^^X")).replace(b"|GH|", b"|NH|")
+    here = message("A01", "0800", visit("W^1^A", "1^^^X", "V1^^^X"))
+    found = tables([here, elsewhere])
+    assert found["anomalies"] == []
+    assert [(row["domain"], row["location"]) for row in found["beds"]] == [
+        ("GH", "W^1^A"), ("NH", "W^1^A"),
+    ]  # fmt: skip
+
+
+def test_a_bed_tells_its_status_and_who_is_in_it():
+    status = message("A20", "0700", "NPU|W^1^A|C")
+    [bed] = tables([status])["beds"]
+    assert (bed["status"], bed["patient"], bed["since"]) == ("C", None, "2024-03-05T07:00:00Z")
+    [bed] = tables([status, ADMITTED])["beds"]
+    assert (bed["status"], bed["patient"], bed["since"]) == (
+        "C", "1^^^GH", "2024-03-05T08:00:00Z",
+    )  # fmt: skip
+    assert tables([ADMITTED, CANCELLED])["beds"] == []
+    older = message("A20", "0600", "NPU|W^1^A|O", "1200")
+    assert tables([status, older]) == tables([status])
+
+
+def test_a_visit_counts_its_changes_and_names_the_messages_behind_it():
     outputs, logic = Outputs(OUTPUTS), Timeline(8)
-    found: dict[str, Any] = {}
-    for n, each in enumerate(facts):
-        list(logic.process(block([each], n), outputs))
-        for batch in outputs.take():
-            for row, key in enumerate(batch.keys):
-                found[key] = orjson.loads(batch.values[row])
-                if row in batch.retracted:
-                    del found[key]
+    records = []
+    for block in told([ADMITTED, ADMITTED, MOVED, CANCELLED]):
+        list(logic.process(block, outputs))
+        records += [
+            orjson.loads(value)
+            for batch in outputs.take()
+            if batch.output == "location_visits"
+            for value in batch.values
+        ]
+    assert [(r.get("version"), r.get("because")) for r in records] == [
+        (1, ["adt.raw:0:0"]),
+        (2, ["adt.raw:0:0", "adt.raw:0:2"]),
+        (None, None),
+    ]
+    assert records[-1]["retracted"]
+    assert records[-1]["key"] == "V1^^^GH|1^^^GH|GH"
+    assert records[-1]["id"] == "V1^^^GH|1^^^GH|GH|3"
+
+
+def test_a_visit_is_shown_with_the_trigger_and_the_time_of_each_message():
+    outputs, logic = Outputs(OUTPUTS), Timeline(8)
+    for block in told([ADMITTED, MOVED, MERGED]):
+        list(logic.process(block, outputs))
+    assert logic.describe("V9") == {}
+    assert logic.describe("V1") == logic.describe("V1^^^GH")
+    [shown] = logic.describe("V1")["visits"]
+    assert (shown["patient"], shown["encounter"]["status"]) == ("2^^^GH", "in-progress")
+    assert [row["location"] for row in shown["stays"]] == ["W^1^A", "W^2^B"]
+    assert [(each["trigger"], each["message"]) for each in shown["because"]] == [
+        ("A01", "adt.raw:0:0"), ("A02", "adt.raw:0:1"), ("merge", "adt.raw:0:2"),
+    ]  # fmt: skip
+
+
+def stream(seed: int) -> list[RowBlock[Told]]:
+    """Return blocks of a message each, of histories that belong together, in any order, twice."""
+    rng = random.Random(seed)
+    raws = [raw for _ in range(30) for raw in history(rng)]
+    raws += rng.sample(raws, 30)
+    rng.shuffle(raws)
+    found = []
+    for offset, raw in enumerate(raws):
+        try:
+            found += told([raw], offset)
+        except ValueError:
+            continue
     return found
 
 
-def test_a_stay_has_a_row_for_each_bed() -> None:
-    assert [(s["location"], s["from_ns"], s["to_ns"]) for s in stays(STAY)] == [
-        ("W^1^A", 10 * S, 20 * S),
-        ("W^2^B", 20 * S, 30 * S),
-        ("W^3^C", 30 * S, None),
-    ]
+def test_the_timeline_keeps_the_contract_of_logics():
+    contract.check(lambda: Timeline(16), stream(1), OUTPUTS)
 
 
-@pytest.mark.parametrize(
-    ("facts", "beds"), [(STAY, 3), (CANCELLED, 0), (AGAIN, 1)], ids=["stay", "cancelled", "again"]
-)
-def test_every_order_of_arrival_gives_one_table(facts: list[Fact], beds: int) -> None:
-    whole = table(facts)
-    assert [len(record["stays"]) for record in whole.values()] == ([beds] if beds else [])
-    for order in permutations(facts):
-        assert table(list(order)) == whole
-        assert table([*order, *order]) == whole
-
-
-def test_a_cancel_takes_the_key_out_once() -> None:
-    outputs, logic = Outputs(OUTPUTS), Timeline(8)
-    list(logic.process(block([*CANCELLED, *CANCELLED]), outputs))
-    (batch,) = outputs.take()
-    assert sorted(batch.retracted) == [3]
-    assert len(batch) == 4
-    assert orjson.loads(batch.values[3]) == {
-        "id": batch.ids[3], "key": "V1", "retracted": True, "ts_ns": 40 * S,
-    }  # fmt: skip
-
-
-def visits(seed: int) -> list[RowBlock[Told]]:
-    """Return blocks of one message each, of visits whose messages come in any order, twice."""
-    rng = random.Random(seed)
-    facts = [
-        each._replace(visit=f"V{v}", patient=f"P{v}", location=f"W^{v}^{n}")
-        for v in range(40)
-        for n, each in enumerate(rng.choice((STAY, CANCELLED, AGAIN)))
-    ]
-    facts += rng.sample(facts, 30)
-    rng.shuffle(facts)
-    return [block([each], n) for n, each in enumerate(facts)]
-
-
-def test_the_timeline_keeps_the_contract_of_logics() -> None:
-    contract.check(lambda: Timeline(16), visits(1), OUTPUTS)
-
-
-def test_a_message_is_read_by_its_own_delimiters() -> None:
-    message = (
-        b"MSH|^~\\&|A|H|||20240102030405||ADT^A02|1|P|2.3\rEVN|A02|20240102030500|||"
-        b"|20240102030000\rPID|1||4711^^^H\rPV1|1|I|W^2^B" + b"|" * 16 + b"V7^^^H\r"
-    )
-    [found] = parse(message)
-    assert (found.trigger, found.patient, found.visit) == ("A02", "4711", "V7")
-    assert found.location == "W^2^B"
-    assert found.recorded_ns - found.clinical_ns == 300 * S
-    [other] = parse(message.replace(b"|", b"#").replace(b"^", b"!"))
-    assert other._replace(digest=found.digest) == found
-
-
-def test_times_that_do_not_exist_are_not_used_and_an_old_sender_s_trigger_is() -> None:
-    message = (
-        b"MSH|^~\\&|A|H|||20240102030405-0500||ADT\rEVN|A02|20240102030500|||"
-        b"|20240102036100\rPID|1||4711\rPV1|1|I|W" + b"|" * 16 + b"V7\r"
-    )
-    [found] = parse(message)
-    assert found.trigger == "A02"
-    assert found.clinical_ns == found.recorded_ns
-    assert found.recorded_ns // S % 86_400 == (8 * 60 + 5) * 60, "in the zone of MSH-7"
-
-
-@pytest.mark.parametrize(
-    "message",
-    [b"", b"MSH", b"PID|1", b"\xff", b"MSH|^~\\&|A|H|||20240102||ADT^A01\rPID|1||4711\rPV1|1"],
-)
-def test_what_cannot_be_used_is_refused_without_repeating_it(message: bytes) -> None:
-    with pytest.raises(BadRecord) as refused:
-        list(parse(message))
-    assert "4711" not in str(refused.value)
-
-
-@pytest.mark.parametrize("place", ["EVN-2", "EVN-6", "PV1-44", "PV1-45"])
-@pytest.mark.parametrize("time", ["99991231", "00010101", "14920101", "23000101"])
-def test_a_date_that_means_none_stops_nothing(place: str, time: str) -> None:
-    """Senders write such dates where they know none."""
-    fields = {
-        name: time if name == place else "" for name in ("EVN-2", "EVN-6", "PV1-44", "PV1-45")
-    }
-    message = (
-        f"MSH|^~\\&|A|H|||20240102030405||ADT^A03|1|P|2.3\rEVN|A03|{fields['EVN-2']}||||"
-        f"{fields['EVN-6']}\rPID|1||4711\rPV1|1|I|W{'|' * 16}V7{'|' * 25}{fields['PV1-44']}|"
-        f"{fields['PV1-45']}"
-    )
-    [found] = parse(message.encode())
-    assert found.visit == "V7"
-    assert found.clinical_ns == found.recorded_ns == 1_704_164_645 * S
-    table([found, fact("A01", 10, 11)._replace(visit="V7")])
-
-
-def test_the_bed_swap_of_one_visit_is_in_the_order_of_its_message() -> None:
-    swap = b"MSH|^~\\&|A|H|||20240102||ADT^A17|1|P|2.3\r" + b"".join(
-        b"PID|1||1\rPV1|1|I|W^%d%sV1\r" % (bed, b"|" * 16) for bed in (1, 2)
-    )
-    facts = list(parse(swap))
-    assert [each.location for each in facts] == ["W^1", "W^2"]
-    assert stays(facts) == stays(facts[::-1])
-    assert facts[0].digest < facts[1].digest
-
-
-def test_segments_in_any_place_and_the_first_number_that_can_be_used() -> None:
-    message = (
-        b"MSH|^~\\&|A|H|||20240102||ADT^A01|1|P|2.3\rPV1|1|I|W"
-        + b"|" * 16
-        + b'V7\rPID|1||""~90^^^N^NI'
-        b"~1001^^^H^MR\r"
-    )
-    [found] = parse(message)
-    assert (found.patient, found.visit, found.location) == ("1001", "V7", "W")
-
-
-def test_in_a_swap_the_bed_before_is_the_other_s_new_one() -> None:
-    swap = (
-        b"MSH|^~\\&|A|H|||20240102||ADT^A17|1|P|2.3\rPID|1||1\rPV1|1|I|W^1" + b"|" * 16 + b"V1\r"
-        b"PID|1||2\rPV1|1|I|W^2|||W^9" + b"|" * 13 + b"V2\r"
-    )
-    facts = [(each.visit, each.location, each.prior) for each in parse(swap)]
-    assert facts == [("V1", "W^1", "W^2"), ("V2", "W^2", "W^9")]
+def test_what_another_program_kept_is_refused():
+    pages: Any = Timeline(4).entities
+    with pytest.raises(SnapshotRefused, match="form of patients"):
+        pages.load(0, {"V1": ([(1, 2, "", "A01", "P1", "V1", "W^1^A")], True)})

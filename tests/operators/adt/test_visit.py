@@ -1,87 +1,15 @@
-"""A visit is right about the field's own cases, and about each trigger."""
+"""A visit is right about each trigger."""
 
 from __future__ import annotations
 
 import random
-from collections import defaultdict
-from datetime import datetime
-from pathlib import Path
 from typing import Any
 
-import orjson
 import pytest
 
-from connectors.adt.messages import parse
-from connectors.hl7.files import contents
-from operators.adt.visit import Row, Visit, visit
+from operators.adt.visit import Row, visit
 from state.adt.facts import Fact
-from state.adt.triggers import TRIGGERS, USED
-from state.clock import NS
-
-CASES = Path(__file__).parents[4] / "shared/data/adt/cases"
-LATER = {
-    "d22": "merges", "d23": "merges", "d25": "merges", "d26": "a visit's number is changed",
-    "d41": "a zone of the site",
-}  # fmt: skip
-"""Cases that need what is not built yet."""
-
-
-def of_visits() -> list[str]:
-    """Return the names of the cases that expect rows of visits."""
-    names = []
-    for path in sorted(CASES.glob("d*.json")):
-        case = orjson.loads(path.read_bytes())
-        if "tables" in case["expect"] and "files" in case["input"] and path.stem not in LATER:
-            names.append(path.stem)
-    return names
-
-
-def ns(text: str | None) -> int | None:
-    if text is None:
-        return None
-    whole, _, fraction = text.removesuffix("Z").partition(".")
-    seconds = int(datetime.fromisoformat(whole + "+00:00").timestamp())
-    return seconds * NS + int(fraction.ljust(9, "0") or 0)
-
-
-@pytest.mark.skipif(not CASES.is_dir(), reason="there is no ../shared/data/adt/cases")
-@pytest.mark.parametrize("name", of_visits())
-def test_cases_of_the_field(name):
-    case = orjson.loads((CASES / f"{name}.json").read_bytes())
-    by_visit: dict[str, set[Fact]] = defaultdict(set)
-    for file in case["input"]["files"]:
-        for raw in contents(file["bytes"].encode("latin-1")).messages:
-            for fact in parse(raw):
-                by_visit[fact.visit].add(fact)
-    found = {number: visit(facts) for number, facts in by_visit.items()}
-    wanted = [
-        (
-            row["visit"],
-            Row(
-                row["location"],
-                row["class"],
-                ns(row["start"]) or 0,
-                ns(row["end"]),
-                row["inferred"],
-            ),
-        )
-        for row in case["expect"]["tables"]["location_visits"]
-    ]
-    assert sorted((n, row) for n, each in found.items() for row in each.rows) == sorted(wanted)
-    for row in case["expect"]["tables"].get("encounters", ()):
-        _compare(found[row["visit"]], row)
-
-
-def _compare(found: Visit, wanted: dict[str, Any]) -> None:
-    """Compare those fields of an encounter that a case insists on."""
-    told = found.encounter
-    assert told is not None
-    assert told.status == wanted["status"]
-    if "disposition" in wanted:
-        assert told.disposition == (wanted["disposition"] or "")
-    for name, value in (("admitted", told.admitted_ns), ("discharged", told.discharged_ns)):
-        if name in wanted:
-            assert value == ns(wanted[name])
+from state.adt.triggers import OF_VISITS, TRIGGERS
 
 
 def fact(
@@ -269,7 +197,7 @@ def test_no_order_changes_a_visit():
 def _random(rng: random.Random) -> Fact:
     time = rng.randint(1, 12)
     return fact(
-        rng.choice(sorted(USED)),
+        rng.choice(sorted(OF_VISITS)),
         time,
         rng.choice(("W1", "W2", "W3", "", None)),
         time + rng.choice((0, 0, 1, 5)),
@@ -284,4 +212,4 @@ def _random(rng: random.Random) -> Fact:
 
 def test_each_trigger_of_the_table_does_something():
     assert all(TRIGGERS.values())
-    assert len(USED) == 19
+    assert len(OF_VISITS) == 19

@@ -241,8 +241,8 @@ def test_the_tabs_of_systems_are_found_by_their_path(anyone):
 def test_the_page_is_told_of_every_output(anyone):
     told = {each["name"]: each for each in anyone.get("/static/outputs.json").json()}
     assert list(told) == [output.topic for output in declared_outputs()]
-    assert told["adt.timeline"]["key"] == ["visit"]
-    assert told["adt.timeline"]["columns"]["stays"] == "document"
+    assert told["adt.location_visits"]["key"] == ["visit", "patient", "domain"]
+    assert told["adt.location_visits"]["columns"]["stays"] == "document"
 
 
 def test_the_script_of_the_charts_is_the_one_that_was_looked_at(anyone):

@@ -51,7 +51,7 @@ def pages(feed, **asked):
 
 def test_an_output_that_came_after_the_last_migration_says_what_makes_its_table(feed):
     """The feed may be of a newer release than the history flow that wrote last."""
-    answer = feed.get("/api/v1/history/adt/timeline")
+    answer = feed.get("/api/v1/history/adt/beds")
     assert "`headrace run history` makes it" in expect_problem(answer, 404)["detail"]
 
 

@@ -1,0 +1,115 @@
+"""How families are kept in pages: as bytes, until somebody asks."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+
+from operators.adt.beds import Span
+from operators.adt.family import Family, Summary
+from operators.pages import Pages
+from state.adt.facts import BedStatus
+from state.errors import SnapshotRefused
+from state.snapshots import Plain
+
+FORM = 2
+"""Of what is kept; the first seed of patient care had another one."""
+
+
+class Held:
+    """A family, as bytes while nobody asks for it."""
+
+    __slots__ = ("_family", "_packed")
+
+    def __init__(self, family: Family | None = None, packed: tuple[bytes, bytes] | None = None):
+        """Either of the two; ``packed`` is what `pack` gave, without its form."""
+        self._family, self._packed = family, packed
+
+    def read(self) -> Family:
+        """Return the family; nobody may change it."""
+        if self._family is None:
+            assert self._packed is not None, "it is the one or the other"
+            self._family = Family.unpack(self._packed[1])
+        return self._family
+
+    def open(self) -> Family:
+        """Return the family, to be changed."""
+        family = self.read()
+        self._packed = None
+        return family
+
+    def summary(self) -> Summary:
+        """Return what others have to know of it."""
+        if self._packed is None:
+            return self.read().summary()
+        beds, real, mothers = pickle.loads(self._packed[0])  # noqa: S301  # our own recovery store
+        return Summary(
+            {key: {at: tuple(Span(*each) for each in when) for at, when in of_key.items()}
+             for key, of_key in beds},
+            real,
+            {child: frozenset(of) for child, of in mothers},
+        )  # fmt: skip
+
+    def pack(self) -> tuple[str, int, bytes, bytes]:
+        """Return it as bytes, which is all that is kept."""
+        if self._packed is None:
+            family = self.read()
+            self._packed = _plain(family.summary()), family.pack()
+        self._family = None
+        return "family", FORM, *self._packed
+
+
+class Joined(str):
+    """Stands in the place of a family that is a part of the one of this name."""
+
+    __slots__ = ()
+
+
+Entity = Held | Joined | BedStatus
+
+
+class Entities(Pages[Entity]):
+    """The families of a shard, and the statuses of its beds.
+
+    ``loaded`` hears of each that comes back from a snapshot.
+    """
+
+    def __init__(self, count: int, loaded: Callable[[str, Entity], None]) -> None:
+        super().__init__(count, _pack, _unpack)
+        self._loaded = loaded
+
+    def load(self, page: int, content: dict[str, Plain]) -> None:
+        """Take over what `dump` gave of a page."""
+        super().load(page, content)
+        for name in content:
+            entity = self.get(name)
+            assert entity is not None, "it was loaded just now"
+            self._loaded(name, entity)
+
+
+def _pack(entity: Entity) -> Plain:
+    if isinstance(entity, Held):
+        return entity.pack()
+    if isinstance(entity, Joined):
+        return "joined", FORM, str(entity)
+    return "bed", FORM, tuple(entity)
+
+
+def _unpack(plain: Plain) -> Entity:
+    """Return what `_pack` gave; raises SnapshotRefused where another program wrote it."""
+    kind, form, *rest = plain
+    if kind not in ("family", "joined", "bed") or form != FORM:
+        known = form if isinstance(kind, str) else 1
+        raise SnapshotRefused("form of patients", str(known), str(FORM))
+    if kind == "family":
+        return Held(packed=(rest[0], rest[1]))
+    return Joined(rest[0]) if kind == "joined" else BedStatus(*rest[0])
+
+
+def _plain(summary: Summary) -> bytes:
+    beds = [
+        (key, {at: [tuple(each) for each in when] for at, when in sorted(of_key.items())})
+        for key, of_key in sorted(summary.beds.items())
+    ]
+    mothers = [(child, sorted(of)) for child, of in sorted(summary.mothers.items())]
+    return pickle.dumps((beds, sorted(summary.real), mothers), protocol=5)
