@@ -19,9 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Generic, TypeVar
 
-from bytewax.outputs import DynamicSink, StatelessSinkPartition
-
 import orjson
+from bytewax.outputs import DynamicSink, StatelessSinkPartition
 
 from state.errors import Misuse
 from state.outputs import DEAD, Output, to_json

@@ -45,6 +45,8 @@ NO_DOMAIN = "unknown"
 MOST_OF_A_PART = 60
 """Characters; keys of the outputs, which are made of several parts, are bounded (state/outputs.py).
 HL7 gives a number 15 and a point of care 20."""
+FIVE = ("",) * 5
+"""Components that a field may leave out."""
 MOST_NUMBERS = 100
 """Nobody has more; each one is sought from the beginning of its field."""
 
@@ -115,7 +117,7 @@ class _Group(NamedTuple):
 
 def _only_group(message: Message) -> _Group:
     nothing = Segment("", message)
-    return _Group(*(message.first(name) or nothing for name in ("PID", "MRG", "PV1")))
+    return _Group(message.first("PID") or nothing, nothing, message.first("PV1") or nothing)
 
 
 def _groups(message: Message) -> list[_Group]:
@@ -151,7 +153,7 @@ class _Teller:
         self._digest = f"{message.digest()} {place:06}"
         nothing = Segment("", message)
         self._evn, msh = message.first("EVN") or nothing, message.first("MSH") or nothing
-        left = [(self._group.pv1, 45)] if Effect.DISCHARGES in effect(trigger) else []
+        left = [(self._group.pv1, 45)] if effect(trigger) & Effect.DISCHARGES else []
         recorded = [(self._evn, 2), (msh, 7)]
         self._clinical_ns = self._first_ns(*left, (self._evn, 6), *recorded)
         self.recorded_ns = self._first_ns(*recorded, default=self._clinical_ns)
@@ -183,7 +185,7 @@ class _Teller:
         """Yield a fact. A correction may come without a visit, for it tells of the person too."""
         trigger, pv1 = self._trigger, self._group.pv1
         does = effect(trigger)
-        if not visit and Effect.CORRECTS in does:
+        if not visit and does & Effect.CORRECTS:
             return
         fact = self._fact(_needed("PV1-19", visit))._replace(
             location=self._location(pv1, 3),
@@ -193,7 +195,7 @@ class _Teller:
         )
         if does & (Effect.FROM_A_BED | Effect.CORRECTS | Effect.DISCHARGES):
             fact = fact._replace(admitted_ns=self._ns(pv1, 44))
-        if Effect.CORRECTS in does:
+        if does & Effect.CORRECTS:
             fact = fact._replace(discharged_ns=self._ns(pv1, 45))
         if trigger in CANCELS:
             fact = fact._replace(occurred_ns=self._ns(self._evn, 6))
@@ -251,11 +253,10 @@ class _Teller:
         """Return the first usable number of a list, one of these types if there is any; else ""."""
         usable: list[tuple[bool, str]] = []
         for each in range(1, min(segment.repetitions(field), MOST_NUMBERS) + 1):
-            number = segment.text(field, 1, 1, each)
+            number, _, _, authority, kind, *_ = (*segment.components(field, each), *FIVE)
             if number:
-                authority = segment.text(field, 4, 1, each) or segment.text(field, 4, 2, each)
-                of_type = segment.text(field, 5, 1, each) in types
-                usable.append((of_type, _identity(number, authority or self._facility)))
+                authority = authority or segment.text(field, 4, 2, each) or self._facility
+                usable.append((kind in types, _identity(number, authority)))
         return max(usable, key=lambda each: each[0], default=(False, ""))[1]
 
     def _location(self, segment: Segment, field: int) -> str | None:
@@ -263,8 +264,9 @@ class _Teller:
 
         None where nothing is said, "" where it is said to be nowhere.
         """
-        parts = [segment.text(field, part) for part in (1, 2, 3)]
-        facility = segment.text(field, 4)
+        if not segment.raw(field):
+            return None
+        *parts, facility = (*segment.components(field), *FIVE)[:4]
         if any(parts) and facility != self._facility:
             parts.append(facility)
         return "^".join(map(_part, parts)).rstrip("^") or (

@@ -118,6 +118,25 @@ class Segment:
         part = self._part(field, component, subcomponent, repetition)
         return "" if part == NULL else unescape(part, self._delimiters, self._codec).strip()
 
+    def components(self, field: int, repetition: int = 1) -> list[str]:
+        """Return `text` of each component of a field at once; [] where the field is empty."""
+        part = self.raw(field)
+        if not part:
+            return []
+        delimiters = self._delimiters
+        if delimiters.repetition in part:
+            repeated = part.split(delimiters.repetition, repetition)
+            part = repeated[repetition - 1] if repetition <= len(repeated) else ""
+        elif repetition > 1:
+            return []
+        first = [
+            each.split(delimiters.subcomponent, 1)[0] for each in part.split(delimiters.component)
+        ]
+        return [
+            "" if each == NULL else unescape(each, delimiters, self._codec).strip()
+            for each in first
+        ]
+
     def said(self, field: int, component: int = 1, subcomponent: int = 1) -> str | None:
         """Return the same, but None where nothing is said, and "" where it is said to be empty."""
         part = self._part(field, component, subcomponent, 1)

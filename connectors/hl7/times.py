@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
+from functools import lru_cache
 from typing import NamedTuple
 
 from state.clock import NS
@@ -29,6 +30,7 @@ class Instant(NamedTuple):
     ambiguous: bool = False
 
 
+@lru_cache(maxsize=1 << 12)  # a message repeats its times, and so do those beside it
 def instant(text: str, zone: tzinfo) -> Instant:
     """Return the time that a text tells, or its beginning where it names a day or a month.
 
@@ -77,6 +79,8 @@ def day(text: str) -> date | None:
 
 def zone_of(text: str) -> tzinfo | None:
     """Return the zone that a time names itself, as MSH-7 may for its whole message; else None."""
+    if "+" not in text and "-" not in text:
+        return None
     match = FORM.fullmatch(text)
     try:
         return _offset(match["zone"]) if match is not None and match["zone"] else None

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from state.adt.facts import Fact
-from state.adt.triggers import BACK_IN, BEGUN, CANCELS, Effect, effect
+from state.adt.triggers import BACK_IN, BEGUN, CANCELS, NOTHING, TRIGGERS, Effect
 
 
 class Standing(NamedTuple):
@@ -32,9 +32,9 @@ def by_recording(fact: Fact) -> tuple[int, int, str]:
     return fact.recorded_ns, fact.clinical_ns, fact.digest
 
 
-def having(facts: Iterable[Fact], kinds: Effect) -> list[Fact]:
+def having(facts: Iterable[Fact], kinds: int) -> list[Fact]:
     """Return the facts that do one of these."""
-    return [fact for fact in facts if effect(fact.trigger) & kinds]
+    return [fact for fact in facts if TRIGGERS.get(fact.trigger, NOTHING) & kinds]
 
 
 def standing(facts: Iterable[Fact]) -> Standing:
@@ -42,7 +42,7 @@ def standing(facts: Iterable[Fact]) -> Standing:
     left = _since_deletion(facts)
     cancels = sorted((fact for fact in left if fact.trigger in CANCELS), key=by_recording)
     others = [fact for fact in left if fact.trigger not in CANCELS]
-    back = [each for each in cancels if CANCELS[each.trigger] is Effect.DISCHARGES]
+    back = [each for each in cancels if CANCELS[each.trigger] == Effect.DISCHARGES]
     beds = {each: _bed(each) for each in back if each.location}
     others = sorted([*others, *beds.values()], key=by_time)
     void: set[Fact] = set()
@@ -54,7 +54,7 @@ def standing(facts: Iterable[Fact]) -> Standing:
         if not targets:
             unmet.append(cancel)
             void.update({beds[cancel]} if cancel in beds else ())
-        elif CANCELS[cancel.trigger] is Effect.ADMITS:
+        elif CANCELS[cancel.trigger] == Effect.ADMITS:
             void.update(_begun(targets, known, void))
     return Standing(
         [fact for fact in others if fact not in void],
@@ -82,7 +82,7 @@ def _targets(cancel: Fact, known: Sequence[Fact], void: set[Fact]) -> list[Fact]
     """Return the facts that a cancel takes back, among those recorded up to it."""
     kind = CANCELS[cancel.trigger]
     of_kind = having(known, kind)
-    if kind is Effect.DISCHARGES:  # after it the patient is in, whatever was recorded before
+    if kind == Effect.DISCHARGES:  # after it the patient is in, whatever was recorded before
         return of_kind
     named = [fact for fact in of_kind if fact.clinical_ns == cancel.occurred_ns]
     # A cancel that is sent again names what is void by now, and must not find another target.
@@ -94,7 +94,7 @@ def _targets(cancel: Fact, known: Sequence[Fact], void: set[Fact]) -> list[Fact]
 def _guessed(cancel: Fact, facts: Sequence[Fact]) -> list[Fact]:
     """Return the target of a cancel that names none: of a transfer by its beds, else the newest."""
     choices = [facts]
-    if CANCELS[cancel.trigger] is Effect.TRANSFERS:
+    if CANCELS[cancel.trigger] == Effect.TRANSFERS:
         to_there = [fact for fact in facts if fact.location and fact.location == cancel.prior]
         from_there = [fact for fact in facts if fact.prior and fact.prior == cancel.location]
         choices = [to_there, from_there, facts]

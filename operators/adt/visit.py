@@ -92,7 +92,7 @@ def _leaving(facts: Sequence[Fact]) -> _Leaving:
     for fact in sorted([*discharges, *corrections], key=_by_recording_of_leaving):
         if fact.disposition is not None:
             disposition = fact.disposition
-        if Effect.DISCHARGES in effect(fact.trigger):
+        if effect(fact.trigger) & Effect.DISCHARGES:
             end_ns = fact.clinical_ns
             continue
         if fact.discharged_ns is not None:
@@ -104,7 +104,7 @@ def _leaving(facts: Sequence[Fact]) -> _Leaving:
 
 def _by_recording_of_leaving(fact: Fact) -> tuple[int, bool, int, str]:
     """At one recorded time the discharge is newer than what corrects one."""
-    discharges = Effect.DISCHARGES in effect(fact.trigger)
+    discharges = bool(effect(fact.trigger) & Effect.DISCHARGES)
     return fact.recorded_ns, discharges, fact.clinical_ns, fact.digest
 
 
@@ -128,7 +128,7 @@ def _steps(stands: Standing, leaving: _Leaving) -> list[_Step]:
         if fact.location is not None:
             location = fact.location
         if fact.patient_class is not None and (
-            not known or Effect.CLASSIFIES in effect(fact.trigger)
+            not known or effect(fact.trigger) & Effect.CLASSIFIES
         ):
             patient_class, known = fact.patient_class, True
         steps.append(_Step(fact, fact.clinical_ns, location, patient_class))
@@ -138,11 +138,11 @@ def _steps(stands: Standing, leaving: _Leaving) -> list[_Step]:
 def _before(first: Fact, leaving: _Leaving) -> Iterator[_Step]:
     """Yield the step before the first fact, where that tells the bed and the time of it."""
     since_ns = leaving.admitted_ns if leaving.admitted_ns is not None else first.admitted_ns
-    told = Effect.FROM_A_BED in effect(first.trigger)
+    told = effect(first.trigger) & Effect.FROM_A_BED
     if not told or not first.prior or first.prior == first.location:
         return
     if since_ns is not None and since_ns < first.clinical_ns:
-        classified = Effect.CLASSIFIES in effect(first.trigger)
+        classified = effect(first.trigger) & Effect.CLASSIFIES
         before = "" if classified else first.patient_class or ""
         yield _Step(first, since_ns, first.prior, before, inferred=True)
 
@@ -164,7 +164,7 @@ def _rows(steps: Sequence[_Step], leaving: _Leaving) -> Iterator[Row]:
     for place, (step, end_ns) in enumerate(zip(steps, ends, strict=False)):
         start_ns = step.start_ns
         if leaving.admitted_ns is not None:
-            began = place == 0 and Effect.ADMITS in effect(step.fact.trigger)
+            began = place == 0 and effect(step.fact.trigger) & Effect.ADMITS
             start_ns = leaving.admitted_ns if began else max(start_ns, leaving.admitted_ns)
         if step.location and (end_ns is None or start_ns < end_ns):
             yield Row(step.location, step.patient_class, start_ns, end_ns, step.inferred)
@@ -210,7 +210,7 @@ def _status(stands: Standing) -> str:
         return "entered-in-error"
     if having(facts, Effect.DISCHARGES):
         return "finished"
-    if away and Effect.LEAVES in effect(away[-1].trigger):
+    if away and effect(away[-1].trigger) & Effect.LEAVES:
         return "onleave"
     if away or having(facts, Effect.PLACES):
         return "in-progress"

@@ -109,7 +109,7 @@ RULES = {
         CANCELS, "for each in back if each.location", "for each in back if False"
     ),
     "A11 leaves the moves": Wrong(
-        CANCELS, "elif CANCELS[cancel.trigger] is Effect.ADMITS:", "elif False:"
+        CANCELS, "elif CANCELS[cancel.trigger] == Effect.ADMITS:", "elif False:"
     ),
     "a deletion is for good": Wrong(CANCELS, "if fact.recorded_ns > deleted_ns]", "if False]"),
     "what happened is when it was recorded": Wrong(
