@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 NS = 1_000_000_000
 """Nanoseconds in a second."""
@@ -45,6 +46,7 @@ def iso_time_ns(text: str, *, zoned: bool = False) -> int:
     return (passed.days * 86_400 + passed.seconds) * NS + passed.microseconds * 1_000
 
 
+@lru_cache(maxsize=1 << 12)  # what tells a time tells it again
 def iso_time(ns: int) -> str:
     """Return a time as YYYY-MM-DDTHH:MM:SS[.ffffff]Z; what is below a microsecond is cut off.
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from operators.adt.visit import Row
 from state.adt.facts import VisitKey
@@ -21,6 +21,10 @@ class Span(NamedTuple):
 
     start_ns: int
     end_ns: int | None
+
+
+ALWAYS = Span(-(2**63), None)
+NEVER = Span(0, 0)
 
 
 class DoubleBooking(NamedTuple):
@@ -53,40 +57,75 @@ def _is_bed(location: str) -> bool:
     return bool("".join(location.split("^")[2:3]))
 
 
+def hull(when: Iterable[Span]) -> Span:
+    """Return the time from the first beginning to the last end; NEVER of none."""
+    found = list(when)
+    if not found:
+        return NEVER
+    ends = [span.end_ns for span in found]
+    known = [end for end in ends if end is not None]
+    return Span(
+        min(span.start_ns for span in found), max(known) if len(known) == len(ends) else None
+    )
+
+
 class Beds:
     """The visits in each bed of one domain."""
 
     def __init__(self) -> None:
         self._visits: dict[str, dict[VisitKey, tuple[Span, ...]]] = {}
+        self._there: dict[str, dict[VisitKey, Span]] = {}
+        """Those who are in it now. A bed has hundreds of visits in a year."""
 
     def put(self, location: str, key: VisitKey, when: tuple[Span, ...]) -> None:
         """Set when a visit was in a bed: () for never."""
-        if when:
-            self._visits.setdefault(location, {})[key] = when
-            return
-        of_bed = self._visits.get(location, {})
-        of_bed.pop(key, None)
-        if not of_bed:
-            self._visits.pop(location, None)
+        _put(self._visits, location, key, when)
+        last = when[-1] if when and when[-1].end_ns is None else None
+        _put(self._there, location, key, last)
 
     def last(self, location: str) -> tuple[VisitKey, Span] | None:
         """Return the visit that is in a bed, the last one to come; None where it is empty."""
-        of_bed = self._visits.get(location, {})
-        there = [(key, when[-1]) for key, when in of_bed.items() if when[-1].end_ns is None]
+        there = self._there.get(location, {}).items()
         return max(there, key=lambda each: (each[1].start_ns, each[0]), default=None)
 
-    def double_bookings(self, location: str, mothers: Mothers) -> set[DoubleBooking]:
-        """Return the double bookings of a bed. A mother and her newborns may share one."""
-        stays = sorted(
-            ((span, key) for key, when in self._visits.get(location, {}).items() for span in when),
-            key=lambda stay: (stay[0].start_ns, stay[1]),
-        )
+    def double_bookings(self, location: str, within: Span, mothers: Mothers) -> set[DoubleBooking]:
+        """Return the double bookings of a bed by visits that were there at some time ``within``.
+
+        A mother and her newborns may share one.
+        """
+        stays = [
+            (span, key)
+            for key, when in self._visits.get(location, {}).items()
+            for span in when
+            if _meet(span, within)
+        ]
+        stays.sort(key=lambda stay: (stay[0].start_ns, stay[1]))
         return {
             DoubleBooking(key, location, start_ns, end_ns)
             for one, two, start_ns, end_ns in _overlaps(stays)
             if one[0] != two[0] and not _may_share(one[0], two[0], mothers)
             for key in (one, two)
         }
+
+
+V = TypeVar("V")
+
+
+def _put(
+    places: dict[str, dict[VisitKey, V]], location: str, key: VisitKey, value: V | None
+) -> None:
+    """Set what a place has under a key; nothing is no entry."""
+    if value:
+        places.setdefault(location, {})[key] = value
+        return
+    of_place = places.get(location, {})
+    of_place.pop(key, None)
+    if not of_place:
+        places.pop(location, None)
+
+
+def _meet(one: Span, two: Span) -> bool:
+    return _ends_after(one, two.start_ns) and _ends_after(two, one.start_ns)
 
 
 def _overlaps(

@@ -7,10 +7,10 @@ which number. That is made of the families, and of nothing else.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from operators.adt.beds import Beds, Span, spans
+from operators.adt.beds import Beds, Span
 from operators.adt.family import Anomaly, Change, Summary
 from state.adt.facts import BedStatus, VisitKey
 
@@ -68,10 +68,10 @@ class Domain:
 
     def change(self, changes: Iterable[Change]) -> None:
         """Follow the changes of visits."""
-        for key, before, after in changes:
-            then, now = spans(before.rows), spans(after.rows)
-            for location in then.keys() | now.keys():
-                self._beds.put(location, key, now.get(location, ()))
+        for change in changes:
+            key, before, after = change
+            for location in change.beds():
+                self._beds.put(location, key, after.beds.get(location, ()))
             patient, number = key
             if after.is_real:
                 self._patients.setdefault(number, set()).add(patient)
@@ -86,12 +86,13 @@ class Domain:
             self._mothers.pop(child, None)
         self._mothers.update(after)
 
-    def see(self, locations: Iterable[str], numbers: Iterable[str]) -> Seen:
-        """Return the anomalies and the beds of some places, and of some numbers of visits."""
+    def see(self, locations: Mapping[str, Span], numbers: Iterable[str]) -> Seen:
+        """Return the beds of some places, and the anomalies there at some times and of numbers."""
         found: set[Anomaly] = set()
         beds: dict[str, Bed] = {}
-        for location in locations:
-            for key, _, start_ns, end_ns in self._beds.double_bookings(location, self._mothers):
+        for location, when in locations.items():
+            booked = self._beds.double_bookings(location, when, self._mothers)
+            for key, _, start_ns, end_ns in booked:
                 found.add(Anomaly("double_booked", *key, location, start_ns, end_ns))
             beds[location] = self._bed(location)
         for number in numbers:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import NamedTuple
 
-from operators.adt.beds import Span, spans
+from operators.adt.beds import Span, hull, spans
 from operators.adt.cancels import by_time
 from operators.adt.identity import Identity
 from operators.adt.visit import Encounter, Row, visit
@@ -53,6 +53,8 @@ class Shown(NamedTuple):
     rows: tuple[Row, ...]
     encounter: Encounter | None
     anomalies: frozenset[Anomaly]
+    beds: dict[str, tuple[Span, ...]]
+    """When the patient was in each bed."""
 
     @property
     def is_real(self) -> bool:
@@ -67,9 +69,14 @@ class Change(NamedTuple):
     before: Shown
     after: Shown
 
-    def beds(self) -> set[str]:
-        """Return the beds in which the patient was or is, by one of the two."""
-        return spans(self.before.rows).keys() | spans(self.after.rows).keys()
+    def beds(self) -> dict[str, Span]:
+        """Return the beds in which the patient was at other times than was known, and when."""
+        then, now = self.before.beds, self.after.beds
+        return {
+            at: hull((*then.get(at, ()), *now.get(at, ())))
+            for at in then.keys() | now.keys()
+            if then.get(at) != now.get(at)
+        }
 
 
 class Summary(NamedTuple):
@@ -80,7 +87,7 @@ class Summary(NamedTuple):
     mothers: dict[str, frozenset[str]]
 
 
-NOTHING = Shown((), None, frozenset())
+NOTHING = Shown((), None, frozenset(), {})
 
 
 class Family:
@@ -158,12 +165,12 @@ class Family:
 
     def beds(self) -> set[str]:
         """Return the beds of all visits, as of the last `refresh`."""
-        return {at for shown in self.shown.values() for at in spans(shown.rows)}
+        return {at for shown in self.shown.values() for at in shown.beds}
 
     def summary(self) -> Summary:
         """Return what others have to know of it, as of the last `refresh`."""
         return Summary(
-            {key: beds for key, shown in self.shown.items() if (beds := spans(shown.rows))},
+            {key: shown.beds for key, shown in self.shown.items() if shown.beds},
             [key for key, shown in self.shown.items() if shown.is_real],
             self.mothers,
         )
@@ -266,7 +273,7 @@ class Family:
             Anomaly("moved_after_discharge", *key, row.location, row.start_ns)
             for row in found.moved_after_discharge
         ]
-        return Shown(tuple(found.rows), found.encounter, frozenset(strange))
+        return Shown(tuple(found.rows), found.encounter, frozenset(strange), spans(found.rows))
 
 
 def _of_patients(identity: Identity, told: Iterable[Statement]) -> Iterator[Anomaly]:

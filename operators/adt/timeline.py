@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from operators.adt.beds import ALWAYS, NEVER, hull
 from operators.adt.domain import Domain
 from operators.adt.family import Anomaly, Family
 from operators.adt.held import Entities, Entity, Held, Joined
@@ -133,10 +134,12 @@ class Message:
         families = [held.read() for held in self._held.values()]
         changes = [(family, change) for family in families for change in family.refresh()]
         mothers = {child: of for family in families for child, of in family.mothers.items()}
-        locations = {status.location for status in self._statuses}
-        locations |= {at for _, change in changes for at in change.beds()}
+        locations = {status.location: NEVER for status in self._statuses}
+        for _, change in changes:
+            for at, when in change.beds().items():
+                locations[at] = hull((locations.get(at, when), when))
         if mothers != self._mothers:  # who may share a bed has changed
-            locations |= {at for family in families for at in family.beds()}
+            locations |= {at: ALWAYS for family in families for at in family.beds()}
         numbers = {
             change.key[1] for _, change in changes if change.before.is_real != change.after.is_real
         }
