@@ -25,6 +25,7 @@ COMMANDS = {
     "export": ("replay.commands.export", "write what the live sinks hold, as replay does"),
     "import": ("replay.commands.import_", "turn real-world files into a recording"),
     "simulate": ("replay.commands.simulate", "write a recording of made-up events of a system"),
+    "try": ("replay.commands.try_", "run cases: messages, and the tables they have to give"),
     "cut": ("replay.commands.cut", "take a span of time out of a recording"),
     "diff": ("replay.commands.diff", "compare two replays"),
     "report": ("replay.commands.report", "draw what a replay or an export holds, as a page"),

@@ -23,7 +23,7 @@ class Adt(Timed):
 
     topic: str = "adt.raw"
     """HL7 v2 messages; what belongs together is in one partition."""
-    pages: int = Field(default=4096, ge=1)
+    pages: int = Field(default=65_536, ge=1)
     """Pages of patients in each shard: an epoch writes those that were touched."""
     timezone: Annotated[str, AfterValidator(_zone)] = "UTC"
     """The zone of times that name none, in a message that names none, such as Europe/Berlin."""

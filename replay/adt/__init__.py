@@ -1,0 +1,1 @@
+"""Patient care's tools: they are found by their names."""

@@ -1,0 +1,197 @@
+"""Cases: messages, and the tables that they have to give, in every order of their files.
+
+A case is a JSON object, as in docs/cases.md. The messages go through the parser and the timeline
+of the flow itself; no server is needed.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from datetime import datetime, tzinfo
+from itertools import permutations
+from math import factorial
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+import orjson
+
+from connectors.adt.messages import parse
+from connectors.hl7.files import contents
+from connectors.hl7.message import Message
+from operators.adt.timeline import Timeline
+from operators.outputs import Outputs
+from replay.files import table_lines
+from state.adt.facts import Told
+from state.adt.outputs import OUTPUTS
+from state.errors import BadRecord
+from state.records import Coordinates
+from state.rows import RowBlock
+
+ALL_ORDERS = 6
+"""So many files are tried in all orders; of more, as many orders are drawn."""
+SEED = 20240305
+Rows = list[dict[str, Any]]
+
+
+class Seen(NamedTuple):
+    """What messages gave."""
+
+    records: int
+    dead: list[str]
+    """The errors of the dead letters, sorted."""
+    tables: dict[str, Rows]
+
+
+class Result(NamedTuple):
+    """What became of a case: the first difference, "" for none, and what was not looked at."""
+
+    name: str
+    title: str
+    orders: int
+    difference: str
+    unchecked: list[str]
+
+
+def try_case(name: str, case: dict[str, Any]) -> Result:
+    """Run a case in the order of its files, in others, and with each message twice."""
+    expect, title = case["expect"], str(case.get("title", ""))
+    files = [contents(each["bytes"].encode("latin-1")) for each in case["input"]["files"]]
+    zone = ZoneInfo(case.get("settings", {}).get("adt.timezone", "UTC"))
+    raws = [[*each.messages, *(part.raw for part in each.dead)] for each in files]
+    first = see([raw for file in raws for raw in file], zone)
+    checks = expect.get("checks", [])
+    unchecked = [next(iter(check)) for check in checks if _check(check, first, raws) is None]
+    difference = _difference(expect, first, raws)
+    orders = 1
+    if not difference and expect.get("any_order"):
+        for order in _orders(raws):
+            orders += 1
+            for again in (1, 2):
+                found = see([raw for file in order * again for raw in file], zone)
+                difference = difference or _of_orders(first, found, order, raws)
+    return Result(name, title, orders, difference, unchecked)
+
+
+def see(raws: Sequence[bytes], zone: tzinfo) -> Seen:
+    """Return what messages give that come in this order."""
+    outputs, logic, dead = Outputs(OUTPUTS), Timeline(1), []
+    held: dict[str, dict[str, bytes]] = {output.name: {} for output in OUTPUTS}
+    for offset, raw in enumerate(raws):
+        try:
+            said = parse(raw, zone)
+        except BadRecord as error:
+            dead.append(f"{type(error).__name__}: {error}")
+            continue
+        told = Told(Coordinates("adt.raw", 0, offset), *said)
+        list(logic.process(RowBlock("adt.raw", 1, [told]), outputs))
+        for batch in outputs.take():
+            for row, key in enumerate(batch.keys):
+                if row in batch.retracted:
+                    held[batch.output].pop(key, None)
+                else:
+                    held[batch.output][key] = bytes(batch.values[row])
+    tables = {
+        output.name: [
+            orjson.loads(line)
+            for _, value in sorted(held[output.name].items())
+            for line in table_lines(output, value)
+        ]
+        for output in OUTPUTS
+    }
+    return Seen(len(raws), sorted(dead), tables)
+
+
+def _orders(files: list[list[bytes]]) -> Iterator[list[list[bytes]]]:
+    if len(files) <= ALL_ORDERS:
+        yield from map(list, permutations(files))
+        return
+    rng = random.Random(SEED)  # noqa: S311  # the same orders each time
+    for _ in range(factorial(ALL_ORDERS)):
+        yield rng.sample(files, len(files))
+
+
+def _difference(expect: dict[str, Any], seen: Seen, raws: list[list[bytes]]) -> str:
+    """Return the first thing that is not as expected, or ""."""
+    if "records" in expect and seen.records != expect["records"]:
+        return f"{seen.records} records, not {expect['records']}"
+    if "dead" in expect and len(expect["dead"]) != len(seen.dead):
+        return f"dead letters: {seen.dead}, not {expect['dead']}"
+    for table, wanted in expect.get("tables", {}).items():
+        rows = seen.tables[table]
+        missing = [row for row in wanted if not any(_fits(row, other) for other in rows)]
+        if missing:
+            return f"{table} has no row {_text(missing[0])}; it has {_text(rows)}"
+        if not matched(wanted, rows):
+            return f"{table} has {len(rows)} rows, not the {len(wanted)} wanted: {_text(rows)}"
+    for check in expect.get("checks", []):
+        if _check(check, seen, raws) is False:
+            return f"this does not hold: {_text(check)}"
+    return ""
+
+
+def _of_orders(first: Seen, found: Seen, order: list[list[bytes]], files: list[list[bytes]]) -> str:
+    """Return in which order another table comes out, or ""."""
+    places = [files.index(file) + 1 for file in order]
+    for table, rows in first.tables.items():
+        if rows != found.tables[table]:
+            return f"in the order {places} of the files {table} is {_text(found.tables[table])}"
+    return ""
+
+
+def _check(check: dict[str, Any], seen: Seen, raws: list[list[bytes]]) -> bool | None:
+    """Return whether a check holds, None where it is not one of ours."""
+    strange = seen.tables["anomalies"]
+    if "anomaly" in check:
+        wanted = {**check, "kind": check["anomaly"]}
+        del wanted["anomaly"]
+        return any(_fits(wanted, row) for row in strange)
+    if "no_anomaly" in check:
+        return all(row["kind"] != check["no_anomaly"] for row in strange)
+    if "bed" in check:
+        return any(_fits(check["bed"], row) for row in seen.tables["beds"])
+    if check.keys() == {"field", "equals"}:
+        segment, _, field = check["field"].partition("-")
+        texts = (_field(raw, segment, int(field)) for file in raws for raw in file)
+        return check["equals"] in texts
+    return None
+
+
+def _field(raw: bytes, name: str, number: int) -> str:
+    segment = Message(raw).first(name)
+    return "" if segment is None else segment.whole(number)
+
+
+def matched(wanted: Rows, rows: Rows) -> bool:
+    """Return whether each row is wanted, and each wanted row is there, one to one."""
+    if len(wanted) != len(rows):
+        return False
+    return not wanted or any(
+        matched(wanted[1:], rows[:place] + rows[place + 1 :])
+        for place, row in enumerate(rows)
+        if _fits(wanted[0], row)
+    )
+
+
+def _fits(wanted: dict[str, Any], row: dict[str, Any]) -> bool:
+    """Return whether a row has the fields that a case insists on."""
+    return all(
+        name in row and _plain(name, wanted[name]) == _plain(name, row[name]) for name in wanted
+    )
+
+
+def _plain(name: str, value: Any) -> Any:
+    """Return what is compared: numbers without authority, places without facility, instants."""
+    if value is None:
+        return None
+    if name in ("patient", "visit"):
+        return value.split("^")[0]
+    if name == "location":
+        return value.split("^")[:3]
+    if name in ("start", "end", "admitted", "discharged"):
+        return datetime.fromisoformat(value)
+    return value
+
+
+def _text(value: Any) -> str:
+    return orjson.dumps(value).decode()

@@ -1,0 +1,14 @@
+"""``headrace try``: run cases from people who do the job."""
+
+from __future__ import annotations
+
+import argparse
+
+from replay.tools import add_tools, run, tools_of_systems
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare SYSTEM and what its tool asks for."""
+    add_tools(parser, "SYSTEM", tools_of_systems("try_"))
