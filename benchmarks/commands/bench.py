@@ -11,6 +11,7 @@ from state.errors import Misuse
 BENCHMARKS = {
     "market": "benchmarks.commands.market",
     "risk": "benchmarks.market.risk",
+    "adt": "benchmarks.adt.core",
     "history": "benchmarks.history",
     "pages": "benchmarks.pages",
     "crash": "benchmarks.commands.crash",

@@ -67,7 +67,8 @@ class Header:
         line = clean if end is None else clean[: end.start()]
         # MSH-1 is the separator itself, so it stands between the name and MSH-2. What is behind
         # the last field that we know is left in one piece, however many fields it is.
-        fields = BREAK.sub(b"\n", line).split(separator, LAST + 1)[1 : LAST + 1]
+        line = BREAK.sub(b"\n", line) if b"\r" in line else line
+        fields = line.split(separator, LAST + 1)[1 : LAST + 1]
         self._fields = [b"MSH", separator, *fields]
         self.delimiters: Delimiters = declared(
             separator.decode("latin_1"), self.field(2).decode("latin_1")

@@ -71,7 +71,9 @@ class Message:
         head = self._text[:end].split(separator)
         for number in ENVELOPE:
             head[number - 1 : number] = [""] * (number <= len(head))
-        said = separator.join(head).rstrip(separator) + BREAK.sub("\r", self._text[end:])
+        rest = self._text[end:]
+        rest = BREAK.sub("\r", rest) if "\r\r" in rest else rest
+        said = separator.join(head).rstrip(separator) + rest
         return sha256(said.encode("utf_8", "surrogatepass")).hexdigest()
 
     def __iter__(self) -> Iterator[Segment]:
@@ -115,6 +117,8 @@ class Segment:
         self, field: int, component: int = 1, subcomponent: int = 1, repetition: int = 1
     ) -> str:
         """Return a part, unescaped and without spaces around it; "" if absent or null."""
+        if not self.raw(field):  # as most fields are
+            return ""
         part = self._part(field, component, subcomponent, repetition)
         return "" if part == NULL else unescape(part, self._delimiters, self._codec).strip()
 

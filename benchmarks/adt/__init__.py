@@ -1,0 +1,1 @@
+"""Patient care: figures of the parser and the timeline."""
