@@ -16,10 +16,8 @@ from typing import Any
 import orjson
 
 from connectors.json import parse_json, parse_texts
-from replay.heartbeats import end_partitions
-from replay.message import Message
-from replay.partitioner import partition_of
-from replay.writer import GROUP_ROWS, RecordingWriter, rows_content
+from replay.keyed import KeyedWriter
+from replay.writer import RecordingWriter
 from state.clock import MAX_TIME_NS
 from state.errors import Malformed, Misuse
 
@@ -52,11 +50,10 @@ def import_jsonl(
     paths = list(paths)
     if rejects and any(rejects.resolve() == path.resolve() for path in paths):
         raise Misuse(f"{rejects} is read from: give another file for what cannot be used")
-    offsets = [0] * partitions
-    last_ns, rejected = 0, 0
-    waiting: list[list[Message]] = [[] for _ in range(partitions)]
+    rejected = 0
     with ExitStack() as stack:
         writer = stack.enter_context(RecordingWriter(out, {topic: partitions}))
+        keyed = KeyedWriter(writer, topic, partitions)
         refused = stack.enter_context(rejects.open("wb")) if rejects else None
         for path in paths:
             for line, where in _lines(path):
@@ -68,21 +65,10 @@ def import_jsonl(
                     refused.write(f"{error}\t".encode() + line + b"\n")
                     rejected += 1
                     continue
-                partition = partition_of(key, partitions)
-                messages = waiting[partition]
-                messages.append(
-                    Message(topic, partition, offsets[partition], timestamp_ns, key, line)
-                )
-                offsets[partition] += 1
-                last_ns = max(last_ns, timestamp_ns)
-                if len(messages) == GROUP_ROWS:
-                    writer.write(topic, partition, rows_content(messages))
-                    messages.clear()
+                keyed.add(key, timestamp_ns, line)
                 advance(1)
-        for partition, messages in enumerate(waiting):
-            writer.write(topic, partition, rows_content(messages))
-        end_partitions(writer, topic, offsets, last_ns)
-    return sum(offsets), rejected
+        keyed.end()
+    return keyed.count, rejected
 
 
 def _lines(path: Path) -> Iterable[tuple[bytes, str]]:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from connectors.hl7.charsets import wide
 from connectors.hl7.header import MARK as UTF8
 from connectors.hl7.header import WIDE, feeds_separate
-from connectors.mllp.frames import SILENT, Frames, TooLong
+from connectors.mllp.frames import END, SILENT, START, Frames, TooLong
 from state.errors import BadRecord, Malformed
 
 NEXT = rb"(?=[!-/:-@\[-`{-~]|[\r\n]|\Z)"
@@ -38,12 +38,18 @@ class Dead(NamedTuple):
 
 
 class Contents(NamedTuple):
-    """What a file holds. ``noise`` counts the bytes that say something outside of messages."""
+    """What a file holds. ``noise`` counts the bytes that say something outside of messages.
+
+    ``outside`` are these bytes, piece by piece; what stood outside of frames is behind the byte
+    that ends a frame. A dead start of a frame is behind the byte that begins one. So neither is
+    taken for a message, whatever is in it (`Header`).
+    """
 
     messages: list[bytes]
     dead: list[Dead]
     miscounts: list[Miscount]
     noise: int
+    outside: list[bytes]
 
 
 def contents(data: bytes) -> Contents:
@@ -58,19 +64,20 @@ def contents(data: bytes) -> Contents:
             data = data.decode(codec).encode()
         except UnicodeDecodeError:
             reason = Malformed(f"the file has the byte order mark of {codec}, but is not that")
-            return Contents([], [Dead(data, reason)], [], 0)
+            return Contents([], [Dead(data, reason)], [], 0, [])
     reader = _Reader(mark=UTF8 if codec else b"")
     data = data.replace(b"\0", b"")
     if not FRAMED.search(data):
         reader.read(data, BEHIND_ANY)
-        return reader.found(0)
-    frames = Frames(len(data))
+        return reader.found()
+    frames = _Frames(reader, len(data))
     for frame in frames.receive(data):
         assert not isinstance(frame, TooLong), "no frame is longer than its file"
         reader.read(frame, _boundary(frame))
     if rest := frames.close():
-        reader.dead.append(Dead(rest, Malformed("IncompleteFrame: the file ends in a frame")))
-    return reader.found(frames.noise)
+        reason = Malformed("IncompleteFrame: the file ends in a frame")
+        reader.dead.append(Dead(START + rest, reason))
+    return reader.found()
 
 
 def messages(frame: bytes) -> list[bytes]:
@@ -93,12 +100,19 @@ class _Reader:
         self._messages: list[bytes] = []
         self._miscounts: list[Miscount] = []
         self._noise = 0
+        self._outside: list[bytes] = []
         self._in_batch = 0
         self._batches = 0
 
-    def found(self, noise: int) -> Contents:
-        """Return what was read; ``noise`` are the bytes outside of frames."""
-        return Contents(self._messages, self.dead, self._miscounts, self._noise + noise)
+    def found(self) -> Contents:
+        """Return what was read."""
+        return Contents(self._messages, self.dead, self._miscounts, self._noise, self._outside)
+
+    def pass_over(self, outside: bytes, noise: int) -> None:
+        """Keep bytes outside of messages, of which ``noise`` say something, if any does."""
+        self._noise += noise
+        if noise:
+            self._outside.append(outside)
 
     def read(self, data: bytes, boundary: re.Pattern[bytes]) -> None:
         """Take what these bytes hold."""
@@ -125,13 +139,25 @@ class _Reader:
             self._compare(part, self._batches)
             self._batches = 0
         elif not name:
-            self._noise += len(part.strip())
+            self.pass_over(part, len(part.strip()))
 
     def _compare(self, end: bytes, found: int) -> None:
         """Compare what the last segment of a batch or a file tells with what there was."""
         told = end.rstrip().split(end[3:4] or b"|")[1:2]
         if told and DIGITS.fullmatch(told[0]) and int(told[0]) != found:
             self._miscounts.append(Miscount(int(told[0]), found))
+
+
+class _Frames(Frames):
+    """Hands on what stands outside of the frames, too."""
+
+    def __init__(self, reader: _Reader, most: int) -> None:
+        super().__init__(most)
+        self._reader = reader
+
+    def pass_over(self, outside: bytes) -> None:
+        """Keep bytes outside of frames where they say something."""
+        self._reader.pass_over(END[:1] + outside, len(outside.translate(None, SILENT)))
 
 
 def _boundary(frame: bytes) -> re.Pattern[bytes]:

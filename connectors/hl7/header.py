@@ -18,6 +18,11 @@ NAME = re.compile(rb"[A-Za-z][A-Za-z0-9]{2}")
 BREAK = re.compile(rb"\r+")
 LAST = 20
 """No later field of MSH is of use here."""
+STRAY = {
+    b"\x0b": "IncompleteFrame: the frame has a beginning and no end",
+    b"\x1c": "the bytes stood outside of frames",
+}
+"""Bytes of MLLP that begin what is no message -> what it is then (`connectors.hl7.files`)."""
 
 
 def cleaned(raw: bytes) -> bytes:
@@ -61,7 +66,8 @@ class Header:
     def __init__(self, clean: bytes) -> None:
         """Read the first segment of what `cleaned` returns. Raises Malformed without MSH."""
         if clean[:3] != b"MSH" or len(clean) < 5:
-            raise Malformed("the message does not begin with MSH and its delimiters")
+            whole = "the message does not begin with MSH and its delimiters"
+            raise Malformed(STRAY.get(clean[:1], whole))
         separator = clean[3:4]
         end = _begin(separator).search(clean)
         line = clean if end is None else clean[: end.start()]

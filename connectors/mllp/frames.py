@@ -58,6 +58,10 @@ class Frames:
         self._leave(len(self._held))
         return rest if rest.strip(SILENT) else b""
 
+    def pass_over(self, outside: bytes) -> None:
+        """Count bytes outside of frames; a reader of files keeps them, too."""
+        self.noise += len(outside.translate(None, SILENT))
+
     def _take(self, found: list[bytes | TooLong]) -> bool:
         """Go on by one step; returns whether another one may follow."""
         if not self._inside:
@@ -77,8 +81,8 @@ class Frames:
 
     def _enter(self) -> bool:
         start = self._held.find(START)
-        outside = self._held if start < 0 else self._held[:start]
-        self.noise += len(outside.translate(None, SILENT))
+        outside = bytes(self._held if start < 0 else self._held[:start])
+        self.pass_over(outside)
         del self._held[: len(outside) + 1]
         self._inside = start >= 0
         return self._inside

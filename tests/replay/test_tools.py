@@ -77,6 +77,7 @@ def test_help_names_every_tool_and_each_names_its_options(ward, capsys, words):
         ["simulate", "market"],
         ["import"],
         ["import", "jsonl"],
+        ["import", "hl7"],
         ["import", "lean"],
         ["import", "daily-prices"],
         ["report"],

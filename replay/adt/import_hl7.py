@@ -1,0 +1,42 @@
+"""HL7 v2 messages, in files of any form, into adt.raw."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from replay import arguments
+from replay.printing import print_recorded
+from replay.progress import progress
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare FILE|DIR..., --out, --partitions and --json."""
+    parser.add_argument(
+        "paths",
+        nargs="+",
+        type=Path,
+        metavar="FILE|DIR",
+        help="a file, or a directory: all files in it and below, by name",
+    )
+    arguments.add_out_file(parser)
+    arguments.add_partitions(parser)
+    arguments.add_json(parser, "the count")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the recording; warn of what is no message, and of batches that tell another number."""
+    from replay.adt.hl7 import files_of, import_hl7
+
+    files = files_of(args.paths)
+    with progress("import", None) as advance:
+        imported = import_hl7(files, args.out, args.partitions, advance)
+    print_recorded(args.out, imported.records, as_json=args.json)
+    for path, miscount in imported.miscounts:
+        told = f"tells {miscount.told:,} and holds {miscount.found:,}"
+        print(f"{path}: a batch, or a file of batches, {told}", file=sys.stderr)
+    if imported.no_messages:
+        count = f"{imported.no_messages:,} records are no message"
+        print(f"{count}: a replay makes them dead letters", file=sys.stderr)
+    return 0
