@@ -2,7 +2,8 @@
 
 From weak to strong: the default, the TOML file, the environment. A secret comes from its
 variable (``HEADRACE_REDIS__URL``) or from the file that ``HEADRACE_REDIS__URL_FILE`` names;
-one in the TOML file is refused.
+one in the TOML file is refused. Keys that no variable gives come from the key file, where there is
+one (`state.key_file`).
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 from flows.settings.part import duration_ns
 from flows.settings.settings import Settings, whole
 from state.errors import SettingsError
+from state.key_file import key_file
 
 PREFIX = "HEADRACE_"
 CONFIG_VARIABLE = "HEADRACE_CONFIG"
@@ -32,6 +34,8 @@ CONFIG_VARIABLE = "HEADRACE_CONFIG"
 
 Key = tuple[str, ...]
 """A setting's place: ``("kafka", "bootstrap")``."""
+
+_KEYS: Key = ("sealing", "keys")
 
 _SECRET_OPTION = re.compile(r"password|secret|token|pem$")
 """Names of librdkafka options that hold a secret."""
@@ -111,6 +115,7 @@ def load(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> L
     if path is not None:
         _read_file(path, given, origins)
     _read_environment(environ, given, origins)
+    _read_key_file(environ, given, origins)
     try:
         return Loaded(_given_only()(**given), origins)
     except ValidationError as error:
@@ -259,6 +264,15 @@ def _read_environment(
         value = _secret_file(name, environ[name]) if of_file != name else environ[name]
         _put(given, key, _parse(known[key], name, value))
         origins[key] = name
+
+
+def _read_key_file(
+    environ: Mapping[str, str], given: dict[str, Any], origins: dict[Key, str]
+) -> None:
+    path = key_file(environ)
+    if _KEYS not in origins and path.is_file():
+        _put(given, _KEYS, _secret_file(str(path), str(path)))
+        origins[_KEYS] = str(path)
 
 
 def _refuse_misspelt(name: str, names: Mapping[str, Key]) -> None:

@@ -60,6 +60,13 @@ def add_json(parser: argparse.ArgumentParser, what: str) -> None:
     parser.add_argument("--json", action="store_true", help=f"print {what} as JSON")
 
 
+def add_plaintext(parser: argparse.ArgumentParser) -> None:
+    """Declare --plaintext of a command that writes recordings."""
+    parser.add_argument(
+        "--plaintext", action="store_true", help="leave secret topics in clear: do not seal"
+    )
+
+
 def add_partitions(parser: argparse.ArgumentParser) -> None:
     """Declare --partitions N."""
     parser.add_argument(

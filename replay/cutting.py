@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from replay.recording import Recording
+from replay.sealed import Protection
 from replay.writer import RecordingWriter, content
 
 
@@ -18,6 +19,7 @@ def cut(
     to_ns: int,
     out: Path,
     advance: Callable[[int], None] = lambda count: None,
+    protection: Protection = None,
 ) -> int:
     """Write what lies in [from_ns, to_ns) to ``out`` and return how many messages that is.
 
@@ -26,7 +28,7 @@ def cut(
     step back. ``advance`` is told the messages passed.
     """
     reader = recording.reader()
-    with RecordingWriter(out, recording.partitions) as writer:
+    with RecordingWriter(out, recording.partitions, protection) as writer:
         for (topic, partition), groups in sorted(recording.groups.items()):
             reached = np.iinfo(np.int64).min
             for group in groups:

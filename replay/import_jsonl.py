@@ -18,10 +18,11 @@ UNITS_NS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": NS}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare FILE..., --out, --partitions, --json, and where a line holds what."""
+    """Declare FILE..., --out, --partitions, --plaintext, --json, and where a line holds what."""
     arguments.add_files(parser)
     arguments.add_out_file(parser)
     arguments.add_partitions(parser)
+    arguments.add_plaintext(parser)
     parser.add_argument("--topic", required=True, help="the topic of the messages")
     parser.add_argument(
         "--key", required=True, metavar="FIELD", help="the field with a message's key"
@@ -44,14 +45,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write the recording."""
     from replay.jsonl import Fields, import_jsonl
+    from replay.keys import protection
 
     if not re.fullmatch(r"[A-Za-z0-9._-]{1,249}", args.topic):
         raise Misuse(f"--topic {args.topic!r}: Kafka allows letters, digits, '.', '_' and '-'")
     fields = Fields(args.key, args.timestamp, UNITS_NS[args.timestamp_unit])
+    protected = protection([args.topic], plaintext=args.plaintext, makes_key=True)
     with progress("import", None) as advance:
         count, rejected = import_jsonl(
-            args.files, args.out, args.topic, fields, args.partitions, args.rejects, advance
-        )
+            args.files, args.out, args.topic, fields, args.partitions, args.rejects, advance,
+            protected,
+        )  # fmt: skip
     print_recorded(args.out, count, as_json=args.json)
     if rejected:
         print(f"{args.rejects}: {rejected:,} lines could not be used", file=sys.stderr)

@@ -17,6 +17,7 @@ import orjson
 
 from connectors.json import parse_json, parse_texts
 from replay.keyed import KeyedWriter
+from replay.sealed import Protection
 from replay.writer import RecordingWriter
 from state.clock import MAX_TIME_NS
 from state.errors import Malformed, Misuse
@@ -39,6 +40,7 @@ def import_jsonl(
     partitions: int,
     rejects: Path | None = None,
     advance: Callable[[int], None] = lambda count: None,
+    protection: Protection = None,
 ) -> tuple[int, int]:
     """Write every line that is not blank to ``out``; return how many, and how many were rejected.
 
@@ -52,7 +54,7 @@ def import_jsonl(
         raise Misuse(f"{rejects} is read from: give another file for what cannot be used")
     rejected = 0
     with ExitStack() as stack:
-        writer = stack.enter_context(RecordingWriter(out, {topic: partitions}))
+        writer = stack.enter_context(RecordingWriter(out, {topic: partitions}, protection))
         keyed = KeyedWriter(writer, topic, partitions)
         refused = stack.enter_context(rejects.open("wb")) if rejects else None
         for path in paths:

@@ -13,6 +13,7 @@ from confluent_kafka import Consumer, TopicPartition
 from connectors.kafka.client import Cluster
 from connectors.kafka.topics import offset_bounds
 from replay.message import Message
+from replay.sealed import Protection
 from replay.topics import BATCH, IDLE_POLLS, consume
 from replay.writer import RecordingWriter, rows_content
 from state.clock import now_ns
@@ -36,6 +37,7 @@ def record(
     out: Path,
     until: Until,
     advance: Callable[[int], None] = lambda count: None,
+    protection: Protection = None,
 ) -> int:
     """Write what the topics hold, from the first message held on; return the number.
 
@@ -49,7 +51,7 @@ def record(
     try:
         start = [TopicPartition(topic, p, low) for (topic, p), (low, _) in marks.items()]
         consumer.assign(start)
-        with RecordingWriter(out, partitions) as writer:
+        with RecordingWriter(out, partitions, protection) as writer:
             recorder = _Recorder(topics, cluster, consumer, writer, until, marks)
             recorder.run(advance)
             return writer.count

@@ -4,7 +4,8 @@ Columns: ``topic`` string, ``partition`` int32, ``offset`` int64, ``timestamp_ns
 ``key`` binary, ``value`` binary, ``headers`` list of (name string, value binary). A row
 group holds one topic-partition in offset order. The file's metadata holds the format
 version under ``headrace.recording`` and, under ``headrace.partitions``, the partition
-count of each topic as JSON: an empty partition counts too.
+count of each topic as JSON: an empty partition counts too. In version 2 keys and values of
+secret topics are sealed (replay/sealed.py); all else is as in version 1.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import pyarrow.parquet as pq
 
 from replay.message import Message
 from replay.rows import Rows, to_messages, to_rows
+from replay.sealed import SEALED_FORMAT, Ciphers, Keys, Wrapped, opened, wrapped
 from state.errors import Misuse
 
 FORMAT = 1
@@ -48,6 +50,8 @@ class RowGroup:
 
     file: int
     index: int
+    topic: str
+    partition: int
     rows: int
     first: int
     last: int
@@ -59,8 +63,12 @@ class RowGroup:
 class Recording:
     """Several recordings opened together, as one log."""
 
-    def __init__(self, paths: Sequence[Path]) -> None:
-        """Open files; raises Misuse where one is no recording or coordinates overlap."""
+    def __init__(self, paths: Sequence[Path], keys: Keys | None = None) -> None:
+        """Open files; raises Misuse where one is no recording or coordinates overlap.
+
+        With ``keys``, also where one is sealed and they do not open it. Without, a sealed one
+        tells its partitions, counts, offsets and times, and cannot be read.
+        """
         self.paths = list(paths)
         self._metadata = [_metadata(path) for path in self.paths]
         self.partitions: dict[str, int] = {}
@@ -75,11 +83,16 @@ class Recording:
                         f"{self.partitions[topic]}: they are of different topics"
                     )
             for index in range(metadata.num_row_groups):
-                where, group = _group(path, metadata, number, index)
-                self.groups[where].append(group)
+                group = _group(path, metadata, number, index)
+                self.groups[group.topic, group.partition].append(group)
         for (topic, partition), groups in self.groups.items():
             groups.sort(key=lambda group: group.first)
             self._refuse_overlap(topic, partition, groups)
+        self._sealed = [_wrapped(*each) for each in zip(self.paths, self._metadata, strict=True)]
+        self._ciphers = [] if keys is None else self._opened(keys)
+
+    def _opened(self, keys: Keys) -> list[Ciphers | None]:
+        return [None if sealed is None else sealed.opened(keys) for sealed in self._sealed]
 
     def _refuse_overlap(self, topic: str, partition: int, groups: list[RowGroup]) -> None:
         for before, after in pairwise(groups):
@@ -105,23 +118,36 @@ class Recording:
             raise Misuse(f"the recording holds {held}, not {topic}")
 
     def reader(self) -> Reader:
-        """Return a reader with file handles of its own, for one thread."""
-        return Reader(self.paths, self._metadata)
+        """Return a reader with file handles of its own, for one thread.
+
+        Raises Misuse where a recording is sealed and was opened without keys.
+        """
+        return Reader(self.paths, self._metadata, self._ciphers or self._opened(_no_keys))
 
     def messages(self) -> Iterator[Message]:
         """Yield every message by (topic, partition, offset)."""
-        reader = self.reader()
         for topic, partition in sorted(self.groups):
-            for group in self.groups[topic, partition]:
-                yield from to_messages(topic, reader.read(partition, group))
+            yield from self.partition(topic, partition)
+
+    def partition(self, topic: str, partition: int) -> Iterator[Message]:
+        """Yield the messages of one partition by offset."""
+        reader = self.reader()
+        for group in self.groups.get((topic, partition), ()):
+            yield from to_messages(topic, reader.read(partition, group))
 
 
 class Reader:
     """Reads row groups; for one thread, as Parquet files are."""
 
-    def __init__(self, paths: Sequence[Path], metadata: Sequence[pq.FileMetaData]) -> None:
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        metadata: Sequence[pq.FileMetaData],
+        ciphers: Sequence[Ciphers | None],
+    ) -> None:
         self._paths = paths
         self._metadata = metadata
+        self._ciphers = ciphers
         self._files: dict[int, pq.ParquetFile] = {}
 
     def read(self, partition: int, group: RowGroup) -> Rows:
@@ -133,19 +159,31 @@ class Reader:
         return to_rows(partition, table)
 
     def table(self, group: RowGroup) -> pa.Table:
-        """Return one row group as it was written."""
+        """Return one row group as it was given to the writer. Raises DamagedSeal."""
         file = self._files.get(group.file)
         if file is None:
             file = self._files[group.file] = pq.ParquetFile(
                 self._paths[group.file], metadata=self._metadata[group.file], memory_map=True
             )
-        return file.read_row_group(group.index, columns=CONTENT.names, use_threads=False)
+        table = file.read_row_group(group.index, columns=CONTENT.names, use_threads=False)
+        if (ciphers := self._ciphers[group.file]) is None:
+            return table
+        path, cipher = self._paths[group.file], ciphers[group.index]
+        return opened(cipher, path, group.topic, group.partition, table)
 
     def close(self) -> None:
         """Close the files."""
         for file in self._files.values():
             file.close()
         self._files.clear()
+
+
+def _no_keys() -> None:
+    return None
+
+
+def _wrapped(path: Path, metadata: pq.FileMetaData) -> Wrapped | None:
+    return wrapped(path, metadata.metadata or {}, metadata.num_row_groups)
 
 
 def _metadata(path: Path) -> pq.FileMetaData:
@@ -164,15 +202,14 @@ def _partition_counts(path: Path, metadata: pq.FileMetaData) -> dict[str, int]:
         raise Misuse(
             f"{path} is a Parquet file, but no recording: {VERSION_KEY.decode()} is missing"
         )
-    if version != str(FORMAT).encode():
-        raise Misuse(f"{path} has recording format {version.decode()}, this program reads {FORMAT}")
+    if version not in (b"%d" % FORMAT, b"%d" % SEALED_FORMAT):
+        reads = f"{FORMAT} and {SEALED_FORMAT}"
+        raise Misuse(f"{path} has recording format {version.decode()}, this program reads {reads}")
     counts = json.loads(found[PARTITIONS_KEY])
     return {str(topic): int(count) for topic, count in counts.items()}
 
 
-def _group(
-    path: Path, metadata: pq.FileMetaData, file: int, index: int
-) -> tuple[tuple[str, int], RowGroup]:
+def _group(path: Path, metadata: pq.FileMetaData, file: int, index: int) -> RowGroup:
     row_group = metadata.row_group(index)
     columns = {row_group.column(i).path_in_schema: i for i in range(row_group.num_columns)}
     ranges = []
@@ -184,5 +221,5 @@ def _group(
     (topic, last_topic), (partition, last_partition), (first, last), (first_ns, last_ns) = ranges
     if topic != last_topic or partition != last_partition:
         raise Misuse(f"{path}: a row group holds more than one topic-partition")
-    group = RowGroup(file, index, row_group.num_rows, first, last, first_ns, last_ns)
-    return (topic, partition), group
+    rows = row_group.num_rows
+    return RowGroup(file, index, topic, partition, rows, first, last, first_ns, last_ns)

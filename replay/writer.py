@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from replay.message import Message
 from replay.recording import CONTENT, FORMAT, HEADERS, PARTITIONS_KEY, SCHEMA, VERSION_KEY
+from replay.sealed import SEALED_FORMAT, Protection, Sealer
 from state.errors import Misuse
 
 GROUP_ROWS = 65_536
@@ -67,13 +68,19 @@ def rows_content(messages: Sequence[Message]) -> pa.RecordBatch:
 class RecordingWriter:
     """Writes one recording; the file appears under its name only once it is whole."""
 
-    def __init__(self, path: Path, partitions: Mapping[str, int]) -> None:
-        """Open ``path`` for topics with these partition counts; raises Misuse."""
+    def __init__(
+        self, path: Path, partitions: Mapping[str, int], protection: Protection = None
+    ) -> None:
+        """Open ``path`` for topics with these partition counts; raises Misuse.
+
+        Raises ValueError where a topic is secret and there is no ``protection``.
+        """
+        self._sealer = Sealer(protection, partitions)
         self.path = path
         self._partial = path.with_name(path.name + ".partial")
         self._partitions = dict(partitions)
         metadata = {
-            VERSION_KEY: str(FORMAT).encode(),
+            VERSION_KEY: b"%d" % (SEALED_FORMAT if self._sealer.seals else FORMAT),
             PARTITIONS_KEY: json.dumps(self._partitions, sort_keys=True).encode(),
         }
         try:
@@ -126,14 +133,15 @@ class RecordingWriter:
             pa.repeat(pa.scalar(topic), rows),
             pa.repeat(pa.scalar(partition, pa.int32()), rows),
         ]
-        table = pa.Table.from_batches(batches, schema=CONTENT)
-        columns += table.combine_chunks().columns
+        table = pa.Table.from_batches(batches, schema=CONTENT).combine_chunks()
+        columns += self._sealer.row_group(topic, partition, table).columns
         self._file.write_table(pa.Table.from_arrays(columns, schema=SCHEMA), row_group_size=rows)
 
     def close(self) -> None:
         """Write what waits and let the file appear."""
         for where in list(self._waiting):
             self._flush(where)
+        self._file.add_key_value_metadata(self._sealer.metadata())
         self._file.close()
         self._partial.replace(self.path)
 

@@ -135,6 +135,11 @@ class Seal:
     def __init__(self, keyring: Keyring) -> None:
         self._keyring = keyring
 
+    @property
+    def key_id(self) -> str:
+        """The id of the key that seals."""
+        return self._keyring.active
+
     def identity(self, output: Output, identity: str) -> str:
         """Return what stands for an id of ``output``.
 

@@ -89,6 +89,13 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
         yield server
 
 
+@pytest.fixture(autouse=True)
+def no_key_file(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let commands find no key file, though the checkout may have one."""
+    path = tmp_path_factory.getbasetemp() / f"{uuid.uuid4().hex}.key"
+    monkeypatch.setenv("HEADRACE_KEY_FILE", str(path))
+
+
 @pytest.fixture(scope="session")
 def spare_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
     """This process's broker for those who need one for themselves, one after another."""

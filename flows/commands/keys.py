@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import base64
-import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,11 +12,14 @@ import orjson
 
 from flows.config import add_config_argument, load_settings
 from flows.engine.systems import declared_outputs
+from flows.keys import make_key_file, write_key_file
 from state.errors import CannotUnseal, Misuse
+from state.key_file import VARIABLE, key_file
 from state.outputs import DEAD, to_json
 from state.sealing import Keyring, Seal, is_envelope, letter_purpose
 
-ACTIONS = """\
+ACTIONS = f"""\
+init           write the key file that commands find by themselves ({VARIABLE})
 new FILE       write a key file that nobody else may read
 list [FILE]    list the ids of a key file's keys, or of the settings' keys
 rotate FILE    add a key to a key file, which seals from the next start on
@@ -29,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what to do, and with which file."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = ACTIONS
-    parser.add_argument("action", choices=["new", "list", "rotate", "open"])
+    parser.add_argument("action", choices=["init", "new", "list", "rotate", "open"])
     parser.add_argument("file", nargs="?", type=Path, metavar="FILE")
     parser.add_argument(
         "--output", metavar="SYSTEM.OUTPUT", help="what FILE holds, where its name does not say so"
@@ -41,6 +43,9 @@ def run(args: argparse.Namespace) -> int:
     """Do it. No key is ever printed."""
     if args.action == "list":
         _list(Keyring.parse(_read(args.file)) if args.file else _keyring(args))
+        return 0
+    if args.action == "init":
+        _init()
         return 0
     if args.file is None:
         raise Misuse(f"{args.action} needs a FILE")
@@ -55,19 +60,30 @@ def run(args: argparse.Namespace) -> int:
 
 def _new(path: Path) -> None:
     try:
-        _write(path, Keyring.generate())
+        write_key_file(path, Keyring.generate())
     except FileExistsError:
-        raise Misuse(f"{path} exists: `headrace keys rotate {path}` adds a key to it") from None
+        raise _exists(path) from None
     except OSError as error:
         raise Misuse(f"cannot write {path}: {error.strerror}") from None
     print(f"{path} holds the key k1: set HEADRACE_SEALING__KEYS_FILE={path}, and keep a copy")
+
+
+def _exists(path: Path) -> Misuse:
+    return Misuse(f"{path} exists: `headrace keys rotate {path}` adds a key to it")
+
+
+def _init() -> None:
+    path = make_key_file()
+    if path is None:
+        raise _exists(key_file())
+    print(f"{path} holds the key k1, and commands find it there: keep a copy")
 
 
 def _rotate(path: Path) -> None:
     keyring = Keyring.parse(_read(path)).rotated()
     draft = path.with_name(path.name + ".draft")
     try:
-        _write(draft, keyring)
+        write_key_file(draft, keyring)
         draft.replace(path)
     except FileExistsError:
         raise Misuse(f"{draft} is left from a rotation that was cut off: remove it") from None
@@ -75,15 +91,6 @@ def _rotate(path: Path) -> None:
         raise Misuse(f"cannot write {path}: {error.strerror}") from None
     print(f"{keyring.active} seals once the flows are started again with this file; start those "
           "that read first")  # fmt: skip
-
-
-def _write(path: Path, keyring: Keyring) -> None:
-    """Write a new file that its owner alone may read, and wait until it rests on the disk."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(keyring.text())
-        file.flush()
-        os.fsync(descriptor)
 
 
 def _list(keyring: Keyring) -> None:
@@ -154,5 +161,5 @@ def _read(path: Path) -> str:
 def _keyring(args: argparse.Namespace) -> Keyring:
     keyring = load_settings(args.config).sealing.keyring()
     if keyring is None:
-        raise Misuse("there are no keys: set HEADRACE_SEALING__KEYS_FILE to a key file")
+        raise Misuse(f"there are no keys: set HEADRACE_SEALING__KEYS_FILE or {VARIABLE}")
     return keyring

@@ -19,6 +19,6 @@ def seal_of(flow: Flow, settings: Settings) -> Seal | None:
     if keyring is None:
         raise SettingsError(
             f"{flow.name} has secret outputs and there is no key: make one with "
-            "`headrace keys new FILE` and set HEADRACE_SEALING__KEYS_FILE"
+            "`headrace keys init`, or `headrace keys new FILE` and HEADRACE_SEALING__KEYS_FILE"
         )
     return Seal(keyring)

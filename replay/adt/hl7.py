@@ -10,6 +10,7 @@ from connectors.adt.envelope import TOPIC, UNKNOWN, domain, recorded_ns
 from connectors.hl7.files import Contents, Miscount, contents
 from connectors.hl7.message import Message
 from replay.keyed import KeyedWriter
+from replay.sealed import Protection
 from replay.writer import RecordingWriter
 from state.clock import MAX_TIME_NS
 from state.errors import Malformed, Misuse
@@ -49,6 +50,7 @@ def import_hl7(
     files: Iterable[Path],
     out: Path,
     partitions: int,
+    protection: Protection,
     advance: Callable[[int], None] = lambda count: None,
 ) -> Imported:
     """Write all that the files hold to ``out``, one record a message, in the order of the files.
@@ -62,7 +64,7 @@ def import_hl7(
     """
     no_messages = 0
     miscounts: list[tuple[Path, Miscount]] = []
-    with RecordingWriter(out, {TOPIC: partitions}) as writer:
+    with RecordingWriter(out, {TOPIC: partitions}, protection) as writer:
         keyed = KeyedWriter(writer, TOPIC, partitions)
         for path in files:
             found = contents(_read(path))

@@ -12,7 +12,7 @@ from replay.progress import progress
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare FILE|DIR..., --out, --partitions and --json."""
+    """Declare FILE|DIR..., --out, --partitions, --plaintext and --json."""
     parser.add_argument(
         "paths",
         nargs="+",
@@ -22,16 +22,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     arguments.add_out_file(parser)
     arguments.add_partitions(parser)
+    arguments.add_plaintext(parser)
     arguments.add_json(parser, "the count")
 
 
 def run(args: argparse.Namespace) -> int:
     """Write the recording; warn of what is no message, and of batches that tell another number."""
+    from connectors.adt.envelope import TOPIC
     from replay.adt.hl7 import files_of, import_hl7
+    from replay.keys import protection
 
     files = files_of(args.paths)
+    protected = protection([TOPIC], plaintext=args.plaintext, makes_key=True)
     with progress("import", None) as advance:
-        imported = import_hl7(files, args.out, args.partitions, advance)
+        imported = import_hl7(files, args.out, args.partitions, protected, advance)
     print_recorded(args.out, imported.records, as_json=args.json)
     for path, miscount in imported.miscounts:
         told = f"tells {miscount.told:,} and holds {miscount.found:,}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 
 import orjson
 
@@ -10,6 +11,7 @@ from flows.config import add_config_argument, load_settings
 from flows.engine.marks import marked_cluster
 from replay import arguments
 from replay.interleave import Speed
+from replay.keys import seal_in_force
 from replay.progress import progress
 from replay.publishing import publish
 from replay.recording import Recording
@@ -29,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Produce every message; done means acknowledged."""
     cluster = marked_cluster(load_settings(args.config))
-    recording = Recording(args.recordings)
+    recording = Recording(args.recordings, partial(seal_in_force, args.config))
     speed = Speed(args.speed, recording.first_ns, now_ns(), now_ns) if args.speed else None
     with progress("publish", len(recording)) as advance:
         count = publish(recording, cluster, speed, advance)

@@ -7,15 +7,17 @@ import argparse
 from flows.config import add_config_argument, load_settings
 from flows.engine.marks import marked_cluster
 from replay import arguments
+from replay.keys import protection
 from replay.printing import print_recorded
 from replay.progress import progress
 from replay.recorder import Until, record
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare TOPIC..., --out, --until and --count."""
+    """Declare TOPIC..., --out, --until, --count, --plaintext and --json."""
     parser.add_argument("topics", nargs="+", metavar="TOPIC")
     arguments.add_out_file(parser)
+    arguments.add_plaintext(parser)
     end = parser.add_mutually_exclusive_group()
     end.add_argument(
         "--until",
@@ -35,7 +37,8 @@ def run(args: argparse.Namespace) -> int:
     cluster = marked_cluster(load_settings(args.config))
     until = Until(args.count, args.until)
     topics = list(dict.fromkeys(args.topics))
+    protected = protection(topics, plaintext=args.plaintext, config=args.config)
     with progress("record", args.count) as advance:
-        count = record(topics, cluster, args.out, until, advance)
+        count = record(topics, cluster, args.out, until, advance, protected)
     print_recorded(args.out, count, as_json=args.json)
     return 0

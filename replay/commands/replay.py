@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from functools import partial
 
 from flows.config import add_config_argument, load_settings
 from flows.engine.flows import find_flow
@@ -11,6 +12,7 @@ from flows.engine.systems import flow_modules, flows_with_outputs
 from replay import arguments
 from replay.accounts import Account, accounts, since
 from replay.files import OutputFiles
+from replay.keys import seal_in_force
 from replay.printing import print_written
 from replay.progress import progress
 from replay.recording import Recording
@@ -50,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     if args.system in flow_modules() and args.system not in known:
         raise Misuse(f"{args.system} has no outputs of its own: choose {', '.join(known)}")
     flow = find_flow(args.system)
-    recording = Recording(args.recordings)
+    recording = Recording(args.recordings, partial(seal_in_force, args.config))
     files = OutputFiles(args.out, tuple(flow.outputs), settings.run.max_dead_bytes)
     manner = Manner(args.workers, args.batch or settings.kafka.batch, args.speed, args.plaintext)
     before = accounts()

@@ -41,6 +41,7 @@ def settings(bootstrap: str, redis_url: str, directory: Path, **more: str) -> di
         "HEADRACE_KAFKA__BOOTSTRAP": bootstrap,
         "HEADRACE_KAFKA__SHARDS": "2",
         "HEADRACE_REDIS__URL": redis_url,
+        "HEADRACE_KEY_FILE": str(directory / "adt.key"),  # none before a command makes it
         "HEADRACE_RUN__STATE_DIR": str(directory / "state"),
         "HEADRACE_RUN__EPOCH": "100ms",
         "HEADRACE_RUN__DRAIN": f"{PATIENCE_S:g}s",

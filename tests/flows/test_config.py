@@ -81,7 +81,8 @@ def test_an_interval_of_nothing_or_records_twice_are_refused(tmp_path, lines, re
         load(path, {})
 
 
-def test_without_any_source_the_defaults_hold():
+def test_without_any_source_the_defaults_hold(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # the checkout may have a key file
     defaults = {name: info.default for name, info in whole().model_fields.items()}
     assert dict(load(None, {}).settings) == defaults
     assert {origin for _, origin in origins(None, {}).values()} == {"default"}

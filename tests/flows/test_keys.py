@@ -16,10 +16,11 @@ from connectors.kafka.client import Cluster
 from connectors.kafka.delivery import Delivery
 from connectors.kafka.sink import DeadLetterSink
 from flows.__main__ import main
+from flows.config import load
 from flows.feed.letters import Letters
 from replay.export import export_dead
 from replay.files import OutputFiles
-from state.errors import NoKeys
+from state.errors import NoKeys, SettingsError
 from state.lifecycle import Lifecycle
 from state.outputs import to_json
 from state.records import Coordinates, DeadLetter
@@ -49,6 +50,39 @@ def test_a_new_key_file_is_its_owners_alone_and_is_not_written_over(keys, capsys
     assert main(["keys", "new", str(keys)]) == 2
     assert "rotate" in capsys.readouterr().err
     assert keys.read_bytes() == before
+
+
+def test_the_key_file_of_all_commands_is_made_once_for_its_owner_alone(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("HEADRACE_KEY_FILE")
+    path = Path(".headrace/keys/adt.key")
+    assert main(["keys", "list"]) == 2
+    assert main(["keys", "init"]) == 0
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+    assert [each.name for each in path.parent.iterdir()] == ["adt.key"]
+    before = path.read_bytes()
+    assert main(["keys", "init"]) == 2
+    assert "headrace keys rotate .headrace/keys/adt.key" in capsys.readouterr().err
+    assert path.read_bytes() == before
+    assert main(["keys", "list"]) == 0
+    assert capsys.readouterr().out == "k1  active\n"
+    assert len(keyring(path).keys["k1"]) == 32
+
+
+def test_a_variable_names_the_key_file_and_settings_count_before_it(keys, tmp_path, monkeypatch):
+    other = tmp_path / "more" / "other.key"
+    monkeypatch.setenv("HEADRACE_KEY_FILE", str(other))
+    assert main(["keys", "init"]) == 0
+    assert load().settings.sealing.keyring() == keyring(keys)
+    monkeypatch.delenv("HEADRACE_SEALING__KEYS_FILE")
+    assert load().settings.sealing.keyring() == keyring(other)
+    assert load().origins["sealing", "keys"] == str(other)
+    other.write_text("active = 1")
+    with pytest.raises(SettingsError, match=r"other\.key"):
+        load()
 
 
 def test_a_rotation_keeps_the_old_keys_and_the_mode(keys, capsys):

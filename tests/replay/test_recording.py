@@ -182,8 +182,8 @@ def test_what_is_no_recording_is_misuse(tmp_path):
 def test_a_later_format_is_misuse(tmp_path):
     path = write(tmp_path / "a", {"t": 1}, [message(0)])
     table = pq.read_table(path)
-    pq.write_table(table.replace_schema_metadata({"headrace.recording": "2"}), path)
-    with pytest.raises(Misuse, match="format 2"):
+    pq.write_table(table.replace_schema_metadata({"headrace.recording": "3"}), path)
+    with pytest.raises(Misuse, match="format 3"):
         Recording([path])
 
 

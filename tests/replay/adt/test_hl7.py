@@ -39,7 +39,7 @@ def framed(raw: bytes) -> bytes:
 def imported(tmp_path: Path, *words: str | Path) -> list[Record]:
     """Import, and return the records without the heartbeats."""
     out = tmp_path / "out.parquet"
-    assert main(["import", "hl7", *map(str, words), "--out", str(out)]) == 0
+    assert main(["import", "hl7", *map(str, words), "--plaintext", "--out", str(out)]) == 0
     found = read(out)
     assert {m.topic for m in found} <= {"adt.raw"}
     return [m for m in found if not m.headers]
@@ -69,8 +69,8 @@ def test_each_partition_ends_with_a_heartbeat(tmp_path, capsys):
     path = tmp_path / "a.hl7"
     path.write_bytes(b"".join(adt(str(n), facility=f"F{n % 7}") for n in range(40)))
     out = tmp_path / "out.parquet"
-    words = ["import", "hl7", str(path), "--out", str(out), "--partitions", "3", "--json"]
-    assert main(words) == 0
+    words = ["--out", str(out), "--partitions", "3", "--plaintext", "--json"]
+    assert main(["import", "hl7", str(path), *words]) == 0
     assert orjson.loads(capsys.readouterr().out) == {"file": str(out), "messages": 40}
     homes: dict[bytes | None, set[int]] = {}
     for partition in range(3):
