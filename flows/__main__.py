@@ -37,7 +37,7 @@ COMMANDS = {
     "config": ("flows.commands.config", "show the settings in force and where each came from"),
     "check": ("flows.commands.check", "say what is wrong with settings, servers and topics"),
     "schemas": ("flows.commands.schemas", "write the schemas of outputs, REST and the feed anew"),
-    "keys": ("flows.commands.keys", "make and rotate the keys of secret outputs; open files"),
+    "keys": ("replay.commands.keys", "make and rotate the keys of secret outputs; open files"),
     "bench": ("benchmarks.commands.bench", "measure every number that we claim"),
 }
 """Name -> (module, help). Higher layers are found by name: nothing here imports upward."""

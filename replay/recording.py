@@ -70,7 +70,7 @@ class Recording:
         tells its partitions, counts, offsets and times, and cannot be read.
         """
         self.paths = list(paths)
-        self._metadata = [_metadata(path) for path in self.paths]
+        self._metadata = [metadata_of(path) for path in self.paths]
         self.partitions: dict[str, int] = {}
         """The partition count of each topic."""
         self.groups: dict[tuple[str, int], list[RowGroup]] = defaultdict(list)
@@ -186,7 +186,8 @@ def _wrapped(path: Path, metadata: pq.FileMetaData) -> Wrapped | None:
     return wrapped(path, metadata.metadata or {}, metadata.num_row_groups)
 
 
-def _metadata(path: Path) -> pq.FileMetaData:
+def metadata_of(path: Path) -> pq.FileMetaData:
+    """Return the metadata of a Parquet file; raises Misuse."""
     try:
         return pq.read_metadata(path)
     except FileNotFoundError as error:

@@ -51,7 +51,7 @@ def is_secret(topic: str) -> bool:
 
 
 class Sealer:
-    """Seals the row groups of a file that is written, and keeps their wrapped data keys."""
+    """Seals the row groups of a file that is written, and keeps their data keys."""
 
     def __init__(self, protection: Protection, topics: Iterable[str]) -> None:
         """Raise ValueError where a topic is secret and nothing says what protects it."""
@@ -60,7 +60,7 @@ class Sealer:
             raise ValueError("a recording of a secret topic needs a seal, or PLAINTEXT")
         self._seal = protection if secret and isinstance(protection, Seal) else None
         self._plaintext = secret and self._seal is None
-        self._data_keys: list[str | None] = []
+        self._data_keys: list[bytes | None] = []
 
     @property
     def seals(self) -> bool:
@@ -76,7 +76,7 @@ class Sealer:
             self._data_keys.append(None)
             return table
         data_key = os.urandom(KEY_BYTES)
-        self._data_keys.append(base64.b64encode(self._seal.close(data_key, _PURPOSE)).decode())
+        self._data_keys.append(data_key)
         cipher = _cipher(data_key)
 
         def sealed(cell: bytes, associated: bytes) -> bytes:
@@ -88,8 +88,7 @@ class Sealer:
     def metadata(self) -> dict[bytes, bytes]:
         """Return what the file's metadata say of the protection; {} where no topic is secret."""
         if self._seal is not None:
-            said = {"cipher": _CIPHER, "data_keys": self._data_keys, "key_id": self._seal.key_id}
-            return {SEALED_KEY: orjson.dumps(said)}
+            return sealed_metadata(self._data_keys, self._seal)
         return {SEALED_KEY: b'{"plaintext":true}'} if self._plaintext else {}
 
 
@@ -103,11 +102,15 @@ class Wrapped(NamedTuple):
 
     def opened(self, keys: Keys) -> Ciphers:
         """Return the ciphers of the row groups; raises Misuse, which names the key id."""
+        return [None if key is None else _cipher(key) for key in self.unwrapped(keys)]
+
+    def unwrapped(self, keys: Keys) -> list[bytes | None]:
+        """Return the data keys themselves; raises Misuse, which names the key id."""
         seal = keys()
         if seal is None:
             raise self.locked()
         try:
-            opened = [None if key is None else seal.open(key, _PURPOSE) for key in self.data_keys]
+            return [None if key is None else seal.open(key, _PURPOSE) for key in self.data_keys]
         except UnknownKey:
             raise self.locked() from None
         except CannotUnseal:
@@ -115,7 +118,6 @@ class Wrapped(NamedTuple):
                 f"the key {self.key_id!r} does not open {self.path}: the file is damaged, or was "
                 "sealed with another key of the same id"
             ) from None
-        return [None if key is None else _cipher(key) for key in opened]
 
     def locked(self) -> Misuse:
         """Return the error of somebody who lacks the key."""
@@ -127,6 +129,14 @@ class Wrapped(NamedTuple):
 
 Ciphers = list["AESGCM | None"]
 """One for each row group; None where it is in clear."""
+
+
+def sealed_metadata(data_keys: Iterable[bytes | None], seal: Seal) -> dict[bytes, bytes]:
+    """Return what a sealed file's metadata say of its data keys, one for each row group."""
+    closed = [None if key is None else seal.close(key, _PURPOSE) for key in data_keys]
+    texts = [None if key is None else base64.b64encode(key).decode() for key in closed]
+    said = {"cipher": _CIPHER, "data_keys": texts, "key_id": seal.key_id}
+    return {SEALED_KEY: orjson.dumps(said)}
 
 
 def wrapped(path: Path, metadata: dict[bytes, bytes], row_groups: int) -> Wrapped | None:

@@ -65,6 +65,22 @@ def rows_content(messages: Sequence[Message]) -> pa.RecordBatch:
     )
 
 
+def parquet_writer(path: Path, metadata: Mapping[bytes, bytes]) -> pq.ParquetWriter:
+    """Return the writer of a recording's file; raises OSError."""
+    return pq.ParquetWriter(
+        path,
+        SCHEMA.with_metadata(metadata),
+        compression="zstd",
+        compression_level=1,
+        use_dictionary=["topic", "partition", "key"],
+        column_encoding={
+            "offset": "DELTA_BINARY_PACKED",
+            "timestamp_ns": "DELTA_BINARY_PACKED",
+        },
+        write_statistics=["topic", "partition", "offset", "timestamp_ns"],
+    )
+
+
 class RecordingWriter:
     """Writes one recording; the file appears under its name only once it is whole."""
 
@@ -85,18 +101,7 @@ class RecordingWriter:
         }
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = pq.ParquetWriter(
-                self._partial,
-                SCHEMA.with_metadata(metadata),
-                compression="zstd",
-                compression_level=1,
-                use_dictionary=["topic", "partition", "key"],
-                column_encoding={
-                    "offset": "DELTA_BINARY_PACKED",
-                    "timestamp_ns": "DELTA_BINARY_PACKED",
-                },
-                write_statistics=["topic", "partition", "offset", "timestamp_ns"],
-            )
+            self._file = parquet_writer(self._partial, metadata)
         except OSError as error:
             raise Misuse(f"cannot write {path}: {error.strerror or error}") from error
         self._waiting: dict[tuple[str, int], list[pa.RecordBatch]] = defaultdict(list)

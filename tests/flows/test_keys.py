@@ -142,7 +142,7 @@ def test_a_sealed_file_opens_to_the_plain_lines(keys, tmp_path, capsys):
 
 def test_a_file_that_is_named_like_a_secret_output_holds_it(keys, tmp_path, capsys, monkeypatch):
     secret = replace(PLAIN, secret=True)
-    monkeypatch.setattr("flows.commands.keys.declared_outputs", lambda: (secret,))
+    monkeypatch.setattr("replay.commands.keys.declared_outputs", lambda: (secret,))
     batch = batches([Step("a", False)], [])[0]
     path = tmp_path / "beds.jsonl"
     path.write_bytes(Seal(keyring(keys)).batch(PLAIN, batch).values[0] + b"\n")

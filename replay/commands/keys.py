@@ -1,4 +1,4 @@
-"""``headrace keys``: make, list and rotate the keys of secret outputs, and open sealed files."""
+"""``headrace keys``: make, list and rotate keys, and open sealed files."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import orjson
 from flows.config import add_config_argument, load_settings
 from flows.engine.systems import declared_outputs
 from flows.keys import make_key_file, write_key_file
+from replay.rewrap import names_former_key, rewrap
 from state.errors import CannotUnseal, Misuse
 from state.key_file import VARIABLE, key_file
 from state.outputs import DEAD, to_json
@@ -22,7 +23,8 @@ ACTIONS = f"""\
 init           write the key file that commands find by themselves ({VARIABLE})
 new FILE       write a key file that nobody else may read
 list [FILE]    list the ids of a key file's keys, or of the settings' keys
-rotate FILE    add a key to a key file, which seals from the next start on
+rotate FILE... add a key to a key file, which seals from the next start on; seal the data keys of
+               recordings with the newest key
 open FILE      print the lines of a sealed file (of replay or export) in clear
 """
 
@@ -32,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = ACTIONS
     parser.add_argument("action", choices=["init", "new", "list", "rotate", "open"])
-    parser.add_argument("file", nargs="?", type=Path, metavar="FILE")
+    parser.add_argument("files", nargs="*", type=Path, metavar="FILE")
     parser.add_argument(
         "--output", metavar="SYSTEM.OUTPUT", help="what FILE holds, where its name does not say so"
     )
@@ -41,20 +43,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Do it. No key is ever printed."""
+    if args.action == "rotate":
+        return _rotate_all(args)
+    if len(args.files) > 1:
+        raise Misuse(f"{args.action} takes one FILE")
+    file = args.files[0] if args.files else None
     if args.action == "list":
-        _list(Keyring.parse(_read(args.file)) if args.file else _keyring(args))
-        return 0
-    if args.action == "init":
+        _list(Keyring.parse(_read(file)) if file else _keyring(args))
+    elif args.action == "init":
         _init()
-        return 0
-    if args.file is None:
+    elif file is None:
         raise Misuse(f"{args.action} needs a FILE")
-    if args.action == "new":
-        _new(args.file)
-    elif args.action == "rotate":
-        _rotate(args.file)
+    elif args.action == "new":
+        _new(file)
     else:
-        _open(args)
+        _open(args, file)
     return 0
 
 
@@ -79,6 +82,41 @@ def _init() -> None:
     print(f"{path} holds the key k1, and commands find it there: keep a copy")
 
 
+def _rotate_all(args: argparse.Namespace) -> int:
+    """Rotate key files, then the recordings; 1 where one of these still names a former key."""
+    if not args.files:
+        raise Misuse("rotate needs a FILE")
+    recordings = [path for path in args.files if _is_parquet(path)]
+    for path in args.files:
+        if path not in recordings:
+            _rotate(path)
+    if not recordings:
+        return 0
+    seal = Seal(_keyring(args))
+    left = sum(not _rewrapped(path, seal) for path in recordings)
+    print(f"{left} of {len(recordings)} recordings name a key from before {seal.key_id}")
+    return 1 if left else 0
+
+
+def _rewrapped(path: Path, seal: Seal) -> bool:
+    """Seal the data keys of a recording with the active key; says why where that cannot be."""
+    try:
+        if names_former_key(path, seal):
+            rewrap(path, seal)
+    except (Misuse, OSError) as error:
+        print(f"headrace: keys: {error}", file=sys.stderr)
+        return False
+    return not names_former_key(path, seal)
+
+
+def _is_parquet(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(4) == b"PAR1"
+    except OSError as error:
+        raise Misuse(f"cannot read {path}: {error.strerror}") from None
+
+
 def _rotate(path: Path) -> None:
     keyring = Keyring.parse(_read(path)).rotated()
     draft = path.with_name(path.name + ".draft")
@@ -98,17 +136,17 @@ def _list(keyring: Keyring) -> None:
         print(f"{name}  active" if name == keyring.active else name)
 
 
-def _open(args: argparse.Namespace) -> None:
+def _open(args: argparse.Namespace, path: Path) -> None:
     seal = Seal(_keyring(args))
-    topic = args.output or _named_like(args.file)
+    topic = args.output or _named_like(path)
     if topic.count(".") != 1:
         raise Misuse("say what the file holds: --output SYSTEM.OUTPUT")
     opened = _letters(seal, topic) if topic.endswith(f".{DEAD}") else _records(seal, topic)
-    for number, line in _lines(args.file):
+    for number, line in _lines(path):
         try:
             sys.stdout.write(opened(line).decode() + "\n")
         except (CannotUnseal, Misuse, ValueError) as error:
-            raise Misuse(f"line {number} of {args.file}: {error}") from None
+            raise Misuse(f"line {number} of {path}: {error}") from None
 
 
 def _named_like(path: Path) -> str:

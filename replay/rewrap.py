@@ -1,0 +1,53 @@
+"""The data keys of a sealed recording under the key that seals now; its cells stay as they are."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from replay.recording import metadata_of
+from replay.sealed import SEALED_KEY, sealed_metadata, wrapped
+from replay.writer import parquet_writer
+from state.sealing import Seal
+
+
+def names_former_key(path: Path, seal: Seal) -> bool:
+    """Return whether the data keys of a recording are sealed with another key. Raises Misuse."""
+    metadata = metadata_of(path)
+    found = wrapped(path, metadata.metadata or {}, metadata.num_row_groups)
+    return found is not None and found.key_id != seal.key_id
+
+
+def rewrap(path: Path, seal: Seal) -> None:
+    """Seal the data keys of a sealed recording with the active key.
+
+    The file is written beside, brought to the disk and put in the place of the former one: a kill
+    leaves one or the other, and the next call starts anew. Raises Misuse where the key that the
+    file names is missing.
+    """
+    metadata = metadata_of(path)
+    found = wrapped(path, metadata.metadata or {}, metadata.num_row_groups)
+    if found is None:
+        return
+    said = sealed_metadata(found.unwrapped(lambda: seal), seal)
+    partial = path.with_name(path.name + ".partial")
+    others = {name: value for name, value in metadata.metadata.items() if name != SEALED_KEY}
+    others.pop(b"ARROW:schema", None)  # the writer's own, which it writes anew
+    with pq.ParquetFile(path) as old, parquet_writer(partial, others) as new:
+        for index in range(old.num_row_groups):
+            table = old.read_row_group(index, use_threads=False)
+            new.write_table(table.cast(new.schema), row_group_size=table.num_rows)
+        new.add_key_value_metadata(said)
+    _to_disk(partial)
+    partial.replace(path)
+    _to_disk(path.parent)
+
+
+def _to_disk(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
