@@ -200,21 +200,11 @@ class DeadLetterSink(ShardSink[DeadLetter]):
 
     def _send(self, item: DeadLetter) -> None:
         DEAD.labels(item.coordinates.topic, item.error).inc()
+        message = letter_message(self._topic, item, self._max_bytes)
         if len(item.value) > self._max_bytes:
-            self._delivery.send(self._digest(item))
+            self._delivery.send(message)
         else:
-            whole = Outgoing(self._topic, self._key(item), item.value, dead_letter_headers(item))
-            self._delivery.send(whole, lambda: self._digest(item))
-
-    def _digest(self, letter: DeadLetter) -> Outgoing:
-        facts: Headers = [
-            (LENGTH_HEADER, str(len(letter.value)).encode()),
-            (SHA256_HEADER, hashlib.sha256(letter.value).hexdigest().encode()),
-        ]
-        return Outgoing(self._topic, self._key(letter), b"", dead_letter_headers(letter) + facts)
-
-    def _key(self, letter: DeadLetter) -> bytes | None:
-        return letter.key if len(letter.key or b"") <= self._max_bytes else None
+            self._delivery.send(message, lambda: without_value(self._topic, item, self._max_bytes))
 
 
 class DeliveryPartition(StatefulSinkPartition[X, Any]):
@@ -260,6 +250,33 @@ class OutputPartition(DeliveryPartition[OutputBatch]):
         """Return what is acknowledged, once all of it is."""
         self._delivery.flush()
         return (SINK, 1, self._written.places(monotonic()), self._marks.copy())
+
+
+def letter_message(topic: str, letter: DeadLetter, max_bytes: int) -> Outgoing:
+    """Return a dead letter as its topic holds it.
+
+    A value longer than ``max_bytes`` is left out, and its length and SHA-256 are told instead; a
+    key longer than that is null.
+    """
+    if len(letter.value) > max_bytes:
+        return without_value(topic, letter, max_bytes)
+    return Outgoing(topic, _short(letter.key, max_bytes), letter.value, dead_letter_headers(letter))
+
+
+def without_value(topic: str, letter: DeadLetter, max_bytes: int) -> Outgoing:
+    """Return a dead letter that tells its value's length and SHA-256 alone."""
+    facts = left_out(len(letter.value), hashlib.sha256(letter.value).hexdigest())
+    headers = dead_letter_headers(letter) + facts
+    return Outgoing(topic, _short(letter.key, max_bytes), b"", headers)
+
+
+def left_out(length: int, digest: str) -> Headers:
+    """Return what is told of a value that a dead letter is without."""
+    return [(LENGTH_HEADER, str(length).encode()), (SHA256_HEADER, digest.encode())]
+
+
+def _short(key: bytes | None, max_bytes: int) -> bytes | None:
+    return key if len(key or b"") <= max_bytes else None
 
 
 def dead_letter_headers(letter: DeadLetter) -> Headers:
