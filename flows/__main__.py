@@ -19,6 +19,7 @@ COMMANDS = {
     "demo": ("flows.commands.demo", "everything on one machine: servers, a stream, the flow"),
     "run": ("flows.commands.run", "run a system, or a flow of your own, until told to stop"),
     "feed": ("flows.commands.feed", "serve WebSocket, REST and the page to live readers"),
+    "ingest": ("flows.commands.ingest", "listen for messages; answer once Kafka has stored them"),
     "replay": ("replay.commands.replay", "run a system over recordings, without any server"),
     "record": ("replay.commands.record", "write what topics hold into a recording"),
     "publish": ("replay.commands.publish", "write recordings back into Kafka"),

@@ -84,6 +84,26 @@ TRADING_CHANGES = Counter(
 TRADING_ACCOUNTS = Gauge(
     "headrace_trading_accounts", "Accounts, * among them, at the last heartbeat", ["state"]
 )
+INGESTED = Counter(
+    "headrace_ingest_messages",
+    "Messages that a listener took in: stored, repeated, refused, unconfirmed or unanswered",
+    ["listener", "outcome"],
+)
+INGEST_SECONDS = Histogram(
+    "headrace_ingest_seconds",
+    "From a message's last byte to its answer",
+    ["listener"],
+    buckets=LATENCY_BUCKETS,
+)
+INGEST_CONNECTIONS = Gauge("headrace_ingest_connections", "Connections of a listener", ["listener"])
+INGEST_TURNED_AWAY = Counter(
+    "headrace_ingest_turned_away",
+    "Connections closed at once, for there were too many",
+    ["listener"],
+)
+INGEST_NOISE = Counter(
+    "headrace_ingest_noise_bytes", "Bytes outside of any message that say something", ["listener"]
+)
 FEED_COMMANDS = Counter(
     "headrace_feed_commands",
     "Requests to throw a kill switch or take it back",

@@ -151,6 +151,14 @@ class Seal:
         """Return what stands for a table key of ``output``; '' for none stays ''."""
         return self._hash("key", output.topic, key) if key else ""
 
+    def fingerprint(self, purpose: str, data: bytes) -> bytes:
+        """Return what stands for bytes that have no other name, in every run the same.
+
+        It is a keyed hash: nobody without the keys can try what the bytes may be.
+        """
+        content = _purpose(purpose) + sha256(data).digest()
+        return hmac.digest(self._keyring.index, content, "sha256")[:HASH_BYTES]
+
     def envelope(
         self,
         output: Output,

@@ -44,6 +44,7 @@ COMMAND = {
     "feed": Process(NOTHING, 120),
     "heartbeat": Process(NOTHING, 75),
     "import": Process(frozenset(), 255),
+    "ingest": Process(NOTHING, 85),
     "keys": Process(NOTHING, 65),
     "publish": Process(ARROW, 115),
     "record": Process(ARROW, 115),

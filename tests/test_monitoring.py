@@ -159,4 +159,4 @@ def test_prometheus_reads_the_alerts():
     assert settings["rule_files"] == [ALERTS.name]
     (job,) = settings["scrape_configs"]
     flows = [each["labels"]["flow"] for each in job["static_configs"]]
-    assert flows == ["market", "trading", "models", "history", "feed"]
+    assert flows == ["market", "trading", "models", "history", "feed", "mllp"]

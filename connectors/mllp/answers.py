@@ -19,12 +19,16 @@ from state.errors import Malformed
 
 ANSWERS = (b"ACK", b"MCF")
 """Message types that are answers themselves."""
+PROCESSING_IDS = (b"P", b"T", b"D")
+"""The values of MSH-11 (table 0103): production, training, debugging."""
 VERSION = re.compile(rb"2\.[1-9](?:\.[0-9]+)?")
-SEGMENT_SEQUENCE, TYPE, PROCESSING, HL7_VERSION, INTERNAL = (
+SEGMENT_SEQUENCE, FIELD_MISSING, TYPE, PROCESSING, HL7_VERSION, DUPLICATE, INTERNAL = (
     (b"100", b"segment sequence error"),
+    (b"101", b"required field missing"),
     (b"200", b"unsupported message type"),
     (b"202", b"unsupported processing id"),
     (b"203", b"unsupported version id"),
+    (b"205", b"duplicate key identifier"),
     (b"207", b"application internal error"),
 )
 """Conditions of table 0357."""
@@ -56,7 +60,7 @@ class Judged(NamedTuple):
     """Whether it starts the sequence number protocol, and has no content."""
 
 
-def judge(raw: bytes, processing: Collection[bytes] = (b"P", b"T", b"D")) -> Judged:
+def judge(raw: bytes, processing: Collection[bytes] = PROCESSING_IDS) -> Judged:
     """Return what to do with one message; ``processing`` are the values of MSH-11 to accept."""
     try:
         clean = cleaned(raw)
@@ -157,6 +161,11 @@ def _asked(header: Header) -> tuple[int, bytes]:
     if accept:  # null is nothing asked for, as empty is
         return 1, accept
     return 0, application or b"AL"
+
+
+def is_answered(header: Header, verdict: Verdict) -> bool:
+    """Return whether the sender of a message asks for an answer with this verdict."""
+    return _wants(_asked(header)[1], verdict)
 
 
 def _wants(condition: bytes, verdict: Verdict) -> bool:

@@ -7,12 +7,14 @@ each message once that is known to have been stored or not, and writes the bytes
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Collection
 from typing import NamedTuple
 
 from connectors.hl7.files import messages
 from connectors.hl7.header import Header
 from connectors.mllp.answers import (
     INTERNAL,
+    PROCESSING_IDS,
     Condition,
     Judged,
     Verdict,
@@ -38,13 +40,21 @@ class Conversation:
     """Reads a connection's bytes and keeps its answers in order.
 
     ``most`` is the bound of a frame in bytes; ``unanswered`` the number of messages from which on
-    `is_full` asks for no more bytes; ``name`` begins the ids of our answers.
+    `is_full` asks for no more bytes; ``name`` begins the ids of our answers; ``processing`` are
+    the values of MSH-11 to accept.
     """
 
-    def __init__(self, most: int, unanswered: int, name: str) -> None:
+    def __init__(
+        self,
+        most: int,
+        unanswered: int,
+        name: str,
+        processing: Collection[bytes] = PROCESSING_IDS,
+    ) -> None:
         self._frames = Frames(most)
         self._most_unanswered = unanswered
         self._name = name
+        self._processing = processing
         self._noise = 0
         self._first = 0
         self._waiting: deque[Header | None] = deque()
@@ -68,7 +78,8 @@ class Conversation:
     def receive(self, data: bytes, now: bytes) -> list[Arrived]:
         """Return the messages that these bytes complete; ``now`` is the time as HL7 writes it.
 
-        Those that are not to be kept as messages are settled: the bytes that are due tell it.
+        Those that nothing is to be kept of are settled. A refused one (``judged.refusal``) is not:
+        it may have to be kept as a dead letter before its sender is told.
         """
         found: list[Arrived] = []
         for frame in self._frames.receive(data):
@@ -77,7 +88,7 @@ class Conversation:
                 continue
             within = messages(frame) or [frame]
             self._noise += len(frame.translate(None, b"\0")) - sum(map(len, within))
-            found += [self._arrive(raw, judge(raw), now) for raw in within]
+            found += [self._arrive(raw, judge(raw, self._processing), now) for raw in within]
         return found
 
     def settle(
@@ -114,8 +125,6 @@ class Conversation:
             self._answers[-1] = self._answer(
                 number, judged.header, Verdict.ACCEPT, now, sequence=b"1"
             )
-        elif judged.refusal is not None:
-            self.settle(number, Verdict.REJECT, now, judged.refusal)
         return Arrived(number, content, judged, settled=self._answers[-1] is not None)
 
     def _answer(

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from flows.adt.mllp_settings import Mllp
 from flows.adt.settings import Adt
 from flows.engine.declaration import System
 from state.adt.outputs import OUTPUTS
 
-SYSTEM = System(name="adt", settings={"adt": Adt}, flows={"adt": "flows.adt.flow"}, outputs=OUTPUTS)
+SYSTEM = System(
+    name="adt",
+    settings={"adt": Adt, "mllp": Mllp},
+    flows={"adt": "flows.adt.flow"},
+    outputs=OUTPUTS,
+)

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from flows.engine.context import Flow
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
 from flows.settings.settings import Settings
 from state.errors import SettingsError
+from state.outputs import Output
 from state.sealing import Seal
+
+if TYPE_CHECKING:
+    # It loads the engine, which who only writes to a flow's topics does without.
+    from flows.engine.context import Flow
 
 
 def seal_of(flow: Flow, settings: Settings) -> Seal | None:
@@ -13,12 +20,17 @@ def seal_of(flow: Flow, settings: Settings) -> Seal | None:
 
     Raises SettingsError where it has one and there is no key.
     """
-    if not any(output.secret for output in flow.outputs):
+    return seal_for(flow.name, flow.outputs, settings)
+
+
+def seal_for(name: str, outputs: Iterable[Output], settings: Settings) -> Seal | None:
+    """Return the same as `seal_of` for who writes to a flow's topics without running it."""
+    if not any(output.secret for output in outputs):
         return None
     keyring = settings.sealing.keyring()
     if keyring is None:
         raise SettingsError(
-            f"{flow.name} has secret outputs and there is no key: make one with "
+            f"{name} has secret outputs and there is no key: make one with "
             "`headrace keys init`, or `headrace keys new FILE` and HEADRACE_SEALING__KEYS_FILE"
         )
     return Seal(keyring)
