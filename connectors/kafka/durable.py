@@ -21,6 +21,7 @@ from state.errors import Broken
 GIVE_UP_S = 600.0
 """A message that Kafka does not take for so long is dropped: its sender was told long ago."""
 POLL_S = 0.1
+CLOSING_S = 0.01
 QUEUE_FULL = KafkaError._QUEUE_FULL  # noqa: SLF001  # librdkafka's own codes are named so
 
 Outcome = asyncio.Future[KafkaError | None]
@@ -67,8 +68,11 @@ class DurableWriter:
             outcome.set_result(error.args[0])
         return outcome
 
-    def close(self) -> None:
-        """Stop listening to Kafka; what it has not confirmed yet stays unknown."""
+    async def close(self, seconds: float) -> None:
+        """Wait so long for what Kafka has not told; then what becomes of it stays unknown."""
+        deadline = self._loop.time() + seconds
+        while len(self) and self._loop.time() < deadline:
+            await asyncio.sleep(CLOSING_S)
         self._stopping.set()
         self._poller.join()
 

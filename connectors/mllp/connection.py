@@ -16,9 +16,12 @@ from typing import cast
 
 from connectors.kafka.durable import Outcome
 from connectors.mllp.conversation import Arrived, Conversation
-from connectors.mllp.reception import LISTENER, Answer, Reception, Taken
+from connectors.mllp.reception import LISTENER, OUTCOMES, Answer, Reception, Taken
 from state.clock import NS
-from state.metrics import INGEST_NOISE, INGEST_SECONDS, INGESTED
+from state.metrics import INGEST_NOISE, INGEST_SECONDS
+
+NOISE = INGEST_NOISE.labels(LISTENER)
+SECONDS = INGEST_SECONDS.labels(LISTENER)
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,7 @@ class Connection(asyncio.Protocol):
         self._heard_s = self._loop.time()
         for arrived in self._talk.receive(data, self._now()):
             self._take(arrived)
-        INGEST_NOISE.labels(LISTENER).inc(self._talk.noise - self._noise)
+        NOISE.inc(self._talk.noise - self._noise)
         self._noise = self._talk.noise
         self._flush()
 
@@ -124,7 +127,7 @@ class Connection(asyncio.Protocol):
 
     def _take(self, arrived: Arrived) -> None:
         if arrived.settled:
-            INGESTED.labels(LISTENER, "unanswered").inc()
+            OUTCOMES["unanswered"].inc()
             return
         taken = self._reception.take(arrived)
         if taken.outcome is None:
@@ -144,14 +147,14 @@ class Connection(asyncio.Protocol):
             return
         timer.cancel()
         if outcome.result() is None:
-            INGEST_SECONDS.labels(LISTENER).observe(self._loop.time() - since_s)
+            SECONDS.observe(self._loop.time() - since_s)
             del self._open[number]
             self._settle(number, taken.stored)
         else:
             self._give_up(number, taken.otherwise)
 
     def _give_up(self, number: int, otherwise: Answer) -> None:
-        INGESTED.labels(LISTENER, "unconfirmed").inc()
+        OUTCOMES["unconfirmed"].inc()
         del self._open[number]
         self._settle(number, otherwise)
 

@@ -39,6 +39,11 @@ from state.sealing import Seal
 
 LISTENER = "mllp"
 """The listener's name in metrics."""
+OUTCOMES = {
+    name: INGESTED.labels(LISTENER, name)
+    for name in ("stored", "repeated", "refused", "unconfirmed", "unanswered")
+}
+"""What becomes of a message -> its counter."""
 NOWHERE = -1
 """The partition of a dead letter that never was in one."""
 REASONS: dict[Condition, BadRecord] = {
@@ -141,19 +146,19 @@ class Reception:
         if outcome is not None and new:
             outcome.add_done_callback(partial(self._stored, content, judged))
         elif not new:
-            _count("repeated")
+            OUTCOMES["repeated"].inc()
         return Taken(outcome, ACCEPTED)
 
     def _stored(self, content: bytes, judged: Judged, outcome: Outcome) -> None:
         error = outcome.result()
         if error is None:
-            _count("stored")
+            OUTCOMES["stored"].inc()
         elif error.code() == TOO_LARGE:
             reason = OutOfRange("FrameTooLong: Kafka takes no message of this length")
             self._bury_without_value(self._letter(content, judged.header, reason))
 
     def _refuse(self, content: bytes, judged: Judged, reason: BadRecord, refusal: Answer) -> Taken:
-        _count("refused")
+        OUTCOMES["refused"].inc()
         outcome = self._bury(content, judged.header, reason)
         if self._policy.always_accepts:
             return Taken(outcome, ACCEPTED)
@@ -161,7 +166,7 @@ class Reception:
 
     def _take_too_long(self, content: TooLong) -> Taken:
         """Keep the length and the hash of what was not held."""
-        _count("refused")
+        OUTCOMES["refused"].inc()
         reason = OutOfRange("FrameTooLong: the frame is longer than mllp.max_message")
         identity = bytes.fromhex(content.digest)
         letter = self._named(identity, None, b"", reason)
@@ -209,7 +214,3 @@ class Reception:
         number = int.from_bytes(name[:8], "big") >> 1
         place = Coordinates(topic, NOWHERE, number)
         return DeadLetter.of(reason, place, self._clock(), key, value)
-
-
-def _count(outcome: str) -> None:
-    INGESTED.labels(LISTENER, outcome).inc()

@@ -33,6 +33,8 @@ LOG = logging.getLogger("headrace.mllp")
 SYSTEM = "adt"
 LETTERS = 100_000
 """How many dead letters are known, so that what is sent again and again is kept once."""
+LETTERS_S = 0.5
+"""How long Kafka has at the end for dead letters that nobody waits for."""
 LIVING_S = 1.0
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -97,7 +99,7 @@ async def _writer(cluster: Cluster) -> AsyncIterator[DurableWriter]:
     try:
         yield writer
     finally:
-        writer.close()
+        await writer.close(LETTERS_S)
 
 
 async def _until(stop: asyncio.Event, writer: DurableWriter, lifecycle: Lifecycle) -> None:

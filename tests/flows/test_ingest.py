@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+import orjson
 import pytest
 
 from connectors.kafka.client import Cluster
@@ -139,6 +140,23 @@ def test_files_are_sent_and_counted(env, tmp_path):
         assert done.returncode == 1
         assert done.stdout == "message 1: AR 203\n1 accepted, 1 refused, 0 not taken\n"
     assert len(stored(env)) == 5
+
+
+def test_a_refused_message_is_shown_and_retried_as_other_dead_letters_are(env, tmp_path):
+    refused = message("C1").replace(b"|2.5.1", b"|9.9")
+    with running(env, tmp_path / "mllp.log") as (_, connect):
+        client = connect()
+        client.send(refused)
+        assert client.ack() == Ack("AR", "C1", "203")
+    done = headrace(env, "dead", "list", "adt", "--json")
+    rows = [orjson.loads(line) for line in done.stdout.splitlines()]
+    [at] = [
+        r["coordinates"] for r in rows if r["coordinates"].startswith(env["HEADRACE_ADT__TOPIC"])
+    ]
+    shown = headrace(env, "dead", "show", "adt", "--coordinates", at)
+    assert "TESTCASE^ALPHA" in shown.stdout
+    assert headrace(env, "dead", "retry", "adt", "--coordinates", at).returncode == 0
+    assert stored(env) == [refused]
 
 
 def test_what_cannot_be_sent_or_served_is_misuse(env, tmp_path):

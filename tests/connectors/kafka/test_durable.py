@@ -30,7 +30,7 @@ def run(bootstrap: str, work: Callable[[DurableWriter], Awaitable[None]], **opti
             async with asyncio.timeout(PATIENCE_S):
                 await work(writer)
         finally:
-            writer.close()
+            await writer.close(0)
 
     asyncio.run(main())
 
@@ -52,6 +52,19 @@ def test_what_is_confirmed_is_in_the_topic_with_its_time(kafka, topic):
     assert [each.value() for each in found] == [b"%d" % n for n in range(100)]
     assert [each.timestamp()[1] for each in found] == [START_NS // MS + n for n in range(100)]
     assert (found[0].key(), found[0].headers()) == (b"k", [("h", b"1")])
+
+
+def test_a_close_waits_for_what_is_on_its_way(kafka, topic):
+    name = topic()
+
+    async def main() -> None:
+        writer = DurableWriter(Cluster(kafka.bootstrap), asyncio.get_running_loop())
+        writer.store(outgoing(name), START_NS)
+        await writer.close(PATIENCE_S)
+        assert len(writer) == 0
+
+    asyncio.run(main())
+    assert [each.value() for each in since(Cluster(kafka.bootstrap), name, 0, 10)] == [b"v"]
 
 
 def test_a_refusal_is_told_and_others_go_on(kafka, topic):
