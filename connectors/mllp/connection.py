@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from functools import lru_cache, partial
 from typing import cast
 
+from connectors.kafka.delivery import TOO_LARGE
 from connectors.kafka.durable import Outcome
 from connectors.mllp.conversation import Arrived, Conversation
 from connectors.mllp.reception import LISTENER, OUTCOMES, Answer, Reception, Taken
@@ -142,11 +143,12 @@ class Connection(asyncio.Protocol):
 
     def _told(self, number: int, taken: Taken, since_s: float, outcome: Outcome) -> None:
         """Answer a message by what Kafka says, unless it came too late."""
-        timer = self._open.get(number)
-        if timer is None:
+        timer, error = self._open.get(number), outcome.result()
+        # Who is refused at once sends it again at once; so the timer tells of what may pass.
+        if timer is None or (error is not None and error.code() != TOO_LARGE):
             return
         timer.cancel()
-        if outcome.result() is None:
+        if error is None:
             SECONDS.observe(self._loop.time() - since_s)
             del self._open[number]
             self._settle(number, taken.stored)

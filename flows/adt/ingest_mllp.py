@@ -52,9 +52,14 @@ def run(args: argparse.Namespace) -> int:
 
 async def _serve(settings: Settings) -> None:
     stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await serve(settings, stop, lambda url: print(f"mllp: {url}", flush=True))
+
+    def ready(url: str) -> None:
+        # Before it listens there is nothing to drain: a signal ends it at once.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        print(f"mllp: {url}", flush=True)
+
+    await serve(settings, stop, ready)
 
 
 def _send(paths: list[Path], table: Mllp) -> int:

@@ -21,6 +21,7 @@ from flows.adt.mllp_settings import Mllp
 from flows.adt.settings import Adt
 from flows.engine.cluster import cluster_of
 from flows.engine.health import serving
+from flows.engine.open_files import allow_connections
 from flows.engine.sealed import seal_for
 from flows.engine.systems import output_topic
 from flows.settings.settings import Settings
@@ -57,6 +58,7 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[str], 
     tls = server_context(table.tls_certificate, table.tls_key, table.tls_ca)
     if tls is None and table.host not in LOOPBACK:
         LOG.warning("%s is reached by others, and mllp.tls_certificate is not set", table.host)
+    allow_connections(table.max_connections, "mllp.max_connections")
     repeats = await asyncio.to_thread(_prepare, cluster, places, table)
     lifecycle = Lifecycle()
     with serving(table.http_port, lifecycle) if table.http_port else nullcontext():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import resource
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -17,6 +16,7 @@ from connectors.web.rest.app import make_app
 from connectors.web.server import listen, server
 from connectors.web.tail import Tail
 from connectors.web.tokens import Tokens
+from flows.engine.open_files import allow_connections
 from flows.engine.systems import declared_outputs
 from flows.feed.rest import rest_parts
 from flows.settings.settings import Settings
@@ -24,8 +24,6 @@ from state.clock import NS
 from state.sealing import Seal
 
 LOG = logging.getLogger("headrace.feed")
-OWN_FILES = 512
-"""Files that the feed opens beside its clients' connections, about."""
 
 
 def limits(settings: Settings) -> Limits:
@@ -57,7 +55,7 @@ async def serve(settings: Settings, ready: Callable[[str], None] = LOG.info) -> 
     of Redis cannot be used.
     """
     feed = settings.feed
-    _raise_open_files(feed.clients)
+    allow_connections(feed.clients, "feed.clients")
     tokens = Tokens(feed.jwks, feed.audience, feed.issuer) if feed.jwks else None
     tail = Tail(settings.redis.url)
     notifiers = Notifiers(feed.webhooks, declared_outputs(), tail)
@@ -89,17 +87,6 @@ async def serve(settings: Settings, ready: Callable[[str], None] = LOG.info) -> 
             await following
         await tail.close()
         parts.close()
-
-
-def _raise_open_files(clients: int) -> None:
-    """Let the process open as many files as it may have connections, as far as it is allowed."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = clients + OWN_FILES
-    if hard != resource.RLIM_INFINITY and hard < wanted:
-        LOG.warning("feed.clients = %d needs %d open files, %d are allowed", clients, wanted, hard)
-        wanted = hard
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 async def _tell(audit: Audit) -> None:

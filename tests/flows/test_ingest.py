@@ -11,12 +11,14 @@ from functools import partial
 from pathlib import Path
 
 import orjson
+import psutil  # type: ignore[import-untyped]  # it ships no types
 import pytest
 
 from connectors.kafka.client import Cluster
 from connectors.kafka.tail import since
 from flows.adt.settings import Adt
 from flows.config import load
+from flows.engine.open_files import allow_connections
 from flows.engine.ports import free_port
 from flows.engine.systems import systems
 from flows.settings.part import settings_hash
@@ -116,6 +118,26 @@ def test_its_metrics_and_probes_are_on_loopback_and_name_no_patient(env, tmp_pat
         assert 'headrace_ingest_connections{listener="mllp"} 1.0' in metrics()
         assert "TESTCASE" not in metrics()
         assert '"ready":true' in _text(f"{base}/ready")
+
+
+IDLE = 1000
+MOST_MIB = 64 + 2 * 8
+
+
+def test_a_thousand_idle_connections_cost_little_memory(env, tmp_path):
+    allow_connections(IDLE, "this test")
+    with running(env, tmp_path / "mllp.log") as (run, connect):
+        process = psutil.Process(run.process.pid)
+        before = process.memory_info().rss
+        clients = [connect() for _ in range(IDLE)]
+        clients[-1].send(message("C1"))
+        assert clients[-1].ack() == Ack("AA", "C1")
+        gauge = f'headrace_ingest_connections{{listener="mllp"}} {IDLE}.0'
+        port = env["HEADRACE_MLLP__HTTP_PORT"]
+        eventually(lambda: gauge in _text(f"http://127.0.0.1:{port}/metrics"))
+        assert process.memory_info().rss - before < MOST_MIB << 20
+        for client in clients:
+            client.sock.close()
 
 
 def _text(url: str) -> str:

@@ -38,9 +38,13 @@ def framed(*contents: bytes) -> bytes:
     return b"".join(START + content + END for content in contents)
 
 
-def settings(bootstrap: str, topic: str, **more: str) -> Settings:
-    """Return settings of a listener; those of the table ``mllp`` by their names."""
+def settings(bootstrap: str, topic: str, options: str = "{}", **more: str) -> Settings:
+    """Return settings of a listener; those of the table ``mllp`` by their names.
+
+    ``options`` are those of librdkafka.
+    """
     environ = {
+        "HEADRACE_KAFKA__OPTIONS": options,
         "HEADRACE_KAFKA__BOOTSTRAP": bootstrap,
         "HEADRACE_ADT__TOPIC": topic,
         "HEADRACE_SEALING__KEYS": KEYS.text(),

@@ -277,6 +277,26 @@ def test_a_paused_broker_refuses_in_time_and_a_resend_is_stored_once(own_kafka):
         assert rig.stored() == [message("C1")]
 
 
+def test_who_cannot_be_stored_at_once_is_not_refused_at_once(own_kafka):
+    """Else its sender would send it again, and again."""
+    create_topic(own_kafka, "adt.raw", 1)
+    full = '{"queue.buffering.max.messages": "1"}'
+    with listening(own_kafka.bootstrap, "adt.raw", options=full, ack_timeout="5s") as rig:
+        client = rig.client()
+        client.send(message("C0"))
+        assert client.ack() == Ack("AA", "C0")
+        os.kill(own_kafka.pid, signal.SIGSTOP)
+        try:
+            first, second = rig.client(), rig.client()
+            first.send(message("C1"))
+            assert first.says_nothing()
+            second.send(message("C2"))
+            assert second.says_nothing()
+            assert second.ack() == Ack("AR", "C2", "207")
+        finally:
+            os.kill(own_kafka.pid, signal.SIGCONT)
+
+
 def test_reading_pauses_while_too_many_messages_wait(own_kafka):
     create_topic(own_kafka, "adt.raw", 1)
     with listening(own_kafka.bootstrap, "adt.raw", max_unanswered="2", ack_timeout="60s") as rig:
