@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 from datetime import UTC, tzinfo
 from typing import NamedTuple
 
+from connectors.adt.envelope import UNKNOWN
 from connectors.hl7.message import NULL, Message, Segment
 from connectors.hl7.times import instant, zone_of
 from state.adt.facts import (
@@ -41,7 +42,6 @@ from state.records import HEARTBEAT_HEADER, Messages
 from state.rows import RowBlock
 
 MEDICAL_RECORD = frozenset({"MR", "MRN"})
-NO_DOMAIN = "unknown"
 MOST_OF_A_PART = 60
 """Characters; keys of the outputs, which are made of several parts, are bounded (state/outputs.py).
 HL7 gives a number 15 and a point of care 20."""
@@ -94,12 +94,12 @@ def parse(raw: bytes, zone: tzinfo = UTC) -> Parsed:
     groups = _groups(message) if trigger in IN_GROUPS else [_only_group(message)]
     tellers = [_Teller(message, trigger, groups, place, zone) for place in range(len(groups))]
     statements = tuple(each for teller in tellers for each in teller.tell())
-    return Parsed(domain(message), tellers[0].recorded_ns, tuple(dict.fromkeys(statements)))
+    return Parsed(_domain(message), tellers[0].recorded_ns, tuple(dict.fromkeys(statements)))
 
 
-def domain(message: Message) -> str:
-    """Return the merge domain: the sending facility (MSH-4), else the application (MSH-3)."""
-    return _part(message.text("MSH", 4) or message.text("MSH", 3)) or NO_DOMAIN
+def _domain(message: Message) -> str:
+    """Return the merge domain as text (`connectors.adt.envelope.domain`)."""
+    return _part(message.text("MSH", 4) or message.text("MSH", 3)) or UNKNOWN.decode()
 
 
 def _trigger(message: Message) -> str:

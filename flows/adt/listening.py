@@ -7,7 +7,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
 
-from connectors.adt.domains import merge_domain
+from connectors.adt.envelope import domain
 from connectors.intake import Intake
 from connectors.kafka.client import Cluster
 from connectors.kafka.durable import DurableWriter
@@ -51,7 +51,7 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[str], 
         SYSTEM,
         topic,
         output_topic(SYSTEM, DEAD),
-        merge_domain,
+        domain,
         settings.run.max_dead_bytes,
         seal_for(SYSTEM, OUTPUTS, settings),
     )

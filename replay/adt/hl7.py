@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import NamedTuple
 
@@ -51,6 +52,7 @@ def import_hl7(
     out: Path,
     partitions: int,
     protection: Protection,
+    zone: tzinfo = UTC,
     advance: Callable[[int], None] = lambda count: None,
 ) -> Imported:
     """Write all that the files hold to ``out``, one record a message, in the order of the files.
@@ -60,7 +62,7 @@ def import_hl7(
     else 0. What is no message follows the messages of its file, under the key ``unknown``: a
     frame without an end, bytes outside of frames, a broken MSH. The flow makes a dead letter of
     each. Lines of batches (FHS, BHS, BTS, FTS) are no records; a wrong count of theirs is returned.
-    Each partition ends with a heartbeat. ``advance`` is told the records. Raises Misuse.
+    ``zone`` counts where a message names none. Each partition ends with a heartbeat. ``advance`` is told the records. Raises Misuse.
     """
     no_messages = 0
     miscounts: list[tuple[Path, Miscount]] = []
@@ -69,7 +71,7 @@ def import_hl7(
         for path in files:
             found = contents(_read(path))
             miscounts += [(path, miscount) for miscount in found.miscounts]
-            for record in _records(found):
+            for record in _records(found, zone):
                 keyed.add(record.key, record.time_ns, record.value)
                 no_messages += not record.is_message
                 advance(1)
@@ -84,19 +86,19 @@ def _read(path: Path) -> bytes:
         raise Misuse(f"cannot read {path}: {error.strerror}") from error
 
 
-def _records(found: Contents) -> Iterator[Record]:
+def _records(found: Contents, zone: tzinfo) -> Iterator[Record]:
     for raw in found.messages:
-        yield _record(raw)
+        yield _record(raw, zone)
     for raw in (*(dead.raw for dead in found.dead), *found.outside):
         yield Record(UNKNOWN, None, raw, is_message=False)
 
 
-def _record(raw: bytes) -> Record:
+def _record(raw: bytes, zone: tzinfo) -> Record:
     try:
         message = Message(raw)
     except Malformed:
         return Record(UNKNOWN, None, raw, is_message=False)
-    time_ns = recorded_ns(message)
+    time_ns = recorded_ns(message, zone)
     if time_ns is not None and not 0 <= time_ns <= MAX_TIME_NS:
         time_ns = None
     return Record(domain(message.header), time_ns, raw, is_message=True)

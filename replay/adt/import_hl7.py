@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from replay import arguments
 from replay.printing import print_recorded
@@ -29,13 +30,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write the recording; warn of what is no message, and of batches that tell another number."""
     from connectors.adt.envelope import TOPIC
+    from flows.adt.settings import Adt
+    from flows.config import load_settings
     from replay.adt.hl7 import files_of, import_hl7
     from replay.keys import protection
 
     files = files_of(args.paths)
     protected = protection([TOPIC], plaintext=args.plaintext, makes_key=True)
+    zone = ZoneInfo(load_settings(None).of(Adt).timezone)
     with progress("import", None) as advance:
-        imported = import_hl7(files, args.out, args.partitions, protected, advance)
+        imported = import_hl7(files, args.out, args.partitions, protected, zone, advance)
     print_recorded(args.out, imported.records, as_json=args.json)
     for path, miscount in imported.miscounts:
         told = f"tells {miscount.told:,} and holds {miscount.found:,}"

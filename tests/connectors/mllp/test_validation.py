@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from connectors.adt.domains import merge_domain
+from connectors.adt.envelope import domain
 from connectors.mllp.answers import DUPLICATE, FIELD_MISSING, judge
 from connectors.mllp.validation import fault_of
 from tests.connectors.mllp.rig import message
@@ -56,7 +56,7 @@ def test_no_bytes_are_too_strange_to_be_looked_at():
             place = rng.randrange(len(raw))
             raw[place : place + rng.randint(0, 2)] = rng.randbytes(rng.randint(0, 2))
         judged = judge(bytes(raw))
-        assert merge_domain(judged.header)
+        assert domain(judged.header)
         if judged.keep:
             fault_of(bytes(raw))
             looked_at += 1

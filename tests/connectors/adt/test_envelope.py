@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from connectors.adt.domains import merge_domain
+from connectors.adt.envelope import domain
 from connectors.hl7.header import Header
 
 
@@ -22,8 +22,8 @@ from connectors.hl7.header import Header
 )
 def test_it_is_the_facility_else_the_application_else_unknown(application, facility, key):
     head = rf"MSH|^~\&|{application}|{facility}|H|GH|2024||ADT^A01|C1|P|2.5"
-    assert merge_domain(Header(head.encode())) == key
+    assert domain(Header(head.encode())) == key
 
 
 def test_what_has_no_header_is_of_an_unknown_domain():
-    assert merge_domain(None) == b"unknown"
+    assert domain(None) == b"unknown"
