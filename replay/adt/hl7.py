@@ -62,7 +62,8 @@ def import_hl7(
     else 0. What is no message follows the messages of its file, under the key ``unknown``: a
     frame without an end, bytes outside of frames, a broken MSH. The flow makes a dead letter of
     each. Lines of batches (FHS, BHS, BTS, FTS) are no records; a wrong count of theirs is returned.
-    ``zone`` counts where a message names none. Each partition ends with a heartbeat. ``advance`` is told the records. Raises Misuse.
+    ``zone`` counts where a message names none. Each partition ends with a heartbeat. ``advance`` is
+    told the records. Raises Misuse.
     """
     no_messages = 0
     miscounts: list[tuple[Path, Miscount]] = []

@@ -154,7 +154,7 @@ def test_a_file_that_is_named_like_a_secret_output_holds_it(keys, tmp_path, caps
 def test_what_does_not_open_is_named_by_its_line(keys, tmp_path, capsys):
     seal = Seal(keyring(keys))
     (line,) = seal.batch(PLAIN, batches([Step("a", False)], [])[0]).values
-    path = tmp_path / "beds.jsonl"
+    path = tmp_path / "some.jsonl"
     for content, reason in (
         (line + b"\n{}\n", "line 2 of .*: is not sealed"),
         (line.replace(b'"ts_ns":0', b'"ts_ns":1'), "line 1 of .*: sealed data of wards.beds"),

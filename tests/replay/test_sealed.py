@@ -318,7 +318,7 @@ def test_an_import_and_its_replay_leave_nothing_in_clear(tmp_path):
     assert len(files) > 3
     assert not [path for path in files if CANARY in bytes_of(path)]
     assert run("replay", "adt", imported, "--out", tmp_path / "out", "--plaintext") == 0
-    assert CANARY in (tmp_path / "out/tables/timeline.jsonl").read_bytes(), "it was applied"
+    assert CANARY in (tmp_path / "out/tables/location_visits.jsonl").read_bytes(), "it was applied"
 
 
 def test_json_lines_of_a_secret_topic_are_sealed(tmp_path, key):

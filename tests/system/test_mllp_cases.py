@@ -36,6 +36,7 @@ class Dialogue:
     """The steps of a case, each by its name."""
 
     def __init__(self, rig: Rig, broker: KafkaBroker) -> None:
+        self._rig = rig
         self._client: Client = rig.client()
         self._broker = broker
         self._sent: list[str] = []
@@ -88,6 +89,9 @@ class Dialogue:
                 self._broker.stop()
             case "up":
                 self._broker.start()
+                # What was refused stays in the producer, and may still be stored: then Kafka is
+                # there again for sure, and what is sent again is known.
+                eventually(self._rig.stored)
             case _:
                 raise AssertionError(what)
 

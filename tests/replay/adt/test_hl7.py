@@ -178,8 +178,9 @@ def test_a_replay_makes_a_dead_letter_of_each_and_applies_the_rest(nasty, tmp_pa
     letters = [orjson.loads(line) for line in (out / "dead.jsonl").open("rb")]
     dead = {letter["offset"]: base64.b64decode(letter["value"]) for letter in letters}
     assert dead == {m.offset: m.value for m in found if m.key == b"unknown"}
-    visits = {orjson.loads(line)["visit"] for line in (out / "tables/timeline.jsonl").open("rb")}
-    # With the authority or without it, as far as the flow has one.
+    visits = {
+        orjson.loads(line)["visit"] for line in (out / "tables/location_visits.jsonl").open("rb")
+    }
     assert {visit.partition("^")[0] for visit in visits} == {"V1", "V2", "V4", "V5", "V7"}
     reasons = {letter["reason"] for letter in letters}
     assert any("IncompleteFrame" in reason for reason in reasons)
