@@ -93,7 +93,7 @@ def _read_run(run: IO[bytes]) -> Iterator[_Entry]:
 def table_lines(output: Output, value: bytes) -> Iterator[bytes]:
     """Yield a record's lines of a table: one for each of its rows, without what passes.
 
-    A sealed record is a line as it is.
+    A sealed record is one line as it is, and so holds what passes, too.
     """
     passing = {column.name for column in output.columns if column.passing}
     if not passing and not output.rows:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator
 from datetime import UTC, tzinfo
 from typing import NamedTuple
 
 from connectors.adt.envelope import UNKNOWN
 from connectors.hl7.message import NULL, Message, Segment
-from connectors.hl7.times import instant, zone_of
+from connectors.hl7.times import RANGE_NS, instant, zone_of
 from state.adt.facts import (
     Alias,
     BedStatus,
@@ -35,22 +36,26 @@ from state.adt.triggers import (
     Effect,
     effect,
 )
-from state.clock import iso_time
+from state.clock import MAX_TIME_NS, iso_time
 from state.errors import BadRecord, NoTime, OutOfRange, WrongType
 from state.metrics import RECORDS
 from state.records import HEARTBEAT_HEADER, Messages
 from state.rows import RowBlock
 
 MEDICAL_RECORD = frozenset({"MR", "MRN"})
-MOST_OF_A_PART = 60
-"""Characters; keys of the outputs, which are made of several parts, are bounded (state/outputs.py).
-HL7 gives a number 15 and a point of care 20."""
+MOST_BYTES = 80
+"""Of a part of a key, in UTF-8: the longest key, that of an anomaly, has nine parts and at most
+1,000 bytes (state/outputs.py). HL7 gives a number 15 characters and a point of care 20."""
+NO_TEXT = re.compile("[\0-\x1f\x7f\ud800-\udfff]")
+RECORDED = range(MAX_TIME_NS)
+"""Recorded times are event times, which begin in 1970."""
+MOST_GROUPS = 1000
 FIVE = ("",) * 5
 """Components that a field may leave out."""
 DIGITS = 24
 """Of a digest, 96 bits: enough to tell messages of one time apart, and a third of the state."""
 MOST_NUMBERS = 100
-"""Nobody has more; each one is sought from the beginning of its field."""
+"""Further ones are not looked at: nobody has more, and each is sought from the field's begin."""
 
 
 def decode(messages: Messages, zone: tzinfo = UTC) -> RowBlock[Told]:
@@ -92,7 +97,10 @@ def parse(raw: bytes, zone: tzinfo = UTC) -> Parsed:
     if not trigger:
         return Parsed("", 0, ())
     groups = _groups(message) if trigger in IN_GROUPS else [_only_group(message)]
-    tellers = [_Teller(message, trigger, groups, place, zone) for place in range(len(groups))]
+    if len(groups) > MOST_GROUPS:
+        raise OutOfRange(f"the message is about more than {MOST_GROUPS} patients")
+    head = _Head(message, trigger, groups, zone)
+    tellers = [_Teller(head, place) for place in range(len(groups))]
     statements = tuple(each for teller in tellers for each in teller.tell())
     return Parsed(_domain(message), tellers[0].recorded_ns, tuple(dict.fromkeys(statements)))
 
@@ -139,26 +147,39 @@ def _groups(message: Message) -> list[_Group]:
     return found[1:] or found
 
 
+class _Head:
+    """What all groups of a message share."""
+
+    def __init__(self, message: Message, trigger: str, groups: list[_Group], zone: tzinfo) -> None:
+        nothing = Segment("", message)
+        own = zone_of(message.text("MSH", 7))
+        self.message, self.trigger, self.groups = message, trigger, groups
+        self.facility = message.text("MSH", 4)
+        self.zone = own or zone
+        self.evn, self.msh = message.first("EVN") or nothing, message.first("MSH") or nothing
+        # The zone and the character set belong to the envelope, and yet they change what is read.
+        read_by = f"{own or ''} {message.decoded.codec}"
+        self.digest = f"{message.digest()[:DIGITS]} {read_by}"
+
+
 class _Teller:
     """Reads one group of a message, and notes which of the times that count are doubtful."""
 
-    def __init__(
-        self, message: Message, trigger: str, groups: list[_Group], place: int, zone: tzinfo
-    ) -> None:
-        self._message, self._trigger = message, trigger
-        self._group = groups[place]
-        self._others = [group for group in groups if group is not self._group]
-        self._facility = message.text("MSH", 4)
-        self._zone = zone_of(message.text("MSH", 7)) or zone
+    def __init__(self, head: _Head, place: int) -> None:
+        self._message, self._trigger = head.message, head.trigger
+        self._facility, self._zone, self._evn = head.facility, head.zone, head.evn
+        self._group = head.groups[place]
+        swaps = head.trigger == SWAPS and len(head.groups) == 2
+        self._other = head.groups[1 - place] if swaps else None
         self._doubts: dict[tuple[str, str], None] = {}
         # Two statements of one message must not be one to the order of statements.
-        self._digest = f"{message.digest()[:DIGITS]} {place:06}"
-        nothing = Segment("", message)
-        self._evn, msh = message.first("EVN") or nothing, message.first("MSH") or nothing
-        left = [(self._group.pv1, 45)] if effect(trigger) & Effect.DISCHARGES else []
-        recorded = [(self._evn, 2), (msh, 7)]
+        self._digest = f"{head.digest} {place:06}"
+        left = [(self._group.pv1, 45)] if effect(self._trigger) & Effect.DISCHARGES else []
+        recorded = [(self._evn, 2), (head.msh, 7)]
         self._clinical_ns = self._first_ns(*left, (self._evn, 6), *recorded)
-        self.recorded_ns = self._first_ns(*recorded, default=self._clinical_ns)
+        self.recorded_ns = self._first_ns(*recorded, default=self._clinical_ns, within=RECORDED)
+        if self.recorded_ns not in RECORDED:
+            raise NoTime("no recorded time is between 1970 and 2116")
         self._patient = self._number(self._group.pid, 3, MEDICAL_RECORD)
 
     def tell(self) -> Iterator[Statement]:
@@ -278,15 +299,22 @@ class _Teller:
     def _prior(self) -> str | None:
         """Return the bed before: PV1-6; in a swap else the other's new bed."""
         told = self._location(self._group.pv1, 6)
-        if told is None and self._trigger == SWAPS and len(self._others) == 1:
-            return self._location(self._others[0].pv1, 3)
+        if told is None and self._other is not None:
+            return self._location(self._other.pv1, 3)
         return told
 
-    def _first_ns(self, *places: tuple[Segment, int], default: int | None = None) -> int:
+    def _first_ns(
+        self,
+        *places: tuple[Segment, int],
+        default: int | None = None,
+        within: range = RANGE_NS,
+    ) -> int:
         for segment, field in places:
             found = self._ns(segment, field)
-            if found is not None:
+            if found is not None and found in within:
                 return found
+            if found is not None:
+                self._doubts["time_invalid", f"{segment.name}-{field}"] = None
         if default is None:
             raise NoTime("neither EVN nor MSH-7 has a time")
         return default
@@ -312,10 +340,16 @@ def _identity(number: str, authority: str) -> str:
 
 
 def _part(text: str) -> str:
-    """Return a part of a key: what separates parts is escaped again, as HL7 writes it."""
-    if len(text) > MOST_OF_A_PART:
-        raise OutOfRange(f"a number or a place is longer than {MOST_OF_A_PART} characters")
-    return text.replace("^", "\\S\\").replace("|", "\\F\\")
+    """Return a part of a key: what separates parts is escaped again, as HL7 writes it.
+
+    Raises OutOfRange where it is too long, or holds what is no character of a text.
+    """
+    escaped = text.replace("^", "\\S\\").replace("|", "\\F\\")
+    if len(escaped) * 4 > MOST_BYTES and len(escaped.encode("utf_8", "replace")) > MOST_BYTES:
+        raise OutOfRange(f"a number or a place is longer than {MOST_BYTES} bytes")
+    if NO_TEXT.search(escaped):
+        raise OutOfRange("a number or a place holds a control character")
+    return escaped
 
 
 def _needed(name: str, value: str) -> str:

@@ -1,12 +1,12 @@
 """Who is in which bed of a domain, and which of them cannot be: two patients in one bed.
 
-It is made of the timelines of visits, and forgets a visit's bed where the timeline does.
+It is made of the rows of all visits, and follows each change of them.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
 from operators.adt.visit import Row
@@ -21,10 +21,6 @@ class Span(NamedTuple):
 
     start_ns: int
     end_ns: int | None
-
-
-ALWAYS = Span(-(2**63), None)
-NEVER = Span(0, 0)
 
 
 class DoubleBooking(NamedTuple):
@@ -57,18 +53,6 @@ def _is_bed(location: str) -> bool:
     return bool("".join(location.split("^")[2:3]))
 
 
-def hull(when: Iterable[Span]) -> Span:
-    """Return the time from the first beginning to the last end; NEVER of none."""
-    found = list(when)
-    if not found:
-        return NEVER
-    ends = [span.end_ns for span in found]
-    known = [end for end in ends if end is not None]
-    return Span(
-        min(span.start_ns for span in found), max(known) if len(known) == len(ends) else None
-    )
-
-
 class Beds:
     """The visits in each bed of one domain."""
 
@@ -88,24 +72,35 @@ class Beds:
         there = self._there.get(location, {}).items()
         return max(there, key=lambda each: (each[1].start_ns, each[0]), default=None)
 
-    def double_bookings(self, location: str, within: Span, mothers: Mothers) -> set[DoubleBooking]:
-        """Return the double bookings of a bed by visits that were there at some time ``within``.
+    def double_bookings(
+        self, location: str, keys: Collection[VisitKey], mothers: Mothers
+    ) -> set[DoubleBooking]:
+        """Return the double bookings of a bed in which one of some visits has a part.
 
-        A mother and her newborns may share one.
+        Visits of all others with each other are not looked at: in a place that is called a bed,
+        and is a hall, there may be hundreds. A mother and her newborns may share a bed.
         """
-        stays = [
-            (span, key)
-            for key, when in self._visits.get(location, {}).items()
-            for span in when
-            if _meet(span, within)
-        ]
-        stays.sort(key=lambda stay: (stay[0].start_ns, stay[1]))
+        of_bed = self._visits.get(location, {})
         return {
             DoubleBooking(key, location, start_ns, end_ns)
-            for one, two, start_ns, end_ns in _overlaps(stays)
-            if one[0] != two[0] and not _may_share(one[0], two[0], mothers)
+            for one in keys
+            for two, when in of_bed.items()
+            if two[0] != one[0] and not _may_share(one[0], two[0], mothers)
+            for start_ns, end_ns in _overlaps(of_bed.get(one, ()), when)
             for key in (one, two)
         }
+
+    def is_booked(
+        self, booking: DoubleBooking, but: Collection[VisitKey], mothers: Mothers
+    ) -> bool:
+        """Return whether there is a double booking with a visit that is none of some."""
+        key, location, *when = booking
+        of_bed = self._visits.get(location, {})
+        return any(
+            tuple(when) in _overlaps(of_bed.get(key, ()), others)
+            for other, others in of_bed.items()
+            if other not in but and other[0] != key[0] and not _may_share(key[0], other[0], mothers)
+        )
 
 
 V = TypeVar("V")
@@ -124,21 +119,19 @@ def _put(
         places.pop(location, None)
 
 
-def _meet(one: Span, two: Span) -> bool:
-    return _ends_after(one, two.start_ns) and _ends_after(two, one.start_ns)
+def _overlaps(some: Iterable[Span], others: Iterable[Span]) -> list[tuple[int, int | None]]:
+    """Return the times that are in one of some spans and one of others."""
+    return [
+        (max(one.start_ns, two.start_ns), _earlier(one.end_ns, two.end_ns))
+        for one in some
+        for two in others
+        if _ends_after(one, two.start_ns) and _ends_after(two, one.start_ns)
+    ]
 
 
-def _overlaps(
-    stays: Iterable[tuple[Span, VisitKey]],
-) -> Iterator[tuple[VisitKey, VisitKey, int, int | None]]:
-    """Yield each two visits that were there together, and when; ``stays`` are by their start."""
-    there: list[tuple[Span, VisitKey]] = []
-    for span, key in stays:
-        there = [each for each in there if _ends_after(each[0], span.start_ns)]
-        for other, other_key in there:
-            ends = [end for end in (span.end_ns, other.end_ns) if end is not None]
-            yield key, other_key, span.start_ns, min(ends, default=None)
-        there.append((span, key))
+def _earlier(one_ns: int | None, two_ns: int | None) -> int | None:
+    ends = [end for end in (one_ns, two_ns) if end is not None]
+    return min(ends, default=None)
 
 
 def _ends_after(span: Span, time_ns: int) -> bool:

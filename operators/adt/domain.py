@@ -7,11 +7,13 @@ which number. That is made of the families, and of nothing else.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from operators.adt.beds import Beds, Span
-from operators.adt.family import Anomaly, Change, Summary
+from operators.adt.beds import Beds, DoubleBooking, Mothers
+from operators.adt.family import Anomaly, Change, Shown, Summary
 from state.adt.facts import BedStatus, VisitKey
 
 BY_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{6})?Z")
@@ -25,16 +27,28 @@ class Bed(NamedTuple):
     key: VisitKey | None
     """The visit that is in it, the last one to come."""
     since_ns: int | None
+    """Since when that is so; of an empty bed since when the status holds."""
 
 
 EMPTY = Bed("", None, None)
 
 
-class Seen(NamedTuple):
-    """What several families together show about some beds and numbers of visits."""
+class Births(NamedTuple):
+    """Who is whose mother in some families, before and after a message."""
 
-    anomalies: frozenset[Anomaly]
-    beds: dict[str, Bed]
+    before: Mothers
+    after: Mothers
+    visits: dict[VisitKey, Shown]
+    """All visits of these families where that has changed: others may share their beds."""
+
+
+@dataclass
+class Effects:
+    """What a message changes beyond its families."""
+
+    gone: set[Anomaly] = field(default_factory=set)
+    new: set[Anomaly] = field(default_factory=set)
+    beds: dict[str, Bed] = field(default_factory=dict)
 
 
 class Domain:
@@ -43,8 +57,8 @@ class Domain:
     def __init__(self) -> None:
         self._beds = Beds()
         self._statuses: dict[str, BedStatus] = {}
-        self._patients: dict[str, set[str]] = {}
-        """Those with a real visit of a number."""
+        self._visits: dict[str, dict[str, bool]] = {}
+        """The patients with a visit of each number, and whether there was such a visit."""
         self._mothers: dict[str, frozenset[str]] = {}
 
     def take(self, summary: Summary) -> None:
@@ -52,8 +66,8 @@ class Domain:
         for key, beds in summary.beds.items():
             for location, when in beds.items():
                 self._beds.put(location, key, when)
-        for patient, number in summary.real:
-            self._patients.setdefault(number, set()).add(patient)
+        for patient, number, is_real in summary.visits:
+            self._visits.setdefault(number, {})[patient] = is_real
         self._mothers.update(summary.mothers)
 
     def is_latest(self, told: BedStatus) -> bool:
@@ -66,57 +80,110 @@ class Domain:
         if self.is_latest(told):
             self._statuses[told.location] = told
 
-    def change(self, changes: Iterable[Change]) -> None:
-        """Follow the changes of visits."""
-        for change in changes:
-            key, before, after = change
-            for location in change.beds():
-                self._beds.put(location, key, after.beds.get(location, ()))
-            patient, number = key
-            if after.is_real:
-                self._patients.setdefault(number, set()).add(patient)
-            elif before.is_real:
-                self._patients[number].discard(patient)
-                if not self._patients[number]:
-                    del self._patients[number]
+    def follow(
+        self, changes: Collection[Change], births: Births, statuses: Collection[BedStatus]
+    ) -> Effects:
+        """Take what a message changes, and return what follows from it."""
+        moved = _moved(changes, births)
+        numbers = {key[1] for key, then, now in changes if then.is_real != now.is_real}
+        locations = {*moved, *(status.location for status in statuses)}
+        bookings, reused = self._bookings(moved), self._reused(numbers)
+        beds = {location: self._bed(location) for location in locations}
+        self._take(changes, births, statuses)
+        effects = self._compared(moved, bookings, self._bookings(moved))
+        reused_now = self._reused(numbers)
+        effects.gone |= reused - reused_now
+        effects.new |= reused_now - reused
+        now = {location: self._bed(location) for location in sorted(locations)}
+        effects.beds = {at: bed for at, bed in now.items() if bed != beds[at]}
+        return effects
 
-    def born(self, before: dict[str, frozenset[str]], after: dict[str, frozenset[str]]) -> None:
-        """Follow a change of who is whose mother."""
-        for child in before:
-            self._mothers.pop(child, None)
-        self._mothers.update(after)
-
-    def see(self, locations: Mapping[str, Span], numbers: Iterable[str]) -> Seen:
-        """Return the beds of some places, and the anomalies there at some times and of numbers."""
-        found: set[Anomaly] = set()
-        beds: dict[str, Bed] = {}
-        for location, when in locations.items():
-            booked = self._beds.double_bookings(location, when, self._mothers)
-            for key, _, start_ns, end_ns in booked:
-                found.add(Anomaly("double_booked", *key, location, start_ns, end_ns))
-            beds[location] = self._bed(location)
-        for number in numbers:
-            patients = self._patients.get(number, set())
-            if len(patients) > 1 and not BY_TIME.match(number):
-                found.update(Anomaly("visit_reused", patient, number) for patient in patients)
-        return Seen(frozenset(found), beds)
-
-    def patients(self, number: str) -> list[str]:
-        """Return the patients with a real visit of a number, with or without its authority."""
+    def patients(self, number: str) -> list[VisitKey]:
+        """Return the visits of a number, with or without its authority, cancelled ones too."""
         return sorted(
-            patient
-            for each, patients in self._patients.items()
+            (patient, each)
+            for each, patients in self._visits.items()
             if number in (each, each.partition("^")[0])
             for patient in patients
         )
 
+    def _take(
+        self, changes: Iterable[Change], births: Births, statuses: Iterable[BedStatus]
+    ) -> None:
+        for change in changes:
+            key, _, after = change
+            for location in change.beds():
+                self._beds.put(location, key, after.beds.get(location, ()))
+            patient, number = key
+            of_number = self._visits.setdefault(number, {})
+            if after.encounter is None:
+                of_number.pop(patient, None)
+            else:
+                of_number[patient] = after.is_real
+            if not of_number:
+                del self._visits[number]
+        for child in births.before:
+            self._mothers.pop(child, None)
+        self._mothers.update(births.after)
+        for status in statuses:
+            self.status(status)
+
+    def _bookings(self, moved: Mapping[str, Collection[VisitKey]]) -> set[DoubleBooking]:
+        return {
+            booking
+            for location, keys in moved.items()
+            for booking in self._beds.double_bookings(location, keys, self._mothers)
+        }
+
+    def _compared(
+        self,
+        moved: Mapping[str, Collection[VisitKey]],
+        before: set[DoubleBooking],
+        after: set[DoubleBooking],
+    ) -> Effects:
+        """Return the double bookings that begin and end; not those that others are a part of."""
+        changed = {
+            booking
+            for booking in before ^ after
+            if booking.key in moved[booking.location]
+            or not self._beds.is_booked(booking, moved[booking.location], self._mothers)
+        }
+        return Effects(
+            {_double(booking) for booking in changed & before},
+            {_double(booking) for booking in changed & after},
+        )
+
+    def _reused(self, numbers: Iterable[str]) -> set[Anomaly]:
+        found = set()
+        for number in numbers:
+            real = [who for who, is_real in self._visits.get(number, {}).items() if is_real]
+            if len(real) > 1 and not BY_TIME.fullmatch(number.partition("^")[0]):
+                found |= {Anomaly("visit_reused", patient, number) for patient in real}
+        return found
+
     def _bed(self, location: str) -> Bed:
         told = self._statuses.get(location)
+        status, since_ns = (told.status, told.clinical_ns) if told is not None else ("", None)
         last = self._beds.last(location)
-        key, span = last if last is not None else (None, Span(0, None))
-        since_ns = told.clinical_ns if told is not None and last is None else None
-        return Bed(
-            told.status if told is not None else "",
-            key,
-            span.start_ns if last is not None else since_ns,
-        )
+        if last is None:
+            return Bed(status, None, since_ns)
+        key, span = last
+        return Bed(status, key, span.start_ns)
+
+
+def _moved(changes: Iterable[Change], births: Births) -> dict[str, set[VisitKey]]:
+    """Return by bed the visits of which it is to be seen anew who shares the bed."""
+    found: dict[str, set[VisitKey]] = defaultdict(set)
+    for change in changes:
+        for location in change.beds():
+            found[location].add(change.key)
+    if births.before != births.after:
+        for key, shown in births.visits.items():
+            for location in shown.beds:
+                found[location].add(key)
+    return found
+
+
+def _double(booking: DoubleBooking) -> Anomaly:
+    key, location, start_ns, end_ns = booking
+    return Anomaly("double_booked", *key, location, start_ns, end_ns)

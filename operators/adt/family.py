@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import NamedTuple
 
-from operators.adt.beds import Span, hull, spans
+from operators.adt.beds import Span, spans
 from operators.adt.cancels import by_time
 from operators.adt.identity import Identity
 from operators.adt.visit import Encounter, Row, visit
@@ -69,21 +69,26 @@ class Change(NamedTuple):
     before: Shown
     after: Shown
 
-    def beds(self) -> dict[str, Span]:
-        """Return the beds in which the patient was at other times than was known, and when."""
+    def beds(self) -> set[str]:
+        """Return the beds in which the patient was at other times than was known."""
         then, now = self.before.beds, self.after.beds
-        return {
-            at: hull((*then.get(at, ()), *now.get(at, ())))
-            for at in then.keys() | now.keys()
-            if then.get(at) != now.get(at)
-        }
+        return {at for at in then.keys() | now.keys() if then.get(at) != now.get(at)}
+
+
+class Changes(NamedTuple):
+    """What has changed in a family: its visits, and what is strange about its patients."""
+
+    visits: list[Change]
+    gone: set[Anomaly]
+    new: set[Anomaly]
 
 
 class Summary(NamedTuple):
     """What others have to know of a family without reading its statements."""
 
     beds: dict[VisitKey, dict[str, tuple[Span, ...]]]
-    real: list[VisitKey]
+    visits: list[tuple[str, str, bool]]
+    """Patient, number, and whether there was such a visit."""
     mothers: dict[str, frozenset[str]]
 
 
@@ -93,7 +98,7 @@ NOTHING = Shown((), None, frozenset(), {})
 class Family:
     """The statements about some patients, each with the coordinates of the message that told it.
 
-    Ask for `refresh` before the first `add`, and after the last.
+    What is asked of it is as of the last `refresh`.
     """
 
     def __init__(self) -> None:
@@ -101,7 +106,7 @@ class Family:
         """How often each visit has changed."""
         self.shown: dict[VisitKey, Shown] = {}
         """The tables as they were at the last `refresh`."""
-        self.anomalies: frozenset[Anomaly] = frozenset()
+        self.anomalies: set[Anomaly] = set()
         """Those of the patients, not of a visit; as they were at the last `refresh`."""
         self.mothers: dict[str, frozenset[str]] = {}
         self._facts: dict[VisitKey, dict[Fact, Coordinates]] = {}
@@ -112,6 +117,7 @@ class Family:
         """What deletes all visits of a person."""
         self._identity: Identity | None = None
         self._stale: set[VisitKey] = set()
+        self._fresh: list[Mother | Oddity] = []
 
     @property
     def size(self) -> int:
@@ -132,27 +138,49 @@ class Family:
         if statement in self._others:
             return False
         self._others[statement] = where
-        self._identity = None
+        if isinstance(statement, Alias | Rekey):
+            self._identity = None
+        else:  # it changes neither who stands for whom, nor a visit
+            self._fresh.append(statement)
         return True
 
     def join(self, other: Family) -> None:
-        """Take over all of another family, which has been refreshed as this has."""
+        """Take over all of another family; the next `refresh` works out everything anew."""
         for told, facts in other._facts.items():
             self._facts.setdefault(told, {}).update(facts)
         self._others.update(other._others)
         self.versions.update(other.versions)
         self.shown.update(other.shown)
-        self.anomalies |= other.anomalies
-        self.mothers.update(other.mothers)
+        self.anomalies = self.anomalies | other.anomalies
+        self.mothers = self.mothers | other.mothers
         self._identity = None
 
-    def refresh(self) -> list[Change]:
-        """Return what has changed since the last call, in the order of the keys."""
+    def refresh(self) -> Changes:
+        """Return what has changed since the last call; visits in the order of their keys."""
+        before, new = self.anomalies, set[Anomaly]()
         if self._identity is None:
             self._stale = set(self.shown) | self._identify()
-        found = [change for key in sorted(self._stale) if (change := self._change(key)) is not None]
-        self._stale = set()
-        return found
+        else:
+            new = self._take_fresh(self._identity)
+        rebuilt = self.anomalies is not before
+        visits = [each for key in sorted(self._stale) if (each := self._change(key)) is not None]
+        self._stale, self._fresh = set(), []
+        if rebuilt:
+            return Changes(visits, before - self.anomalies, self.anomalies - before)
+        self.anomalies |= new
+        return Changes(visits, set(), new)
+
+    def _take_fresh(self, identity: Identity) -> set[Anomaly]:
+        """Take births and oddities, which change no visit; return what is strange now."""
+        new = set()
+        for each in self._fresh:
+            if isinstance(each, Mother):
+                child, mother = identity.survivor(each.child), identity.survivor(each.mother)
+                known = self.mothers.get(child, frozenset())
+                self.mothers = self.mothers | {child: known | {mother}}
+            else:
+                new.add(_strange(each, identity))
+        return new - self.anomalies
 
     def because(self, key: VisitKey, most: int) -> list[Coordinates]:
         """Return where the messages lie that determine a visit, the last ones; all in order."""
@@ -163,20 +191,16 @@ class Family:
         merges = {e: where for e, where in self._others.items() if isinstance(e, Alias | Rekey)}
         return dict(chain(self._facts_of(key).items(), merges.items()))
 
-    def beds(self) -> set[str]:
-        """Return the beds of all visits, as of the last `refresh`."""
-        return {at for shown in self.shown.values() for at in shown.beds}
-
     def summary(self) -> Summary:
         """Return what others have to know of it, as of the last `refresh`."""
         return Summary(
             {key: shown.beds for key, shown in self.shown.items() if shown.beds},
-            [key for key, shown in self.shown.items() if shown.is_real],
+            [(*key, s.is_real) for key, s in self.shown.items() if s.encounter is not None],
             self.mothers,
         )
 
     def pack(self) -> bytes:
-        """Return all of it as bytes, the same for the same statements and places."""
+        """Return all of it as bytes; `unpack` makes the same family of them."""
         facts = [
             (
                 *told,
@@ -242,7 +266,7 @@ class Family:
         self._identity, self._told = identity, dict(told)
         self._deletions = dict(deletions)
         self.mothers = {child: frozenset(of) for child, of in mothers.items()}
-        self.anomalies = frozenset(_of_patients(identity, self._others))
+        self.anomalies = set(_of_patients(identity, self._others))
         return set(told)
 
     def _change(self, key: VisitKey) -> Change | None:

@@ -1,4 +1,4 @@
-"""How families are kept in pages: as bytes, until somebody asks."""
+"""How families are kept in pages: as bytes, but for those that changed since the last snapshot."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from state.errors import SnapshotRefused
 from state.snapshots import Plain
 
 FORM = 2
-"""Of what is kept; the first seed of patient care had another one."""
+"""Of what is kept. Form 1 was one visit with its facts, of the first seed of patient care."""
+KINDS = ("family", "joined", "bed")
 
 
 class Held:
@@ -42,13 +43,18 @@ class Held:
         """Return what others have to know of it."""
         if self._packed is None:
             return self.read().summary()
-        beds, real, mothers = pickle.loads(self._packed[0])  # noqa: S301  # our own recovery store
+        beds, visits, mothers = pickle.loads(self._packed[0])  # noqa: S301  # our own recovery store
         return Summary(
             {key: {at: tuple(Span(*each) for each in when) for at, when in of_key.items()}
              for key, of_key in beds},
-            real,
+            visits,
             {child: frozenset(of) for child, of in mothers},
         )  # fmt: skip
+
+    def rest(self) -> None:
+        """Keep the bytes alone, where the family has not been changed."""
+        if self._packed is not None:
+            self._family = None
 
     def pack(self) -> tuple[str, int, bytes, bytes]:
         """Return it as bytes, which is all that is kept."""
@@ -97,10 +103,9 @@ def _pack(entity: Entity) -> Plain:
 
 def _unpack(plain: Plain) -> Entity:
     """Return what `_pack` gave; raises SnapshotRefused where another program wrote it."""
-    kind, form, *rest = plain
-    if kind not in ("family", "joined", "bed") or form != FORM:
-        known = form if isinstance(kind, str) else 1
-        raise SnapshotRefused("form of patients", str(known), str(FORM))
+    if len(plain) < 3 or plain[0] not in KINDS or plain[1] != FORM:
+        raise SnapshotRefused("form of patients", "another one", str(FORM))
+    kind, _, *rest = plain
     if kind == "family":
         return Held(packed=(rest[0], rest[1]))
     return Joined(rest[0]) if kind == "joined" else BedStatus(*rest[0])
@@ -112,4 +117,4 @@ def _plain(summary: Summary) -> bytes:
         for key, of_key in sorted(summary.beds.items())
     ]
     mothers = [(child, sorted(of)) for child, of in sorted(summary.mothers.items())]
-    return pickle.dumps((beds, sorted(summary.real), mothers), protocol=5)
+    return pickle.dumps((beds, sorted(summary.visits), mothers), protocol=5)

@@ -45,13 +45,13 @@ class Report:
             row = encounter_row(after)
             self._put("encounters", (number, patient), str(version), row and rest | row)
 
-    def anomalies(self, was: Collection[Anomaly], now: Collection[Anomaly]) -> None:
+    def anomalies(self, gone: Collection[Anomaly], new: Collection[Anomaly]) -> None:
         """Emit what has become strange, and retract what is strange no more."""
-        for gone in sorted(set(was) - set(now), key=repr):
-            self._put("anomalies", _parts(gone), self._where, None)
-        for new in sorted(set(now) - set(was), key=repr):
-            parts = _parts(new)
-            record = anomaly_row(new) | {"anomaly": self._key(parts), "message": self._where}
+        for each in sorted(gone, key=repr):
+            self._put("anomalies", _parts(each), self._where, None)
+        for each in sorted(new, key=repr):
+            parts = _parts(each)
+            record = anomaly_row(each) | {"anomaly": self._key(parts), "message": self._where}
             self._put("anomalies", parts, self._where, record)
 
     def bed(self, location: str, bed: Bed) -> None:
@@ -91,7 +91,7 @@ def document(domain: str, family: Family, key: VisitKey) -> dict[str, Any]:
 
 def _cause(statement: Any, where: Coordinates) -> dict[str, Any]:
     """Return a message behind a visit, for people."""
-    trigger = "move" if isinstance(statement, Rekey) else "merge"
+    trigger = "another number" if isinstance(statement, Rekey) else "merge"
     return {
         "message": place(where),
         "trigger": statement.trigger if isinstance(statement, Fact) else trigger,

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from operators.adt.beds import ALWAYS, NEVER, hull
-from operators.adt.domain import Domain
-from operators.adt.family import Anomaly, Family
+from operators.adt.domain import Births, Domain, Effects
+from operators.adt.family import Change, Family
 from operators.adt.held import Entities, Entity, Held, Joined
 from operators.adt.report import Report, document
 from operators.logic import Logic
@@ -33,7 +32,7 @@ class Timeline(Logic):
     def process(self, item: RowBlock[Told], outbox: Outbox) -> Iterable[Any]:
         """Take the messages of a block. All of one domain come from one partition."""
         for told in item.rows:
-            Message(self, told).work(outbox)
+            Work(self, told).work(outbox)
         return ()
 
     def describe(self, key: str) -> dict[str, Any]:
@@ -41,10 +40,8 @@ class Timeline(Logic):
         found = [
             document(name, family, (patient, number))
             for name, domain in sorted(self._domains.items())
-            for patient in domain.patients(key)
+            for patient, number in domain.patients(key)
             for family in [self.family(name, patient)[1].read()]
-            for number in sorted(v for p, v in family.shown if p == patient)
-            if key in (number, number.partition("^")[0])
         ]
         return {"visits": found} if found else {}
 
@@ -77,7 +74,7 @@ class Timeline(Logic):
             domain.status(entity)
 
 
-class Message:
+class Work:
     """What one message changes."""
 
     def __init__(self, timeline: Timeline, told: Told) -> None:
@@ -86,15 +83,16 @@ class Message:
         self._held: dict[str, Held] = {}
         """The families that it is about, by name."""
         self._statuses: list[BedStatus] = []
-        # How families were before it.
-        self._strange: set[Anomaly] = set()
         self._mothers: dict[str, frozenset[str]] = {}
+        """Those of its families, as they were before it."""
 
     def work(self, outbox: Outbox) -> None:
         """Take all that it says, and emit what has changed."""
         new = [each for each in self._told.statements if self._take(each)]
         if new:
             self._tell(Report(outbox, self._told))
+        for held in self._held.values():
+            held.rest()
 
     def _take(self, statement: Statement) -> bool:
         """Add a statement to what it is about; return whether it is a new one."""
@@ -125,52 +123,51 @@ class Message:
         name, held = self._timeline.family(self._told.domain, patient)
         if name not in self._held:
             self._held[name] = held
-            family = held.read()
-            self._strange |= family.anomalies
-            self._mothers |= family.mothers
+            self._mothers |= held.read().mothers
         return name
 
     def _tell(self, report: Report) -> None:
         families = [held.read() for held in self._held.values()]
-        changes = [(family, change) for family in families for change in family.refresh()]
+        changed = [(family, family.refresh()) for family in families]
+        visits = [(family, each) for family, changes in changed for each in changes.visits]
+        visits.sort(key=lambda each: each[1].key)
+        effects = self._effects(families, [each for _, each in visits])
+        for family, each in visits:
+            report.visit(family, each)
+            effects.gone |= each.before.anomalies - each.after.anomalies
+            effects.new |= each.after.anomalies - each.before.anomalies
+        for _, changes in changed:
+            effects.gone |= changes.gone
+            effects.new |= changes.new
+        report.anomalies(effects.gone - effects.new, effects.new - effects.gone)
+        for location, bed in effects.beds.items():
+            report.bed(location, bed)
+
+    def _effects(self, families: Iterable[Family], changes: list[Change]) -> Effects:
+        """Let the domain follow; return what that changes."""
         mothers = {child: of for family in families for child, of in family.mothers.items()}
-        locations = {status.location: NEVER for status in self._statuses}
-        for _, change in changes:
-            for at, when in change.beds().items():
-                locations[at] = hull((locations.get(at, when), when))
-        if mothers != self._mothers:  # who may share a bed has changed
-            locations |= {at: ALWAYS for family in families for at in family.beds()}
-        numbers = {
-            change.key[1] for _, change in changes if change.before.is_real != change.after.is_real
-        }
-        before = self._domain.see(locations, numbers)
-        self._domain.change(change for _, change in changes)
-        self._domain.born(self._mothers, mothers)
+        births = Births(self._mothers, mothers, {})
+        if mothers != self._mothers:
+            births.visits.update(each for family in families for each in family.shown.items())
+        effects = self._domain.follow(changes, births, self._statuses)
         for status in self._statuses:
-            self._domain.status(status)
-            self._timeline.entities.put(_name(self._told.domain, BED, status.location), status)
-        after = self._domain.see(locations, numbers)
-        for family, change in sorted(changes, key=lambda each: each[1].key):
-            report.visit(family, change)
-        was, now = set(before.anomalies) | self._strange, set(after.anomalies)
-        for _, change in changes:
-            was |= change.before.anomalies
-            now |= change.after.anomalies
-        for family in families:
-            now |= family.anomalies
-        report.anomalies(was, now)
-        for location in sorted(locations):
-            if before.beds[location] != after.beds[location]:
-                report.bed(location, after.beds[location])
+            name = _name(self._told.domain, BED, status.location)
+            self._timeline.entities.put(name, status)
+        return effects
 
 
 def _patients(statement: Fact | Alias | Rekey | Mother | Oddity) -> list[str]:
-    """Return the patients who have to do with each other by a statement; "" is for nobody."""
+    """Return the patients who have to do with each other by a statement.
+
+    What is strange about nobody has to do with nothing else: it is kept by itself.
+    """
     if isinstance(statement, Alias):
         return [statement.prior, statement.survivor]
     if isinstance(statement, Rekey):
         return [statement.old[0], statement.new[0]]
-    return list(statement) if isinstance(statement, Mother) else [statement.patient]
+    if isinstance(statement, Mother):
+        return list(statement)
+    return [statement.patient or f"{SEPARATOR}{statement.clinical_ns}"]
 
 
 def _name(domain: str, *parts: str) -> str:

@@ -21,7 +21,7 @@ RULES_CHANGED = {("0.1.0", "shard"): {"late", "nbbo"}}
 it: a retried quote behind the watermark is late now, and makes no window."""
 ADDED = {("0.1.0", "decide"): {"limits"}}
 """Outputs that came after a release: all that they would have told by then comes behind it."""
-REFUSED = {("0.1.0", "timeline"): "form of patients is 1"}
+REFUSED = {("0.1.0", "timeline"): "form of patients is another one"}
 """Those that lack what their messages alone can tell, and what the refusal names."""
 VERSIONS = sorted(path.name for path in FOLDER.iterdir() if path.is_dir())
 

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from connectors.adt.messages import Parsed, parse
+from operators.adt.cancels import by_recording, by_time
 from operators.adt.visit import visit
 from state.adt.facts import Alias, BedStatus, Fact, Mother, Oddity, Rekey
 from state.errors import BadRecord, NoTime, OutOfRange, WrongType
@@ -196,8 +197,10 @@ def test_what_is_no_adt_message_says_nothing():
         ("A45", ["PID|1||1", "MRG|2"], WrongType, "MRG-5"),
         ("A20", ["NPU||C"], WrongType, "NPU-1"),
         ("A20", ["NPU|W^1^A"], WrongType, "NPU-2"),
-        ("A29", ["PID|1||" + "1" * 61], OutOfRange, "60"),
-        ("A20", [f"NPU|{'W' * 61}|C"], OutOfRange, "60"),
+        ("A29", ["PID|1||" + "1" * 81], OutOfRange, "80"),
+        ("A20", [f"NPU|{'é' * 41}|C"], OutOfRange, "80"),
+        ("A29", ["PID|1||1\\X1F\\2"], OutOfRange, "control"),
+        ("A29", ["PID|1||" + "\\F\\" * 27], OutOfRange, "80"),
     ],
 )
 def test_a_message_that_does_not_name_what_it_is_about_is_refused(trigger, segments, error, told):
@@ -208,6 +211,43 @@ def test_a_message_that_does_not_name_what_it_is_about_is_refused(trigger, segme
 def test_a_message_without_any_time_is_refused_by_name():
     with pytest.raises(NoTime):
         parse(b"MSH|^~\\&|PAS|GH|||x||ADT^A01|1|P|2.5\rEVN|A01|99991231\rPID|1||1\rPV1|1|I|W")
+
+
+def test_what_was_recorded_before_1970_is_not_used():
+    early = HEAD.format(trigger="A29").replace("|20240305090000", "|19600305090000") + "PID|1||1"
+    parsed = parse(early.encode())
+    assert parsed.recorded_ns == 1_709_632_800 * S, "that of MSH-7"
+    assert [each.field for each in parsed.statements if isinstance(each, Oddity)] == ["EVN-2"]
+    with pytest.raises(NoTime):
+        parse(early.replace("20240305100000", "19600305").encode())
+
+
+def test_a_message_about_very_many_patients_takes_no_long_time_or_is_refused():
+    groups = [segment for n in range(900) for segment in (f"PID|1||A{n}", f"MRG|B{n}")]
+    assert len(said("A40", *groups)) == 900
+    with pytest.raises(OutOfRange, match="1000"):
+        said("A40", *groups, *groups)
+
+
+@pytest.mark.parametrize(
+    ("other", "envelope"), [("10+0100", "10+0200"), ("UNICODE UTF-8", "8859/5")]
+)
+def test_facts_that_the_envelope_makes_different_are_in_one_order(other, envelope):
+    """The zone of MSH-7 and the character set of MSH-18 are no part of the digest."""
+    raw = (
+        r"MSH|^~\&|PAS|GH|||20240305{zone}||ADT^A02|1|P|2.5||||||{charset}"
+        "\rEVN|A02|20240305100000+0000||||20240305100000+0000\rPID|1||1\r"
+        r"PV1|1|I|W^\XC3A9\^A|||W^0^A|||||||||||||V1|||||||||||||||||||||||||20240304100000"
+    )
+    named = "zone" if "+" in other else "charset"
+    texts = [
+        raw.format(**({"zone": "10", "charset": ""} | {named: each})).encode()
+        for each in (other, envelope)
+    ]
+    one, two = (facts(text)[0] for text in texts)
+    assert one != two
+    assert by_time(one) != by_time(two)
+    assert by_recording(one) != by_recording(two)
 
 
 def test_what_separates_the_parts_of_a_key_is_escaped_in_them():

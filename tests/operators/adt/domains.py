@@ -9,7 +9,7 @@ from typing import Any
 from connectors.hl7.message import Message
 from state.adt.triggers import ACCOUNTS, ALIASES, KNOWN, OF_VISITS, VISITS
 from tests.operators.adt.tables import Rows, tables
-from tests.reference.adt import timeline
+from tests.reference.adt import Timeline, timeline
 
 BEDS = ("W^1^A", "W^2^A", "W^3^", "W^1^A^X", '""', "")
 PATIENTS = ("1", "2", "3", "1^^^NH", "4~5^^^GH^MR")
@@ -39,18 +39,45 @@ def differs(raws: list[bytes], made: Callable[[list[bytes]], dict[str, Rows]] = 
         "location_visits": wanted.location_visits,
         "encounters": wanted.encounters,
         "anomalies": wanted.anomalies,
-        "beds": wanted.beds,
     }
-    found["beds"] = [
-        {name: row[name] for name in ("location", "status")}
-        for row in found["beds"]
-        if row["location"] in {each["location"] for each in wanted.beds}
-    ]
+    pairs["beds"] = _beds(wanted)
+    for row in found["beds"]:
+        if row["patient"] is None:
+            row["since"] = None  # that of the status, of which the reference keeps no time
     return "".join(
         f"{name}: {_plain(found[name])} != {_plain(rows)}\n"
         for name, rows in pairs.items()
         if _plain(found[name]) != _plain(rows)
     )
+
+
+def _beds(wanted: Timeline) -> Rows:
+    """Return the beds that the reference's statuses and rows of visits come to."""
+    empty = {"status": None, "patient": None, "visit": None, "since": None}
+    beds = {str(each["location"]): empty | each for each in wanted.beds}
+    lasting = [row for row in wanted.location_visits if row["end"] is None]
+    for row in sorted(lasting, key=lambda row: _arrival(row, wanted.location_visits)):
+        location = str(row["location"])
+        if location.split("^")[2:3] not in ([], [""]):
+            since = _since(row, wanted.location_visits)
+            who = {"patient": row["patient"], "visit": row["visit"], "since": since}
+            beds[location] = {**empty, "location": location, **beds.get(location, {}), **who}
+    return list(beds.values())
+
+
+def _arrival(row: dict[str, Any], rows: Rows) -> tuple[str, str, str]:
+    return str(_since(row, rows)), row["patient"], row["visit"]
+
+
+def _since(row: dict[str, Any], rows: Rows) -> Any:
+    """Return since when a patient is in a bed, under whatever class."""
+    same = ("patient", "visit", "location")
+    before = [
+        each
+        for each in rows
+        if each["end"] == row["start"] and all(each[name] == row[name] for name in same)
+    ]
+    return _since(before[0], rows) if before else row["start"]
 
 
 def _plain(rows: Rows) -> list[list[tuple[str, Any]]]:

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
+from operators.adt.held import Held
 from operators.adt.timeline import Timeline
 from operators.outputs import Outputs
 from state.adt.facts import Told
@@ -150,6 +151,44 @@ def test_a_visit_is_shown_with_the_trigger_and_the_time_of_each_message():
     assert [(each["trigger"], each["message"]) for each in shown["because"]] == [
         ("A01", "adt.raw:0:0"), ("A02", "adt.raw:0:1"), ("merge", "adt.raw:0:2"),
     ]  # fmt: skip
+
+
+def test_a_cancelled_visit_and_one_of_two_of_a_number_are_shown_once():
+    outputs, logic = Outputs(OUTPUTS), Timeline(8)
+    other = message("A01", "0900", visit("W^3^A", number="V1^^^B"))
+    for block in told([ADMITTED, CANCELLED, other]):
+        list(logic.process(block, outputs))
+    shown = logic.describe("V1")["visits"]
+    assert [(each["visit"], each["encounter"]["status"]) for each in shown] == [
+        ("V1^^^B", "in-progress"), ("V1^^^GH", "cancelled"),
+    ]  # fmt: skip
+
+
+def test_a_hall_that_is_called_a_bed_costs_what_is_new_in_it():
+    """Each arrival is a double booking with all before it, and no pair is looked at again."""
+    raws = [message("A01", "0900", visit("ED^HALL^1", f"P{n}", f"V{n}")) for n in range(150)]
+    outputs, logic, blocks = Outputs(OUTPUTS), Timeline(8), told(raws)
+    for block in blocks[:-1]:
+        list(logic.process(block, outputs))
+    outputs.take()
+    list(logic.process(blocks[-1], outputs))
+    emitted = {batch.output: len(batch) for batch in outputs.take()}
+    assert emitted["anomalies"] == 1, "the others have been double booked since then, too"
+
+
+def test_what_is_read_and_not_changed_rests_as_bytes_again():
+    first = Timeline(2)
+    for block in told([ADMITTED, MOVED]):
+        list(first.process(block, Outputs(OUTPUTS)))
+    second = Timeline(2)
+    for page in first.entities.filled():
+        second.entities.load(page, first.entities.dump(page))
+    for block in told([MOVED]):
+        list(second.process(block, Outputs(OUTPUTS)))
+    held = [second.entities.get(name) for name in second.entities]
+    assert [type(each) for each in held] == [Held]
+    assert [each._family for each in held if isinstance(each, Held)] == [None]
+    assert second.entities.take_touched() == []
 
 
 def stream(seed: int) -> list[RowBlock[Told]]:

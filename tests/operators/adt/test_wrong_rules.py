@@ -120,8 +120,8 @@ RULES = {
     ),
     "the message is recorded when it is sent": Wrong(
         PARSED,
-        "recorded = [(self._evn, 2), (msh, 7)]",
-        "recorded = [(msh, 7), (self._evn, 2)]",
+        "recorded = [(self._evn, 2), (head.msh, 7)]",
+        "recorded = [(head.msh, 7), (self._evn, 2)]",
     ),
 }
 
@@ -177,14 +177,20 @@ OF_DOMAINS = {
     "a room is a bed": Wrong(BEDS, 'location.split("^")[2:3]', 'location.split("^")'),
     "who leaves meets who comes": Wrong(BEDS, "span.end_ns > time_ns", "span.end_ns >= time_ns"),
     "a cancelled visit is a reuse": Wrong(FAMILY, "self.encounter.status not in NOT_REAL", "True"),
-    "a reuse stays when a visit is gone": Wrong(
-        DOMAIN, "self._patients[number].discard(patient)", "pass"
+    "a reuse stays when a visit is cancelled": Wrong(
+        DOMAIN, "of_number[patient] = after.is_real", "of_number[patient] = True"
     ),
     "the first status of a bed stays": Wrong(
         DOMAIN, "return known is None or known < told", "return known is None"
     ),
-    "a double booking stays": Wrong(TIMELINE, "was, now = set(before.anomalies) | ", "was, now = "),
-    "births are not followed": Wrong(TIMELINE, "if mothers != self._mothers:", "if False:"),
+    "a double booking stays": Wrong(
+        DOMAIN, "{_double(booking) for booking in changed & before},", "set(),"
+    ),
+    "a double booking by two others is forgotten": Wrong(
+        DOMAIN, "or not self._beds.is_booked", "or True or not self._beds.is_booked"
+    ),
+    "births are not followed": Wrong(DOMAIN, "if births.before != births.after:", "if False:"),
+    "the first to come is in a bed": Wrong(BEDS, "return max(there, key", "return min(there, key"),
 }
 """Rules of what several patients and visits have to do with each other."""
 
