@@ -201,6 +201,8 @@ class _Teller:
             yield self._bed()
         elif trigger not in KNOWN:
             yield self._oddity("trigger_unknown", visit)
+        if self._message.decoded.mismatch:
+            yield self._oddity("charset_mismatch", visit, "MSH-18")
         for kind, field in self._doubts:
             yield self._oddity(kind, visit, field)
 

@@ -90,17 +90,21 @@ class Beds:
             for key in (one, two)
         }
 
-    def is_booked(
-        self, booking: DoubleBooking, but: Collection[VisitKey], mothers: Mothers
-    ) -> bool:
-        """Return whether there is a double booking with a visit that is none of some."""
-        key, location, *when = booking
-        of_bed = self._visits.get(location, {})
-        return any(
-            tuple(when) in _overlaps(of_bed.get(key, ()), others)
-            for other, others in of_bed.items()
-            if other not in but and other[0] != key[0] and not _may_share(key[0], other[0], mothers)
-        )
+    def booked(
+        self, bookings: Collection[DoubleBooking], but: Collection[VisitKey], mothers: Mothers
+    ) -> set[DoubleBooking]:
+        """Return those of one bed's double bookings that hold without some visits, too."""
+        if not bookings:
+            return set()
+        of_bed = self._visits.get(next(iter(bookings)).location, {})
+        others = {key: when for key, when in of_bed.items() if key not in but}
+        # It begins with one of the two: seldom with another than those that were left out.
+        starts = {span.start_ns for when in others.values() for span in when}
+        return {
+            each
+            for each in bookings
+            if each.start_ns in starts and _is_booked(each, others, mothers)
+        }
 
 
 V = TypeVar("V")
@@ -117,6 +121,17 @@ def _put(
     of_place.pop(key, None)
     if not of_place:
         places.pop(location, None)
+
+
+def _is_booked(
+    booking: DoubleBooking, others: Mapping[VisitKey, tuple[Span, ...]], mothers: Mothers
+) -> bool:
+    key, _, *when = booking
+    return any(
+        tuple(when) in _overlaps(others.get(key, ()), spans)
+        for other, spans in others.items()
+        if other[0] != key[0] and not _may_share(key[0], other[0], mothers)
+    )
 
 
 def _overlaps(some: Iterable[Span], others: Iterable[Span]) -> list[tuple[int, int | None]]:

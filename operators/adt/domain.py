@@ -39,7 +39,7 @@ class Births(NamedTuple):
     before: Mothers
     after: Mothers
     visits: dict[VisitKey, Shown]
-    """All visits of these families where that has changed: others may share their beds."""
+    """The visits of children with other mothers now: others may share their beds."""
 
 
 @dataclass
@@ -142,12 +142,10 @@ class Domain:
         after: set[DoubleBooking],
     ) -> Effects:
         """Return the double bookings that begin and end; not those that others are a part of."""
-        changed = {
-            booking
-            for booking in before ^ after
-            if booking.key in moved[booking.location]
-            or not self._beds.is_booked(booking, moved[booking.location], self._mothers)
-        }
+        changed = before ^ after
+        for location, keys in moved.items():
+            of_others = {e for e in changed if e.location == location and e.key not in keys}
+            changed -= self._beds.booked(of_others, keys, self._mothers)
         return Effects(
             {_double(booking) for booking in changed & before},
             {_double(booking) for booking in changed & after},

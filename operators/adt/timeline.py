@@ -148,7 +148,14 @@ class Work:
         mothers = {child: of for family in families for child, of in family.mothers.items()}
         births = Births(self._mothers, mothers, {})
         if mothers != self._mothers:
-            births.visits.update(each for family in families for each in family.shown.items())
+            children = mothers.keys() | self._mothers.keys()
+            other = {each for each in children if mothers.get(each) != self._mothers.get(each)}
+            births.visits.update(
+                (key, shown)
+                for family in families
+                for key, shown in family.shown.items()
+                if key[0] in other
+            )
         effects = self._domain.follow(changes, births, self._statuses)
         for status in self._statuses:
             name = _name(self._told.domain, BED, status.location)

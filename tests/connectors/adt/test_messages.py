@@ -182,6 +182,15 @@ def test_a_trigger_that_nobody_knows_and_a_time_that_cannot_be_are_strange():
     assert (strange.kind, strange.field) == ("time_invalid", "EVN-2")
 
 
+def test_a_wrong_label_of_the_character_set_is_strange_and_loses_nothing():
+    raw = (HEAD.format(trigger="A29").replace("|2.5\r", "|2.5||||||UTF-8\r") + "PID|1||1").encode()
+    assert len(parse(raw).statements) == 1
+    deleted, strange = parse(raw + b"||J\xd8RGEN").statements
+    assert isinstance(deleted, Fact)
+    assert isinstance(strange, Oddity)
+    assert (strange.kind, strange.field) == ("charset_mismatch", "MSH-18")
+
+
 def test_what_is_no_adt_message_says_nothing():
     raw = HEAD.format(trigger="A01").replace("ADT^A01", "ORU^R01").encode()
     assert parse(raw) == Parsed("", 0, ())

@@ -187,7 +187,7 @@ OF_DOMAINS = {
         DOMAIN, "{_double(booking) for booking in changed & before},", "set(),"
     ),
     "a double booking by two others is forgotten": Wrong(
-        DOMAIN, "or not self._beds.is_booked", "or True or not self._beds.is_booked"
+        DOMAIN, "changed -= self._beds.booked", "self._beds.booked"
     ),
     "births are not followed": Wrong(DOMAIN, "if births.before != births.after:", "if False:"),
     "the first to come is in a bed": Wrong(BEDS, "return max(there, key", "return min(there, key"),
