@@ -215,7 +215,8 @@ class Hospital:
             (mistakes.WRONG_DISCHARGE, lambda visit: mistakes.discharge(desk, visit)),
             (mistakes.SWAP, lambda visit: mistakes.swap(desk, visit)),
             (0.1 * (days > 2), self._intensive),
-            (0.05 * (days > 4), self._on_leave),
+            (0.08 * (days > 3), self._on_leave),
+            (0.3, self._completed),
         )
         for share, happening in shares:
             if desk.chance(share):
@@ -223,6 +224,11 @@ class Hospital:
 
     def _observed(self, visit: Visit) -> Process:
         self._vitals(visit)
+        yield self._desk.now_s
+
+    def _completed(self, visit: Visit) -> Process:
+        """Something about the person is told that was missing (A08)."""
+        self._desk.tell("A08", visit)
         yield self._desk.now_s
 
     def _tested(self, visit: Visit) -> Process:

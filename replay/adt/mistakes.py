@@ -119,7 +119,8 @@ def swap(desk: Desk, visit: Visit) -> Process:
         return
     other = desk.rng.choice(others)
     here, there = visit.location, other.location
-    desk.patients[there], desk.patients[here] = visit, other
+    del desk.patients[there]
+    desk.patients[here] = other
     visit.location, other.location = there, here
     who = [(visit, here), (other, there)]
     told = [part for each, prior in who for part in (pid(each.registered), pv1(each, prior))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 from replay.adt.people import CONDITIONS, Person, moment
@@ -45,6 +46,7 @@ LABS = {
 }
 
 
+@lru_cache(maxsize=4096)  # a message has the same time in many fields
 def stamp(time_s: int) -> str:
     """Return a time as HL7 writes it, to the second. It is UTC, as MSH-7 says."""
     return f"{moment(time_s):%Y%m%d%H%M%S}"
