@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from replay.adt.cases import Result, try_case
 from state.errors import Misuse
+
+if TYPE_CHECKING:
+    from replay.adt.cases import Result
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,6 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Try all cases; return 0 where none fails, else 1."""
+    from replay.adt.cases import try_case
+
     cases = _read(args.directory)
     results, others = [], []
     for name, case in cases.items():
