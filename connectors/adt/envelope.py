@@ -1,13 +1,9 @@
-"""Where a message belongs and when it was recorded: what is asked before it is understood."""
+"""Where a message belongs: what is asked before it is understood."""
 
 from __future__ import annotations
 
-from datetime import UTC, tzinfo
-
 from connectors.hl7.header import Header
-from connectors.hl7.message import NULL, Message
-from connectors.hl7.times import instant, zone_of
-from state.errors import OutOfRange
+from connectors.hl7.message import NULL
 
 TOPIC = "adt.raw"
 UNKNOWN = b"unknown"
@@ -22,23 +18,3 @@ def domain(header: Header | None) -> bytes:
     """
     names = (header.part(field) for field in (4, 3)) if header is not None else ()
     return next((name for name in names if name not in (b"", NULL.encode())), UNKNOWN)
-
-
-def recorded_ns(message: Message, zone: tzinfo = UTC) -> int | None:
-    """Return when a message was recorded, ns since 1970 UTC: by EVN-2, else by MSH-7.
-
-    None where neither is a time. A time without a zone has that of MSH-7, else ``zone``.
-    """
-    sent = message.text("MSH", 7)
-    zone = zone_of(sent) or zone
-    for text in (message.text("EVN", 2), sent):
-        if (time_ns := _time_ns(text, zone)) is not None:
-            return time_ns
-    return None
-
-
-def _time_ns(text: str, zone: tzinfo) -> int | None:
-    try:
-        return instant(text, zone).ns
-    except OutOfRange:
-        return None

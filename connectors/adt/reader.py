@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from datetime import tzinfo
+from datetime import UTC, tzinfo
 
 from connectors.adt.envelope import UNKNOWN
 from connectors.hl7.message import Message, Segment
@@ -93,6 +93,16 @@ class Reader:
         if found.ambiguous:
             self.doubts["time_ambiguous", f"{segment.name}-{field}"] = None
         return found.ns
+
+
+def recorded_ns(message: Message, zone: tzinfo = UTC) -> int | None:
+    """Return when a message was recorded, ns since 1970 UTC: by EVN-2, else by MSH-7.
+
+    None where neither is a time. A time without a zone has that of MSH-7, else ``zone``.
+    """
+    nothing = Segment("", message)
+    evn, msh = (message.first(name) or nothing for name in ("EVN", "MSH"))
+    return Reader(message, zone).any_ns((evn, 2), (msh, 7))
 
 
 def domain(message: Message) -> str:

@@ -7,7 +7,8 @@ from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import NamedTuple
 
-from connectors.adt.envelope import TOPIC, UNKNOWN, domain, recorded_ns
+from connectors.adt.envelope import TOPIC, UNKNOWN, domain
+from connectors.adt.reader import recorded_ns
 from connectors.hl7.files import Contents, Miscount, contents
 from connectors.hl7.message import Message
 from replay.keyed import KeyedWriter

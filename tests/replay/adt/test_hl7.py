@@ -9,7 +9,8 @@ from pathlib import Path
 import orjson
 import pytest
 
-from connectors.adt.envelope import domain, recorded_ns
+from connectors.adt.envelope import domain
+from connectors.adt.reader import recorded_ns
 from connectors.hl7.header import Header
 from connectors.hl7.message import Message
 from flows.__main__ import main

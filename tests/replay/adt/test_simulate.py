@@ -12,8 +12,9 @@ from typing import NamedTuple
 import orjson
 import pytest
 
-from connectors.adt.envelope import domain, recorded_ns
+from connectors.adt.envelope import domain
 from connectors.adt.messages import parse
+from connectors.adt.reader import recorded_ns
 from connectors.hl7.message import Message
 from flows.__main__ import main
 from replay.adt.hospital import BY_HOUR, BY_WEEKDAY, Hospital, busyness
