@@ -89,7 +89,7 @@ class Domain:
         locations = {*moved, *(status.location for status in statuses)}
         bookings, reused = self._bookings(moved), self._reused(numbers)
         beds = {location: self._bed(location) for location in locations}
-        self._take(changes, births, statuses)
+        self._apply(changes, births, statuses)
         effects = self._compared(moved, bookings, self._bookings(moved))
         reused_now = self._reused(numbers)
         effects.gone |= reused - reused_now
@@ -98,7 +98,7 @@ class Domain:
         effects.beds = {at: bed for at, bed in now.items() if bed != beds[at]}
         return effects
 
-    def patients(self, number: str) -> list[VisitKey]:
+    def visits(self, number: str) -> list[VisitKey]:
         """Return the visits of a number, with or without its authority, cancelled ones too."""
         return sorted(
             (patient, each)
@@ -107,7 +107,7 @@ class Domain:
             for patient in patients
         )
 
-    def _take(
+    def _apply(
         self, changes: Iterable[Change], births: Births, statuses: Iterable[BedStatus]
     ) -> None:
         for change in changes:

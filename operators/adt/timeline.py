@@ -40,7 +40,7 @@ class Timeline(Logic):
         found = [
             document(name, family, (patient, number))
             for name, domain in sorted(self._domains.items())
-            for patient, number in domain.patients(key)
+            for patient, number in domain.visits(key)
             for family in [self.family(name, patient)[1].read()]
         ]
         return {"visits": found} if found else {}
