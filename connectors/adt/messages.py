@@ -1,4 +1,4 @@
-"""HL7 v2 ADT messages into statements about patients, visits and beds."""
+"""HL7 v2 messages into statements about patients, visits and beds: ADT and results (ORU)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from datetime import UTC, tzinfo
 from typing import NamedTuple
 
+from connectors.adt import observations
+from connectors.adt.attributes import details, diagnoses, person
 from connectors.adt.reader import (
     FIVE,
     MEDICAL_RECORD,
@@ -18,6 +20,7 @@ from connectors.adt.reader import (
     placed,
 )
 from connectors.hl7.message import NULL, Message, Segment
+from state.adt.attributes import Attribute, Details, Diagnoses, Person
 from state.adt.facts import (
     Alias,
     BedStatus,
@@ -38,6 +41,7 @@ from state.adt.triggers import (
     IN_GROUPS,
     KNOWN,
     MOVES,
+    OF_PATIENTS,
     OF_VISITS,
     SWAPS,
     VISITS,
@@ -75,7 +79,7 @@ def decode(messages: Messages, zone: tzinfo = UTC) -> RowBlock[Told]:
 
 
 class Parsed(NamedTuple):
-    """The domain of a message, when it was recorded, and what it says: nothing if not of ADT."""
+    """The domain of a message, when it was recorded, and what it says: nothing if of another."""
 
     domain: str
     recorded_ns: int
@@ -88,6 +92,9 @@ def parse(raw: bytes, zone: tzinfo = UTC) -> Parsed:
     Raises BadRecord, which repeats nothing of the message.
     """
     message = Message(raw)
+    if message.text("MSH", 9) == observations.RESULTS:
+        told = observations.results(message, zone)
+        return Parsed(told.domain, told.recorded_ns, (*told.observations, *told.oddities))
     trigger = _trigger(message)
     if not trigger:
         return Parsed("", 0, ())
@@ -184,12 +191,33 @@ class _Teller:
             yield from self._rekey()
         elif trigger == BED_STATUS:
             yield self._bed()
-        elif trigger not in KNOWN:
+        if self._patient and trigger in OF_PATIENTS:
+            yield from self._attributes(visit)
+        yield from self._oddities(visit)
+
+    def _oddities(self, visit: str) -> Iterator[Oddity]:
+        """Yield what is strange in the message itself."""
+        if self._trigger not in KNOWN:
             yield self._oddity("trigger_unknown", visit)
         if self._message.decoded.mismatch:
             yield self._oddity("charset_mismatch", visit, "MSH-18")
         for kind, field in self._reader.doubts:
             yield self._oddity(kind, visit, field)
+
+    def _attributes(self, visit: str) -> Iterator[Attribute]:
+        """Yield what the group says of the person and the visit beside where and when."""
+        pid, _, pv1 = self._group
+        when = self.recorded_ns, self._clinical_ns, self._digest
+        yield Person(*when, self._patient, person(pid, self._reader))
+        if not visit or self._trigger in IN_GROUPS:
+            return
+        of_visit = details(pv1)
+        if any(each is not None for each in of_visit):
+            yield Details(*when, self._patient, visit, of_visit)
+        if self._message.first("DG1"):
+            segments = (segment for segment in self._message if segment.name == "DG1")
+            for each in diagnoses(segments, self._reader):
+                yield Diagnoses(*when, self._patient, visit, *each)
 
     def _of_visit(self, visit: str) -> Iterator[Statement]:
         """Yield a fact. A correction may come without a visit, for it tells of the person too."""

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from datetime import UTC, tzinfo
 from typing import NamedTuple
 
-from connectors.adt.reader import Place, Reader, digest, domain, needed, part, placed
+from connectors.adt.reader import Place, Reader, digest, domain, needed, part, placed, plain, within
 from connectors.hl7.message import Message, Segment
 from state.adt.facts import Oddity
 from state.adt.observations import (
@@ -26,6 +26,8 @@ from state.adt.observations import (
 )
 from state.errors import NoTime
 
+RESULTS = "ORU"
+"""MSH-9 of messages of results."""
 ENOUGH = ("",) * 12
 """Components that a field may leave out."""
 FORM = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)", re.ASCII)
@@ -47,7 +49,7 @@ CODES = frozenset({"CE", "CNE", "CWE", "CF"})
 
 
 class Results(NamedTuple):
-    """What a message says: nothing if it is no ORU, or holds no OBX."""
+    """What a message says: nothing if it holds no OBX."""
 
     domain: str
     recorded_ns: int
@@ -56,15 +58,12 @@ class Results(NamedTuple):
     """Times that cannot be, or may be two."""
 
 
-def parse(raw: bytes, zone: tzinfo = UTC) -> Results:
-    """Return the observations of a message; ``zone`` counts where it names none.
+def results(message: Message, zone: tzinfo = UTC) -> Results:
+    """Return the observations of a message (`RESULTS`); ``zone`` counts where it names none.
 
-    Raises BadRecord, which repeats nothing of the message: where it is no HL7, where a patient has
-    no number (PID-3), or where neither MSH-7 nor an observation has a time.
+    Raises BadRecord, which repeats nothing of the message: where a patient has no number (PID-3),
+    or where neither MSH-7 nor an observation has a time.
     """
-    message = Message(raw)
-    if message.text("MSH", 9) != "ORU":
-        return Results("", 0, ())
     reader = _Results(message, zone)
     return Results(domain(message), reader.recorded_ns, *reader.read())
 
@@ -186,12 +185,12 @@ def _code(obx: Segment) -> tuple[str, str, str]:
     triplets = [tuple(parts[each] for each in triplet) for triplet in TRIPLETS]
     told = [each for each in triplets if each[0]] or triplets
     code, text, system = next((each for each in told if each[2] in LOINC), told[0])
-    return part(code), system, text or parts[8]
+    return part(code), part(system), plain(text or parts[8])
 
 
 def _sub_id(obx: Segment) -> str:
     """Return OBX-4; since 2.8.2 it has components (OG)."""
-    return "^".join(map(part, obx.components(4))).rstrip("^")
+    return within("^".join(map(part, obx.components(4))).rstrip("^"))
 
 
 class _Value(NamedTuple):
@@ -209,7 +208,7 @@ def _value(obx: Segment) -> _Value:
         return _structured(obx)
     if kind in CODES:
         return _coded(obx)
-    told = obx.whole(5).strip()
+    told = plain(obx.whole(5)).strip()
     if not told:
         return _Value("", None)
     return _numeric(told) if kind in NUMERIC else _Value(TEXT, told)
@@ -231,14 +230,14 @@ def _structured(obx: Segment) -> _Value:
     comparator = comparator.replace(" ", "")
     if _is_number(number) and comparator in COMPARATORS and not any(more):
         return _Value(NUMBER, number, COMPARATORS[comparator])
-    told = "".join((comparator, number, *more))
+    told = plain("".join((comparator, number, *more)))
     return _Value(TEXT, told) if told else _Value("", None)
 
 
 def _coded(obx: Segment) -> _Value:
     """Return code^text of each repetition, between them a ~; the second code without a first."""
     told = [_concept(obx.components(5, each + 1)) for each in range(obx.repetitions(5))]
-    value = "~".join(each for each in told if each)
+    value = plain("~".join(each for each in told if each))
     return _Value(CODED, value) if value else _Value("", None)
 
 
@@ -260,8 +259,8 @@ def _unit(obx: Segment) -> str | None:
     """Return OBX-6 as sent, its code, else its name; None where there is none."""
     parts = (*obx.components(6), *ENOUGH)[:6]
     if parts[0] in TENS and parts[1]:
-        return f"{parts[0]}^{parts[1]}"
-    return parts[0] or parts[1] or parts[3] or None
+        return plain(f"{parts[0]}^{parts[1]}")
+    return plain(parts[0] or parts[1] or parts[3]) or None
 
 
 def _is_number(text: str) -> bool:

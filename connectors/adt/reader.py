@@ -17,6 +17,7 @@ MOST_BYTES = 80
 """Of a part of a key, in UTF-8: the longest key, that of an anomaly, has nine parts and at most
 1,000 bytes (state/outputs.py). HL7 gives a number 15 characters and a point of care 20."""
 NO_TEXT = re.compile("[\0-\x1f\x7f\ud800-\udfff]")
+NOT_OF_LINES = re.compile("[\0-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 RECORDED = range(MAX_TIME_NS)
 """Recorded times are event times, which begin in 1970."""
 FIVE = ("",) * 5
@@ -138,12 +139,22 @@ def part(text: str) -> str:
 
     Raises OutOfRange where it is too long, or holds what is no character of a text.
     """
-    escaped = text.replace("^", "\\S\\").replace("|", "\\F\\")
-    if len(escaped) * 4 > MOST_BYTES and len(escaped.encode("utf_8", "replace")) > MOST_BYTES:
-        raise OutOfRange(f"a number or a place is longer than {MOST_BYTES} bytes")
+    escaped = within(text.replace("^", "\\S\\").replace("|", "\\F\\"))
     if NO_TEXT.search(escaped):
         raise OutOfRange("a number or a place holds a control character")
     return escaped
+
+
+def within(text: str) -> str:
+    """Return the text. Raises OutOfRange where it is longer than a part of a key may be."""
+    if len(text) * 4 > MOST_BYTES and len(text.encode("utf_8", "replace")) > MOST_BYTES:
+        raise OutOfRange(f"a number or a place is longer than {MOST_BYTES} bytes")
+    return text
+
+
+def plain(text: str) -> str:
+    """Return a text of one or more lines without what is no character of one."""
+    return NOT_OF_LINES.sub("", text)
 
 
 def needed(name: str, value: str) -> str:

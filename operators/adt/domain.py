@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from operators.adt.beds import Beds, DoubleBooking, Mothers
-from operators.adt.family import Anomaly, Change, Shown, Summary
+from operators.adt.shown import Anomaly, Change, Shown, Summary
 from state.adt.facts import BedStatus, VisitKey
 
 BY_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{6})?Z")

@@ -10,12 +10,30 @@ import pickle
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from itertools import chain
-from typing import NamedTuple
 
-from operators.adt.beds import Span, spans
-from operators.adt.cancels import by_time
+from operators.adt.attributes import (
+    Attributes,
+    Patient,
+    conditions,
+    details,
+    key_of,
+    person,
+)
+from operators.adt.beds import spans
+from operators.adt.cancels import by_time, having
 from operators.adt.identity import Identity
-from operators.adt.visit import Encounter, Row, visit
+from operators.adt.shown import (
+    NOTHING,
+    Anomaly,
+    Change,
+    Changes,
+    Moved,
+    PatientChange,
+    Shown,
+    Summary,
+)
+from operators.adt.visit import visit
+from state.adt.attributes import Attribute, Details, Diagnoses, Person
 from state.adt.facts import (
     Alias,
     BedStatus,
@@ -26,73 +44,14 @@ from state.adt.facts import (
     Statement,
     VisitKey,
 )
+from state.adt.observations import Observation
+from state.adt.triggers import Effect
 from state.errors import SnapshotRefused
 from state.records import Coordinates
 
-FORM = 1
+FORM = 2
 """Of the bytes; a snapshot of another form is refused."""
-NOT_REAL = ("cancelled", "entered-in-error")
 KINDS = {"alias": Alias, "rekey": Rekey, "mother": Mother, "oddity": Oddity}
-
-
-class Anomaly(NamedTuple):
-    """What is strange; of the texts "" is for nothing."""
-
-    kind: str
-    patient: str
-    visit: str = ""
-    location: str = ""
-    start_ns: int | None = None
-    end_ns: int | None = None
-    field: str = ""
-
-
-class Shown(NamedTuple):
-    """What the tables say of one visit."""
-
-    rows: tuple[Row, ...]
-    encounter: Encounter | None
-    anomalies: frozenset[Anomaly]
-    beds: dict[str, tuple[Span, ...]]
-    """When the patient was in each bed."""
-
-    @property
-    def is_real(self) -> bool:
-        """Return whether there was such a visit, and it was not taken back."""
-        return self.encounter is not None and self.encounter.status not in NOT_REAL
-
-
-class Change(NamedTuple):
-    """A visit whose tables are no longer what they were."""
-
-    key: VisitKey
-    before: Shown
-    after: Shown
-
-    def beds(self) -> set[str]:
-        """Return the beds in which the patient was at other times than was known."""
-        then, now = self.before.beds, self.after.beds
-        return {at for at in then.keys() | now.keys() if then.get(at) != now.get(at)}
-
-
-class Changes(NamedTuple):
-    """What has changed in a family: its visits, and what is strange about its patients."""
-
-    visits: list[Change]
-    gone: set[Anomaly]
-    new: set[Anomaly]
-
-
-class Summary(NamedTuple):
-    """What others have to know of a family without reading its statements."""
-
-    beds: dict[VisitKey, dict[str, tuple[Span, ...]]]
-    visits: list[tuple[str, str, bool]]
-    """Patient, number, and whether there was such a visit."""
-    mothers: dict[str, frozenset[str]]
-
-
-NOTHING = Shown((), None, frozenset(), {})
 
 
 class Family:
@@ -109,20 +68,30 @@ class Family:
         self.anomalies: set[Anomaly] = set()
         """Those of the patients, not of a visit; as they were at the last `refresh`."""
         self.mothers: dict[str, frozenset[str]] = {}
+        self.patients: dict[str, Patient] = {}
+        """Who its patients are, as of the last `refresh`."""
+        self.ordered: dict[VisitKey, list[VisitKey]] = {}
+        """The numbers under which messages told of the orders of each visit (none: "")."""
+        self._attributes = Attributes()
+        self._orders: dict[VisitKey, set[str]] = {}
         self._facts: dict[VisitKey, dict[Fact, Coordinates]] = {}
         self._others: dict[Statement, Coordinates] = {}
         self._told: dict[VisitKey, list[VisitKey]] = {}
         """The keys under which messages told of each visit."""
         self._deletions: dict[str, dict[Fact, Coordinates]] = {}
         """What deletes all visits of a person."""
-        self._identity: Identity | None = None
+        self._numbers: dict[str, set[str]] = {}
+        """The numbers under which messages told of each patient, or that were merged into it."""
+        self._identity: Identity | None = Identity()
+        """None where it is to be worked out anew."""
         self._stale: set[VisitKey] = set()
+        self._stale_patients: set[str] = set()
         self._fresh: list[Mother | Oddity] = []
 
     @property
     def size(self) -> int:
         """The number of statements."""
-        return sum(map(len, self._facts.values())) + len(self._others)
+        return sum(map(len, self._facts.values())) + len(self._others) + self._attributes.size
 
     def add(self, statement: Statement, where: Coordinates) -> bool:
         """Take a statement, told by the message at ``where``; return whether it is a new one."""
@@ -132,9 +101,14 @@ class Family:
             if statement in of_visit:
                 return False
             of_visit[statement] = where
-            self._note(told, first=len(of_visit) == 1)
+            self._note(told)
             return True
-        assert not isinstance(statement, BedStatus), "beds belong to no patient"
+        if isinstance(statement, Person | Details | Diagnoses):
+            if not self._attributes.add(statement, where):
+                return False
+            self._note_attribute(*key_of(statement))
+            return True
+        assert not isinstance(statement, BedStatus | Observation), "they are not kept in a family"
         if statement in self._others:
             return False
         self._others[statement] = where
@@ -149,26 +123,56 @@ class Family:
         for told, facts in other._facts.items():
             self._facts.setdefault(told, {}).update(facts)
         self._others.update(other._others)
+        self._attributes.join(other._attributes)
+        for told, orders in other._orders.items():
+            self._orders.setdefault(told, set()).update(orders)
+        self.patients.update(other.patients)
+        self.ordered.update(other.ordered)
         self.versions.update(other.versions)
         self.shown.update(other.shown)
         self.anomalies = self.anomalies | other.anomalies
         self.mothers = self.mothers | other.mothers
         self._identity = None
 
+    def add_order(self, told: VisitKey, order: str) -> bool:
+        """Note that a message told of an order; return whether that is new."""
+        of_key = self._orders.setdefault(told, set())
+        if order in of_key:
+            return False
+        of_key.add(order)
+        known = self.ordered.setdefault(self.order_key(told), [])
+        if told not in known:
+            known.append(told)
+        return True
+
+    def order_key(self, told: VisitKey) -> VisitKey:
+        """Return the numbers under which the orders are known that a message tells of."""
+        assert self._identity is not None, "results come after a refresh"
+        return self._identity.key(*told) if told[1] else (self._identity.survivor(told[0]), "")
+
+    def orders(self, told: VisitKey) -> set[str]:
+        """Return the orders that messages told of under some numbers."""
+        return self._orders.get(told, set())
+
     def refresh(self) -> Changes:
         """Return what has changed since the last call; visits in the order of their keys."""
-        before, new = self.anomalies, set[Anomaly]()
+        before, new, moved = self.anomalies, set[Anomaly](), list[Moved]()
         if self._identity is None:
             self._stale = set(self.shown) | self._identify()
+            self._stale_patients = self.patients.keys() | self._numbers.keys()
+            moved = self._reorder()
         else:
             new = self._take_fresh(self._identity)
         rebuilt = self.anomalies is not before
         visits = [each for key in sorted(self._stale) if (each := self._change(key)) is not None]
-        self._stale, self._fresh = set(), []
+        patients = list(filter(None, map(self._change_patient, sorted(self._stale_patients))))
+        self._stale, self._stale_patients, self._fresh = set(), set(), []
         if rebuilt:
-            return Changes(visits, before - self.anomalies, self.anomalies - before)
-        self.anomalies |= new
-        return Changes(visits, set(), new)
+            gone, new = before - self.anomalies, self.anomalies - before
+        else:
+            gone = set()
+            self.anomalies |= new
+        return Changes(visits, patients, moved, gone, new)
 
     def _take_fresh(self, identity: Identity) -> set[Anomaly]:
         """Take births and oddities, which change no visit; return what is strange now."""
@@ -189,7 +193,18 @@ class Family:
     def behind(self, key: VisitKey) -> dict[Statement, Coordinates]:
         """Return the statements that determine a visit, and where they were told."""
         merges = {e: where for e, where in self._others.items() if isinstance(e, Alias | Rekey)}
-        return dict(chain(self._facts_of(key).items(), merges.items()))
+        facts = self._facts_of(key)
+        attributes = self._attributes.told(self._told.get(key, ()), _deleted_ns(facts))
+        return dict(chain(facts.items(), attributes.items(), merges.items()))
+
+    def because_of(self, patient: str, most: int) -> list[Coordinates]:
+        """Return where the messages lie that tell who a patient is, the last ones; in order."""
+        of_merges = (
+            where
+            for each, where in self._others.items()
+            if isinstance(each, Alias) and each.prior in self._numbers.get(patient, ())
+        )
+        return sorted({*self._of_person(patient).values(), *of_merges})[-most:]
 
     def summary(self) -> Summary:
         """Return what others have to know of it, as of the last `refresh`."""
@@ -214,14 +229,18 @@ class Family:
             for each, where in self._others.items()
             if isinstance(each, kind)
         )
-        return pickle.dumps((FORM, facts, others, sorted(self.versions.items())), protocol=5)
+        orders = sorted((told, sorted(of_key)) for told, of_key in self._orders.items())
+        versions = sorted(self.versions.items())
+        rest = others, self._attributes.pack(), orders, versions
+        return pickle.dumps((FORM, facts, *rest), protocol=5)
 
     @classmethod
     def unpack(cls, data: bytes) -> Family:
         """Return what `pack` gave, refreshed. Raises SnapshotRefused where its form is another."""
-        form, facts, others, versions = pickle.loads(data)  # noqa: S301  # our own recovery store
+        form, *rest = pickle.loads(data)  # noqa: S301  # our own recovery store
         if form != FORM:
             raise SnapshotRefused("form of families", str(form), str(FORM))
+        facts, others, attributes, orders, versions = rest
         made = cls()
         for patient, number, told in facts:
             made._facts[patient, number] = {
@@ -229,21 +248,33 @@ class Family:
                 for when, recorded, digest, trigger, *rest, where in told
             }
         made._others = {KINDS[name](*each): Coordinates(*where) for name, each, where in others}
+        made._attributes = Attributes.unpack(attributes)
+        made._orders = {told: set(of_key) for told, of_key in orders}
         made.versions = dict(versions)
+        made._identity = None
         made.refresh()
         return made
 
-    def _note(self, told: VisitKey, *, first: bool) -> None:
-        """Note which visit a new fact changes."""
+    def _note(self, told: VisitKey) -> None:
+        """Note which visit is to be looked at anew, of which a message told."""
         if self._identity is None:
             return
         if not told[1]:  # a person is deleted, with all visits
             self._identity = None
             return
         key = self._identity.key(*told)
-        if first:
-            self._told.setdefault(key, []).append(told)
+        known = self._told.setdefault(key, [])
+        if told not in known:
+            known.append(told)
         self._stale.add(key)
+
+    def _note_attribute(self, patient: str, number: str) -> None:
+        if number:
+            self._note((patient, number))
+        elif self._identity is not None:
+            survivor = self._identity.survivor(patient)
+            self._numbers.setdefault(survivor, set()).add(patient)
+            self._stale_patients.add(survivor)
 
     def _identify(self) -> set[VisitKey]:
         """Work out anew who stands for whom; return the keys of all visits."""
@@ -253,21 +284,40 @@ class Family:
         )
         told: dict[VisitKey, list[VisitKey]] = defaultdict(list)
         deletions: dict[str, dict[Fact, Coordinates]] = defaultdict(dict)
-        for (patient, number), facts in self._facts.items():
+        numbers: dict[str, set[str]] = defaultdict(set)
+        for patient, number in {*self._facts, *self._attributes.keys()}:
             if number:
                 told[identity.key(patient, number)].append((patient, number))
             else:
+                numbers[identity.survivor(patient)].add(patient)
+        for (patient, number), facts in self._facts.items():
+            if not number:
                 for who in {patient, identity.survivor(patient)}:
                     deletions[who] |= facts
         mothers: dict[str, set[str]] = defaultdict(set)
         for each in self._others:
             if isinstance(each, Mother):
                 mothers[identity.survivor(each.child)].add(identity.survivor(each.mother))
+            elif isinstance(each, Alias):
+                numbers[identity.survivor(each.prior)].add(each.prior)
+        self._numbers = dict(numbers)
         self._identity, self._told = identity, dict(told)
         self._deletions = dict(deletions)
         self.mothers = {child: frozenset(of) for child, of in mothers.items()}
         self.anomalies = set(_of_patients(identity, self._others))
         return set(told)
+
+    def _reorder(self) -> list[Moved]:
+        """Work out anew under which numbers messages told of the orders of each visit."""
+        before, after = self.ordered, defaultdict[VisitKey, list[VisitKey]](list)
+        for told in sorted(self._orders):
+            after[self.order_key(told)].append(told)
+        self.ordered = dict(after)
+        return [
+            Moved(key, before.get(key, []), after.get(key, []))
+            for key in sorted(before.keys() | after.keys())
+            if sorted(before.get(key, [])) != after.get(key, [])
+        ]
 
     def _change(self, key: VisitKey) -> Change | None:
         before, after = self.shown.get(key, NOTHING), self._look(key)
@@ -278,17 +328,33 @@ class Family:
             del self.shown[key]
         return Change(key, before, after)
 
+    def _change_patient(self, patient: str) -> PatientChange | None:
+        fields = person(self._of_person(patient))
+        merged = tuple(sorted(self._numbers.get(patient, set()) - {patient}))
+        before = self.patients.pop(patient, None)
+        after = None if fields is None else Patient(merged, fields)
+        if after is not None:
+            self.patients[patient] = after
+        return None if before == after else PatientChange(patient, before, after)
+
+    def _of_person(self, patient: str) -> dict[Attribute, Coordinates]:
+        """Return what tells who a patient is."""
+        keys = [(number, "") for number in self._numbers.get(patient, ())]
+        return self._attributes.told(keys, _deleted_ns(self._deletions.get(patient, ())))
+
     def _facts_of(self, key: VisitKey) -> dict[Fact, Coordinates]:
         found: dict[Fact, Coordinates] = {}
         for told in self._told.get(key, ()):
-            found |= self._facts[told]
+            found |= self._facts.get(told, {})
         return found | self._deletions.get(key[0], {})
 
     def _look(self, key: VisitKey) -> Shown:
         """Work out the tables of a visit."""
         if key not in self._told:
             return NOTHING
-        found = visit(self._facts_of(key))
+        facts = self._facts_of(key)
+        found = visit(facts)
+        attributes = self._attributes.told(self._told[key], _deleted_ns(facts))
         strange = [
             Anomaly("cancel_without_target", *key, start_ns=fact.clinical_ns)
             for fact in found.cancels_without_target
@@ -297,7 +363,19 @@ class Family:
             Anomaly("moved_after_discharge", *key, row.location, row.start_ns)
             for row in found.moved_after_discharge
         ]
-        return Shown(tuple(found.rows), found.encounter, frozenset(strange), spans(found.rows))
+        return Shown(
+            tuple(found.rows),
+            found.encounter,
+            frozenset(strange),
+            spans(found.rows),
+            details(attributes),
+            conditions(attributes),
+        )
+
+
+def _deleted_ns(facts: Iterable[Fact]) -> int | None:
+    """Return when the last deletion among some facts was recorded, None without one."""
+    return max((fact.recorded_ns for fact in having(facts, Effect.DELETES)), default=None)
 
 
 def _of_patients(identity: Identity, told: Iterable[Statement]) -> Iterator[Anomaly]:

@@ -6,15 +6,19 @@ import pickle
 from collections.abc import Callable
 
 from operators.adt.beds import Span
-from operators.adt.family import Family, Summary
+from operators.adt.family import Family
+from operators.adt.orders import Order
+from operators.adt.shown import Summary
 from operators.pages import Pages
 from state.adt.facts import BedStatus
 from state.errors import SnapshotRefused
 from state.snapshots import Plain
 
-FORM = 2
-"""Of what is kept. Form 1 was one visit with its facts, of the first seed of patient care."""
-KINDS = ("family", "joined", "bed")
+FORM = 3
+"""Of what is kept. Form 1 was one visit with its facts, form 2 knew no orders."""
+SEPARATOR = "\x1f"
+"""Between the parts of a name: the domain, what it is, and whose."""
+KINDS = ("family", "joined", "order", "bed")
 
 
 class Held:
@@ -71,11 +75,11 @@ class Joined(str):
     __slots__ = ()
 
 
-Entity = Held | Joined | BedStatus
+Entity = Held | Joined | Order | BedStatus
 
 
 class Entities(Pages[Entity]):
-    """The families of a shard, and the statuses of its beds.
+    """The families of a shard, their orders, and the statuses of its beds.
 
     ``loaded`` hears of each that comes back from a snapshot.
     """
@@ -98,6 +102,8 @@ def _pack(entity: Entity) -> Plain:
         return entity.pack()
     if isinstance(entity, Joined):
         return "joined", FORM, str(entity)
+    if isinstance(entity, Order):
+        return "order", FORM, entity.pack()
     return "bed", FORM, tuple(entity)
 
 
@@ -108,6 +114,8 @@ def _unpack(plain: Plain) -> Entity:
     kind, _, *rest = plain
     if kind == "family":
         return Held(packed=(rest[0], rest[1]))
+    if kind == "order":
+        return Order(rest[0])
     return Joined(rest[0]) if kind == "joined" else BedStatus(*rest[0])
 
 

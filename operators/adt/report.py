@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from itertools import pairwise
 from typing import Any
 
+from operators.adt.attributes import Condition, Patient
 from operators.adt.domain import EMPTY, Bed
-from operators.adt.family import Anomaly, Change, Family, Shown
+from operators.adt.family import Family
+from operators.adt.observed import ALIKE, Name, Observed
+from operators.adt.orders import Standing
+from operators.adt.shown import Anomaly, Change, PatientChange, Shown
 from operators.adt.visit import Row
 from operators.outputs import Outbox
-from state.adt.facts import Fact, Rekey, Told, VisitKey
-from state.clock import iso_time
+from state.adt.attributes import ADDRESS, ADDRESS_END, DETAILS, PERSON, Details, Diagnoses
+from state.adt.facts import Alias, Fact, Rekey, Told, VisitKey
+from state.clock import NS, iso_time
 from state.records import Coordinates
 
+EMERGENCY, INPATIENT = "E", "I"
+"""Classes (PV1-2)."""
 MOST_CAUSES = 32
 """So many messages are named as what a visit follows from, the last ones."""
+
+
+WORDS = {
+    Alias: "merge",
+    Rekey: "another number",
+    Details: "details",
+    Diagnoses: "diagnoses",
+}
+"""What messages are behind a visit, beside those of its facts."""
 
 
 class Report:
@@ -28,7 +45,9 @@ class Report:
     def visit(self, family: Family, change: Change) -> None:
         """Emit the timeline and the encounter of a visit; retract what there is none of."""
         key, before, after = change
-        if before[:2] == after[:2]:
+        self._conditions(family, change)
+        encounters = encounter_row(before), encounter_row(after)
+        if before.rows == after.rows and encounters[0] == encounters[1]:
             return
         patient, number = key
         version = family.versions[key] = family.versions.get(key, 0) + 1
@@ -41,9 +60,28 @@ class Report:
         if before.rows != after.rows:
             stays = {"stays": stay_rows(after.rows)} if after.rows else None
             self._put("location_visits", (number, patient), str(version), stays and rest | stays)
-        if before.encounter != after.encounter:
-            row = encounter_row(after)
+        if encounters[0] != encounters[1]:
+            row = encounters[1]
             self._put("encounters", (number, patient), str(version), row and rest | row)
+
+    def patient(self, family: Family, change: PatientChange) -> None:
+        """Emit who a patient is; retract one of whom nothing is told."""
+        patient, _, after = change
+        causes = [place(each) for each in family.because_of(patient, MOST_CAUSES)]
+        record = after and {"patient": patient, "because": causes, **patient_row(after)}
+        self._put("patients", (patient,), self._where, record)
+
+    def observations(self, before: Standing, after: Standing) -> None:
+        """Emit the results of an order that stand otherwise; retract those that are none."""
+        then, now = ({_observed_parts(row): row for row in each.rows} for each in (before, after))
+        for parts in sorted(then.keys() - now.keys()):
+            self._put("observations", parts, self._where, None)
+        for parts, row in now.items():
+            if then.get(parts) != row:
+                causes = sorted(set(after.causes[_name(row)]))[-MOST_CAUSES:]
+                record = {**row._asdict(), "visit": row.visit or None}
+                record |= {"observation": self._key(parts), "because": [*map(place, causes)]}
+                self._put("observations", parts, self._where, record)
 
     def anomalies(self, gone: Collection[Anomaly], new: Collection[Anomaly]) -> None:
         """Emit what has become strange, and retract what is strange no more."""
@@ -58,6 +96,21 @@ class Report:
         """Emit a bed as it is now; retract one of which nothing is known any more."""
         record = {"location": location, **bed_row(bed), "message": self._where}
         self._put("beds", (location,), self._where, None if bed == EMPTY else record)
+
+    def _conditions(self, family: Family, change: Change) -> None:
+        """Emit the diagnoses of a visit that have changed."""
+        (patient, number), before, after = change
+        then, now = ({each[:3]: each for each in shown.conditions} for shown in (before, after))
+        for kind_system_code in sorted(then.keys() - now.keys()):
+            parts = (number, patient, *kind_system_code)
+            self._put("conditions", parts, self._where, None)
+        for kind_system_code, condition in sorted(now.items()):
+            if then.get(kind_system_code) != condition:
+                parts = (number, patient, *kind_system_code)
+                record = {"patient": patient, "visit": number, "condition": self._key(parts)}
+                causes = [place(each) for each in family.because(change.key, MOST_CAUSES)]
+                record = record | condition_row(condition) | {"because": causes}
+                self._put("conditions", parts, self._where, record)
 
     def _put(
         self, output: str, parts: tuple[str, ...], version: str, record: dict[str, Any] | None
@@ -91,10 +144,9 @@ def document(domain: str, family: Family, key: VisitKey) -> dict[str, Any]:
 
 def _cause(statement: Any, where: Coordinates) -> dict[str, Any]:
     """Return a message behind a visit, for people."""
-    trigger = "another number" if isinstance(statement, Rekey) else "merge"
     return {
         "message": place(where),
-        "trigger": statement.trigger if isinstance(statement, Fact) else trigger,
+        "trigger": statement.trigger if isinstance(statement, Fact) else WORDS[type(statement)],
         "time": iso_time(statement.clinical_ns),
         "recorded": iso_time(statement.recorded_ns),
     }
@@ -125,6 +177,48 @@ def encounter_row(shown: Shown) -> dict[str, Any] | None:
         "admitted": _time(admitted_ns),
         "discharged": _time(discharged_ns),
         "disposition": disposition or None,
+        "stay_s": _seconds(admitted_ns, discharged_ns),
+        "transfers": sum(one.location != two.location for one, two in pairwise(shown.rows)),
+        "boarding_s": boarding_s(shown.rows),
+        **dict(zip(DETAILS, shown.details, strict=True)),
+    }
+
+
+def boarding_s(rows: Sequence[Row]) -> int:
+    """Return how long a patient, of the class inpatient by then, waited in an emergency bed.
+
+    A wait that lasts is not counted yet: how long it is depends on when it is asked.
+    """
+    return sum(
+        _seconds(row.start_ns, row.end_ns) or 0
+        for before, row in pairwise(rows)
+        if row.location == before.location
+        and (before.patient_class, row.patient_class) == (EMERGENCY, INPATIENT)
+    )
+
+
+def patient_row(patient: Patient) -> dict[str, Any]:
+    """Return who a patient is."""
+    said = dict(zip(PERSON, patient.fields, strict=True))
+    address = dict(zip(ADDRESS, (said["address"] or "").split(ADDRESS_END), strict=False))
+    deceased = True if said["died"] else {"true": True, "false": False}.get(said["deceased"] or "")
+    return {
+        **said,
+        "merged": list(patient.merged),
+        "address": {part: text for part, text in address.items() if text} or None,
+        "deceased": deceased,
+    }
+
+
+def condition_row(condition: Condition) -> dict[str, Any]:
+    """Return a diagnosis."""
+    return {
+        "code": condition.code,
+        "system": condition.system or None,
+        "text": condition.text or None,
+        "type": condition.kind or None,
+        "rank": condition.rank or None,
+        "time": _time(condition.time_ns),
     }
 
 
@@ -155,6 +249,22 @@ def bed_row(bed: Bed) -> dict[str, Any]:
 def place(where: Coordinates) -> str:
     """Return where a message lies: topic:partition:offset."""
     return f"{where.topic}:{where.partition}:{where.offset}"
+
+
+def _observed_parts(row: Observed) -> tuple[str, ...]:
+    """Return what tells a result apart from all others."""
+    number = row.filler or ""
+    told = (row.visit, row.patient, number, row.code, row.system or "", row.sub_id or "")
+    return (*told, row.time, str(row.nth))
+
+
+def _name(row: Observed) -> Name:
+    system = row.system or ""
+    return Name(row.filler or "", row.code, ALIKE.get(system, system), row.sub_id or "")
+
+
+def _seconds(start_ns: int | None, end_ns: int | None) -> int | None:
+    return None if start_ns is None or end_ns is None else (end_ns - start_ns) // NS
 
 
 def _parts(anomaly: Anomaly) -> tuple[str, ...]:

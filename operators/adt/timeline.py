@@ -1,7 +1,8 @@
 """The timeline of a hospital's visits: a function of the set of its messages, in whatever order.
 
-A message changes the families of its patients (`operators.adt.family`). What changes with them in
-the tables is emitted. Source: adt.md, "The timeline, defined".
+A message changes the families of its patients (`operators.adt.family`), or the results of an order
+(`operators.adt.results`). What changes with them in the tables is emitted. Source: adt.md, "The
+timeline, defined".
 """
 
 from __future__ import annotations
@@ -10,16 +11,19 @@ from collections.abc import Iterable
 from typing import Any
 
 from operators.adt.domain import Births, Domain, Effects
-from operators.adt.family import Change, Family
-from operators.adt.held import Entities, Entity, Held, Joined
+from operators.adt.family import Family
+from operators.adt.held import SEPARATOR, Entities, Entity, Held, Joined
 from operators.adt.report import Report, document
+from operators.adt.results import Results
+from operators.adt.shown import Change
 from operators.logic import Logic
 from operators.outputs import Outbox
+from state.adt.attributes import Attribute
 from state.adt.facts import Alias, BedStatus, Fact, Mother, Oddity, Rekey, Statement, Told
+from state.adt.observations import Observation
 from state.rows import RowBlock
 
 PATIENT, BED = "patient", "bed"
-SEPARATOR = "\x1f"
 
 
 class Timeline(Logic):
@@ -85,6 +89,7 @@ class Work:
         self._statuses: list[BedStatus] = []
         self._mothers: dict[str, frozenset[str]] = {}
         """Those of its families, as they were before it."""
+        self._results = Results(timeline.entities, told)
 
     def work(self, outbox: Outbox) -> None:
         """Take all that it says, and emit what has changed."""
@@ -93,6 +98,7 @@ class Work:
             self._tell(Report(outbox, self._told))
         for held in self._held.values():
             held.rest()
+        self._results.rest()
 
     def _take(self, statement: Statement) -> bool:
         """Add a statement to what it is about; return whether it is a new one."""
@@ -102,6 +108,8 @@ class Work:
             return latest
         name = self._joined(_patients(statement))
         held = self._held[name]
+        if isinstance(statement, Observation):
+            return self._results.take(statement, name, held)
         if not held.read().add(statement, self._told.coordinates):
             return False
         held.open()
@@ -136,9 +144,13 @@ class Work:
             report.visit(family, each)
             effects.gone |= each.before.anomalies - each.after.anomalies
             effects.new |= each.after.anomalies - each.before.anomalies
-        for _, changes in changed:
+        for family, changes in changed:
             effects.gone |= changes.gone
             effects.new |= changes.new
+            for patient in changes.patients:
+                report.patient(family, patient)
+            self._results.move(family, changes.moved)
+        self._results.tell(report)
         report.anomalies(effects.gone - effects.new, effects.new - effects.gone)
         for location, bed in effects.beds.items():
             report.bed(location, bed)
@@ -163,7 +175,9 @@ class Work:
         return effects
 
 
-def _patients(statement: Fact | Alias | Rekey | Mother | Oddity) -> list[str]:
+def _patients(
+    statement: Fact | Alias | Rekey | Mother | Oddity | Attribute | Observation,
+) -> list[str]:
     """Return the patients who have to do with each other by a statement.
 
     What is strange about nobody has to do with nothing else: it is kept by itself.

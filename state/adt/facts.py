@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from state.adt.attributes import Attribute
+from state.adt.observations import Observation
 from state.records import Coordinates
 
 VisitKey = tuple[str, str]
@@ -93,7 +95,7 @@ class Oddity(NamedTuple):
     """Such as EVN-6, where it is in a field."""
 
 
-Statement = Fact | Alias | Rekey | Mother | BedStatus | Oddity
+Statement = Fact | Alias | Rekey | Mother | BedStatus | Oddity | Attribute | Observation
 
 
 class Told(NamedTuple):

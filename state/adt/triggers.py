@@ -73,10 +73,11 @@ IGNORED = frozenset(
     f"A{number:02}"
     for number in (9, 10, 14, 15, 16, 24, 25, 26, 27, 28, 32, 33, 37, 54, 55, 60, 61, 62)
 )
-"""Known, and without an effect on where a patient is."""
+"""Known, and without an effect on where a patient is; who that is they tell as all others do."""
 IN_GROUPS = ALIASES | ACCOUNTS | VISITS | {SWAPS}
 """A message of these may be about several patients."""
-KNOWN = OF_VISITS | IN_GROUPS | IGNORED | {BED_STATUS, DELETES_PERSON}
+OF_PATIENTS = OF_VISITS | IN_GROUPS | IGNORED | {DELETES_PERSON}
+KNOWN = OF_PATIENTS | {BED_STATUS}
 
 
 TELLS = (

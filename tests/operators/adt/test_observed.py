@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.adt.observations import parse
+from connectors.adt.observations import results
 from connectors.hl7.files import contents
+from connectors.hl7.message import Message
 from operators.adt.observed import Observed, observed
 from state.adt.observations import CODED, NUMBER, STATUSES, TEXT, Observation
 from tests.reference.test_adt_cases import CASES, needs_cases
@@ -275,7 +276,7 @@ def read(name: str) -> tuple[list[Observation], dict[str, Any]]:
     files = [file["bytes"].encode("latin-1") for file in case["input"]["files"]]
     raws = [raw for file in files for raw in contents(file).messages]
     checks = {kind: told for each in case["expect"]["checks"] for kind, told in each.items()}
-    return [each for raw in raws for each in parse(raw).observations], checks
+    return [each for raw in raws for each in results(Message(raw)).observations], checks
 
 
 @needs_cases

@@ -1,0 +1,89 @@
+"""The observations of an order, as bytes while nobody asks for them.
+
+An order is the least that has to be read for a result: what corrects a result has its order. It is
+kept by the numbers that its messages had, so that a merge moves nothing.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from operators.adt.observed import Name, Observed, name_of, observed
+from state.adt.facts import VisitKey
+from state.adt.observations import Observation
+from state.records import Coordinates
+
+DAY_NS = 86_400_000_000_000
+Told = Mapping[Observation, Coordinates]
+
+
+def order_of(observation: Observation) -> str:
+    """Return the name of the order that an observation belongs to.
+
+    Without a number of the order each observation is one of its own: those of one code and day are
+    kept together, for a monitor sends thousands.
+    """
+    if observation.filler:
+        return observation.filler
+    day = observation.clinical_ns // DAY_NS
+    return "|".join(("", observation.system, observation.code, observation.sub_id, str(day)))
+
+
+class Order:
+    """The observations of one order, each with the coordinates of the message that told it."""
+
+    __slots__ = ("_packed", "_told")
+
+    def __init__(self, packed: bytes | None = None) -> None:
+        """Empty, or what `pack` gave."""
+        self._told: dict[Observation, Coordinates] | None = {} if packed is None else None
+        self._packed = packed
+
+    def read(self) -> Told:
+        """Return the observations; nobody may change them."""
+        if self._told is None:
+            assert self._packed is not None, "it is the one or the other"
+            self._told = {
+                Observation(*said): Coordinates(*where)
+                for said, where in pickle.loads(self._packed)  # noqa: S301  # our own recovery store
+            }
+        return self._told
+
+    def add(self, observation: Observation, where: Coordinates) -> bool:
+        """Take an observation; return whether it is a new one."""
+        if observation in self.read():
+            return False
+        assert self._told is not None, "it was read just now"
+        self._told[observation] = where
+        self._packed = None
+        return True
+
+    def rest(self) -> None:
+        """Keep the bytes alone."""
+        self.pack()
+        self._told = None
+
+    def pack(self) -> bytes:
+        """Return it as bytes, which is all that is kept."""
+        if self._packed is None:
+            told = sorted((tuple(each), tuple(where)) for each, where in self.read().items())
+            self._packed = pickle.dumps(told, protocol=5)
+        return self._packed
+
+
+class Standing(NamedTuple):
+    """The observations of an order that stand, and the messages that told each name."""
+
+    rows: dict[Observed, None]
+    causes: dict[Name, list[Coordinates]]
+
+
+def standing(key: VisitKey, orders: Iterable[Told]) -> Standing:
+    """Return what stands of an order of a visit, of which messages told under several numbers."""
+    told = {each: where for order in orders for each, where in order.items()}
+    causes: dict[Name, list[Coordinates]] = {}
+    for each, where in told.items():
+        causes.setdefault(name_of(each), []).append(where)
+    return Standing(dict.fromkeys(observed(key, told)), causes)
