@@ -48,7 +48,8 @@ from state.adt.triggers import (
     Effect,
     effect,
 )
-from state.errors import BadRecord, NoTime, OutOfRange, WrongType
+from state.clock import MAX_TIME_NS
+from state.errors import BadRecord, FromTheFuture, NoTime, OutOfRange, WrongType
 from state.metrics import RECORDS
 from state.records import HEARTBEAT_HEADER, Messages
 from state.rows import RowBlock
@@ -57,10 +58,13 @@ MOST_GROUPS = 1000
 """A message about more patients is refused: nobody sends one, and reading it would take long."""
 
 
-def decode(messages: Messages, zone: tzinfo = UTC) -> RowBlock[Told]:
+def decode(
+    messages: Messages, zone: tzinfo = UTC, max_ahead_ns: int = MAX_TIME_NS
+) -> RowBlock[Told]:
     """Return what the messages of a batch say, and a dead letter for what is no message.
 
-    ``zone`` counts where a message names none.
+    ``zone`` counts where a message names none. What was recorded more than ``max_ahead_ns`` after
+    its Kafka timestamp is a dead letter: it would move the clock of all others.
     """
     block: RowBlock[Told] = RowBlock.of(messages)
     for row in range(len(messages)):
@@ -69,6 +73,8 @@ def decode(messages: Messages, zone: tzinfo = UTC) -> RowBlock[Told]:
             continue
         try:
             said = parse(value, zone)
+            if said.recorded_ns > int(messages.timestamp_ns[row]) + max_ahead_ns:
+                raise FromTheFuture("it was recorded too far ahead of the Kafka timestamp")
         except BadRecord as error:
             block.dead.append(messages.dead(row, error))
         else:

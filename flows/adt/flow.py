@@ -1,4 +1,4 @@
-"""The flow of patient care: HL7 messages in; timelines, anomalies and beds out, sealed.
+"""The flow of patient care: HL7 messages in; timelines, results and the census out, sealed.
 
 ::
 
@@ -32,7 +32,7 @@ def build(context: Context) -> Dataflow:
     """Return the dataflow."""
     flow = Dataflow("adt")
     settings = table(context.settings)
-    read = partial(decode, zone=ZoneInfo(settings.timezone))
+    read = partial(decode, zone=ZoneInfo(settings.timezone), max_ahead_ns=settings.max_ahead)
     messages = op.input("messages", flow, context.source(settings.topic, read))
     timeline = context.step("timeline", messages)
     context.write(timeline, dead=[op.flat_map("undecoded", messages, dead_letters)])
@@ -41,7 +41,9 @@ def build(context: Context) -> Dataflow:
 
 def logics(settings: Settings) -> Logics:
     """Return the stateful step."""
-    return {"timeline": partial(Timeline, table(settings).pages)}
+    adt = table(settings)
+    census = {"window_ns": adt.census_window, "corrected_ns": adt.correct_census}
+    return {"timeline": partial(Timeline, adt.pages, **census)}
 
 
 def inputs(settings: Settings) -> list[Input]:

@@ -21,6 +21,7 @@ from operators.adt.attributes import (
 )
 from operators.adt.beds import spans
 from operators.adt.cancels import by_time, having
+from operators.adt.census import presences
 from operators.adt.identity import Identity
 from operators.adt.shown import (
     NOTHING,
@@ -210,6 +211,7 @@ class Family:
         """Return what others have to know of it, as of the last `refresh`."""
         return Summary(
             {key: shown.beds for key, shown in self.shown.items() if shown.beds},
+            {key: shown.wards for key, shown in self.shown.items() if shown.wards},
             [(*key, s.is_real) for key, s in self.shown.items() if s.encounter is not None],
             self.mothers,
         )
@@ -368,6 +370,7 @@ class Family:
             found.encounter,
             frozenset(strange),
             spans(found.rows),
+            presences(found.rows),
             details(attributes),
             conditions(attributes),
         )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable
+from typing import Any
 
 from operators.adt.beds import Span
+from operators.adt.census import Presence
 from operators.adt.family import Family
 from operators.adt.orders import Order
 from operators.adt.shown import Summary
@@ -18,7 +20,7 @@ FORM = 3
 """Of what is kept. Form 1 was one visit with its facts, form 2 knew no orders."""
 SEPARATOR = "\x1f"
 """Between the parts of a name: the domain, what it is, and whose."""
-KINDS = ("family", "joined", "order", "bed")
+KINDS = ("family", "joined", "order", "bed", "clock", "ward")
 
 
 class Held:
@@ -47,10 +49,11 @@ class Held:
         """Return what others have to know of it."""
         if self._packed is None:
             return self.read().summary()
-        beds, visits, mothers = pickle.loads(self._packed[0])  # noqa: S301  # our own recovery store
+        beds, wards, visits, mothers = pickle.loads(self._packed[0])  # noqa: S301  # our own recovery store
         return Summary(
             {key: {at: tuple(Span(*each) for each in when) for at, when in of_key.items()}
              for key, of_key in beds},
+            {key: tuple(Presence(*each) for each in where) for key, where in wards},
             visits,
             {child: frozenset(of) for child, of in mothers},
         )  # fmt: skip
@@ -75,7 +78,19 @@ class Joined(str):
     __slots__ = ()
 
 
-Entity = Held | Joined | Order | BedStatus
+class Clock(int):
+    """The number of the window of the census that is not over yet, of a domain."""
+
+    __slots__ = ()
+
+
+class Versions(dict[int, int]):
+    """How often each window of a ward was told, of those told more than once."""
+
+    __slots__ = ()
+
+
+Entity = Held | Joined | Order | BedStatus | Clock | Versions
 
 
 class Entities(Pages[Entity]):
@@ -104,6 +119,10 @@ def _pack(entity: Entity) -> Plain:
         return "joined", FORM, str(entity)
     if isinstance(entity, Order):
         return "order", FORM, entity.pack()
+    if isinstance(entity, Clock):
+        return "clock", FORM, int(entity)
+    if isinstance(entity, Versions):
+        return "ward", FORM, dict(entity)
     return "bed", FORM, tuple(entity)
 
 
@@ -114,9 +133,12 @@ def _unpack(plain: Plain) -> Entity:
     kind, _, *rest = plain
     if kind == "family":
         return Held(packed=(rest[0], rest[1]))
-    if kind == "order":
-        return Order(rest[0])
-    return Joined(rest[0]) if kind == "joined" else BedStatus(*rest[0])
+    if kind == "bed":
+        return BedStatus(*rest[0])
+    made: Callable[[Any], Entity] = {
+        "joined": Joined, "order": Order, "clock": Clock, "ward": Versions
+    }[kind]  # fmt: skip
+    return made(rest[0])
 
 
 def _plain(summary: Summary) -> bytes:
@@ -124,5 +146,6 @@ def _plain(summary: Summary) -> bytes:
         (key, {at: [tuple(each) for each in when] for at, when in sorted(of_key.items())})
         for key, of_key in sorted(summary.beds.items())
     ]
+    wards = [(key, [tuple(each) for each in of]) for key, of in sorted(summary.wards.items())]
     mothers = [(child, sorted(of)) for child, of in sorted(summary.mothers.items())]
-    return pickle.dumps((beds, sorted(summary.visits), mothers), protocol=5)
+    return pickle.dumps((beds, wards, sorted(summary.visits), mothers), protocol=5)

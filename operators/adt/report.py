@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from itertools import pairwise
 from typing import Any
 
 from operators.adt.attributes import Condition, Patient
+from operators.adt.census import NOBODY, Correction, Counts
 from operators.adt.domain import EMPTY, Bed
 from operators.adt.family import Family
 from operators.adt.observed import ALIKE, Name, Observed
@@ -19,8 +20,6 @@ from state.adt.facts import Alias, Fact, Rekey, Told, VisitKey
 from state.clock import NS, iso_time
 from state.records import Coordinates
 
-EMERGENCY, INPATIENT = "E", "I"
-"""Classes (PV1-2)."""
 MOST_CAUSES = 32
 """So many messages are named as what a visit follows from, the last ones."""
 
@@ -70,6 +69,23 @@ class Report:
         causes = [place(each) for each in family.because_of(patient, MOST_CAUSES)]
         record = after and {"patient": patient, "because": causes, **patient_row(after)}
         self._put("patients", (patient,), self._where, record)
+
+    def census(self, correction: Correction, version: int, window_ns: int) -> None:
+        """Emit a window of the census; retract one in which nobody was after all."""
+        ward, window, before, after = correction
+        parts = (ward, iso_time(window * window_ns))
+        if after == NOBODY:
+            self._put("census", parts, self._where, None)
+            return
+        record = census_row(after) | {
+            "ward": ward,
+            "start": parts[1],
+            "end": iso_time((window + 1) * window_ns),
+            "version": version,
+            "delta": None if before is None else after.occupied - before.occupied,
+            "message": self._where,
+        }
+        self._put("census", parts, self._where, record)
 
     def observations(self, before: Standing, after: Standing) -> None:
         """Emit the results of an order that stand otherwise; retract those that are none."""
@@ -179,22 +195,27 @@ def encounter_row(shown: Shown) -> dict[str, Any] | None:
         "disposition": disposition or None,
         "stay_s": _seconds(admitted_ns, discharged_ns),
         "transfers": sum(one.location != two.location for one, two in pairwise(shown.rows)),
-        "boarding_s": boarding_s(shown.rows),
+        "boarding_s": boarding_s(shown),
         **dict(zip(DETAILS, shown.details, strict=True)),
     }
 
 
-def boarding_s(rows: Sequence[Row]) -> int:
-    """Return how long a patient, of the class inpatient by then, waited in an emergency bed.
+def boarding_s(shown: Shown) -> int:
+    """Return how long a patient waited in an emergency bed as an inpatient.
 
     A wait that lasts is not counted yet: how long it is depends on when it is asked.
     """
-    return sum(
-        _seconds(row.start_ns, row.end_ns) or 0
-        for before, row in pairwise(rows)
-        if row.location == before.location
-        and (before.patient_class, row.patient_class) == (EMERGENCY, INPATIENT)
-    )
+    spans = [span for presence in shown.wards for span in presence.boarding]
+    return sum(_seconds(*span) or 0 for span in spans)
+
+
+def census_row(counts: Counts) -> dict[str, Any]:
+    """Return what a ward had in a window."""
+    row = counts._asdict()
+    return row | {
+        "patient_s": row.pop("patient_ns") // NS,
+        "boarding_s": row.pop("boarding_ns") // NS,
+    }
 
 
 def patient_row(patient: Patient) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from operators.adt.attributes import Condition, Fields, Patient, details
 from operators.adt.beds import Span
+from operators.adt.census import Presence
 from operators.adt.visit import Encounter, Row
 from state.adt.facts import VisitKey
 
@@ -32,6 +33,8 @@ class Shown(NamedTuple):
     anomalies: frozenset[Anomaly]
     beds: dict[str, tuple[Span, ...]]
     """When the patient was in each bed."""
+    wards: tuple[Presence, ...]
+    """When the patient was in each ward."""
     details: Fields
     conditions: tuple[Condition, ...]
 
@@ -84,9 +87,10 @@ class Summary(NamedTuple):
     """What others have to know of a family without reading its statements."""
 
     beds: dict[VisitKey, dict[str, tuple[Span, ...]]]
+    wards: dict[VisitKey, tuple[Presence, ...]]
     visits: list[tuple[str, str, bool]]
     """Patient, number, and whether there was such a visit."""
     mothers: dict[str, frozenset[str]]
 
 
-NOTHING = Shown((), None, frozenset(), {}, details(()), ())
+NOTHING = Shown((), None, frozenset(), {}, (), details(()), ())

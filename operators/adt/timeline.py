@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from operators.adt.census import Census, Correction, Where
 from operators.adt.domain import Births, Domain, Effects
 from operators.adt.family import Family
-from operators.adt.held import SEPARATOR, Entities, Entity, Held, Joined
+from operators.adt.held import SEPARATOR, Clock, Entities, Entity, Held, Joined, Versions
 from operators.adt.report import Report, document
 from operators.adt.results import Results
 from operators.adt.shown import Change
@@ -23,15 +24,22 @@ from state.adt.facts import Alias, BedStatus, Fact, Mother, Oddity, Rekey, State
 from state.adt.observations import Observation
 from state.rows import RowBlock
 
-PATIENT, BED = "patient", "bed"
+PATIENT, BED, CLOCK, WARD = "patient", "bed", "clock", "ward"
+HOUR_NS = 3_600_000_000_000
 
 
 class Timeline(Logic):
     """Emits each visit whose timeline has changed, and what is strange about it."""
 
-    def __init__(self, pages: int) -> None:
+    def __init__(
+        self, pages: int, window_ns: int = HOUR_NS, corrected_ns: int = 7 * 24 * HOUR_NS
+    ) -> None:
+        """``window_ns``: of the census, which is corrected for ``corrected_ns``."""
         self.entities = Entities(pages, self._loaded)
+        self.window_ns = window_ns
+        self._corrected_ns = corrected_ns
         self._domains: dict[str, Domain] = {}
+        self._censuses: dict[str, Census] = {}
 
     def process(self, item: RowBlock[Told], outbox: Outbox) -> Iterable[Any]:
         """Take the messages of a block. All of one domain come from one partition."""
@@ -60,6 +68,12 @@ class Timeline(Logic):
         """Return a domain, a new one where nothing was told of it."""
         return self._domains.setdefault(name, Domain())
 
+    def census(self, name: str) -> Census:
+        """Return the census of a domain, a new one where nothing was told of it."""
+        if name not in self._censuses:
+            self._censuses[name] = Census(self.window_ns, self._corrected_ns)
+        return self._censuses[name]
+
     def family(self, domain: str, patient: str) -> tuple[str, Held]:
         """Return the family of a patient and its name, a new one where nothing was told of it."""
         name = _name(domain, PATIENT, patient)
@@ -71,11 +85,16 @@ class Timeline(Logic):
         return name, entity
 
     def _loaded(self, name: str, entity: Entity) -> None:
-        domain = self.domain(name.partition(SEPARATOR)[0])
+        of = name.partition(SEPARATOR)[0]
         if isinstance(entity, Held):
-            domain.take(entity.summary())
+            summary = entity.summary()
+            self.domain(of).take(summary)
+            for key, where in summary.wards.items():
+                self.census(of).take(key, where)
         elif isinstance(entity, BedStatus):
-            domain.status(entity)
+            self.domain(of).status(entity)
+        elif isinstance(entity, Clock):
+            self.census(of).clock = int(entity)
 
 
 class Work:
@@ -90,12 +109,16 @@ class Work:
         self._mothers: dict[str, frozenset[str]] = {}
         """Those of its families, as they were before it."""
         self._results = Results(timeline.entities, told)
+        self._wards: list[Where] = []
+        """Where each visit that has changed was, and is now."""
 
     def work(self, outbox: Outbox) -> None:
         """Take all that it says, and emit what has changed."""
+        report = Report(outbox, self._told)
         new = [each for each in self._told.statements if self._take(each)]
         if new:
-            self._tell(Report(outbox, self._told))
+            self._tell(report)
+        self._count(report)
         for held in self._held.values():
             held.rest()
         self._results.rest()
@@ -140,6 +163,7 @@ class Work:
         visits = [(family, each) for family, changes in changed for each in changes.visits]
         visits.sort(key=lambda each: each[1].key)
         effects = self._effects(families, [each for _, each in visits])
+        self._wards = [(each.key, each.before.wards, each.after.wards) for _, each in visits]
         for family, each in visits:
             report.visit(family, each)
             effects.gone |= each.before.anomalies - each.after.anomalies
@@ -154,6 +178,34 @@ class Work:
         report.anomalies(effects.gone - effects.new, effects.new - effects.gone)
         for location, bed in effects.beds.items():
             report.bed(location, bed)
+
+    def _count(self, report: Report) -> None:
+        """Emit what changes in the census, and what is over of it now."""
+        census = self._timeline.census(self._told.domain)
+        corrections = census.follow(self._wards)
+        before = census.clock
+        corrections += census.advance(self._told.recorded_ns)
+        if census.clock != before and census.clock is not None:
+            name = _name(self._told.domain, CLOCK)
+            self._timeline.entities.put(name, Clock(census.clock))
+        for each in corrections:
+            report.census(each, self._version(each), self._timeline.window_ns)
+
+    def _version(self, correction: Correction) -> int:
+        """Return how often a window of a ward is told, with this time."""
+        entities = self._timeline.entities
+        name = _name(self._told.domain, WARD, correction.ward)
+        versions = entities.get(name)
+        if versions is None and correction.before is None:
+            return 1
+        assert versions is None or isinstance(versions, Versions), "names of others are others"
+        oldest = self._timeline.census(self._told.domain).oldest
+        kept = {window: n for window, n in (versions or {}).items() if window >= oldest}
+        version = kept.get(correction.window, int(correction.before is not None)) + 1
+        if version > 1:
+            kept[correction.window] = version
+        entities.put(name, Versions(kept))
+        return version
 
     def _effects(self, families: Iterable[Family], changes: list[Change]) -> Effects:
         """Let the domain follow; return what that changes."""

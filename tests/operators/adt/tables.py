@@ -18,6 +18,7 @@ from state.outputs import Output
 from state.records import Coordinates, OutputBatch
 from state.rows import RowBlock
 
+WEEK_NS = 7 * 86_400 * 10**9
 Rows = list[dict[str, Any]]
 
 
@@ -35,10 +36,15 @@ def told(
 
 
 class Tables:
-    """The last record of each key."""
+    """The last record of each key.
+
+    Of messages of more than a week there is no census: in which order they come counts for it.
+    """
 
     def __init__(self) -> None:
         self._held: dict[str, dict[str, dict[str, Any]]] = {each.name: {} for each in OUTPUTS}
+        self.times_ns: set[int] = set()
+        """When the messages were recorded."""
 
     def take(self, batches: Iterable[OutputBatch]) -> None:
         """Follow what was emitted; what is emitted for nothing, and retracted twice, fails."""
@@ -66,6 +72,8 @@ class Tables:
                 rows = kept.pop(output.rows) if output.rows else [{}]
                 lines += [kept | row for row in rows]
             found[output.name] = sorted(lines, key=orjson.dumps)
+        if max(self.times_ns, default=0) - min(self.times_ns, default=0) > WEEK_NS:
+            found["census"] = []
         return found
 
 
@@ -84,6 +92,7 @@ def tables(
     outputs, logic, found = Outputs(OUTPUTS), make(8), Tables()
     for block in told(raws, 0, zone, read):
         list(logic.process(block, outputs))
+        found.times_ns.update(row.recorded_ns for row in block.rows)
         found.take(outputs.take())
     return found.rows()
 
