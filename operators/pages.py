@@ -78,6 +78,10 @@ class Pages(Generic[E]):
         """Return the pages that hold an entity."""
         return self._pages.keys()
 
+    def within(self, page: int) -> dict[str, E]:
+        """Return the entities of a page by id: a copy, so that they may be dropped meanwhile."""
+        return dict(self._pages.get(page, {}))
+
     def dump(self, page: int) -> dict[str, Plain]:
         """Return a page as plain values, copied; {} for an empty one."""
         entities = self._pages.get(page, {})

@@ -42,8 +42,8 @@ def build(context: Context) -> Dataflow:
 def logics(settings: Settings) -> Logics:
     """Return the stateful step."""
     adt = table(settings)
-    census = {"window_ns": adt.census_window, "corrected_ns": adt.correct_census}
-    return {"timeline": partial(Timeline, adt.pages, **census)}
+    times = (adt.census_window, adt.correct_census, adt.horizon)
+    return {"timeline": partial(Timeline, adt.pages, *times)}
 
 
 def inputs(settings: Settings) -> list[Input]:

@@ -37,3 +37,6 @@ class Adt(Timed):
     """How long a window of the census is."""
     correct_census: Duration = 7 * 24 * HOUR_NS
     """How old a window of the census may be that a late message still corrects."""
+    horizon: Interval = 400 * 24 * HOUR_NS
+    """How far behind the clock of its domain a message may have been recorded; visits that are over
+    are forgotten after it."""

@@ -63,6 +63,10 @@ class Attributes:
         self._told[key] = left
         return statement in left
 
+    def forget(self, key: VisitKey) -> None:
+        """Forget what was told under some numbers."""
+        self._told.pop(key, None)
+
     def join(self, other: Attributes) -> None:
         """Take over all of another's."""
         for key, told in other._told.items():

@@ -70,6 +70,16 @@ class Domain:
             self._visits.setdefault(number, {})[patient] = is_real
         self._mothers.update(summary.mothers)
 
+    def forget(self, key: VisitKey, beds: Iterable[str]) -> None:
+        """Forget a visit, which was in some beds."""
+        for location in beds:
+            self._beds.put(location, key, ())
+        patient, number = key
+        of_number = self._visits.get(number, {})
+        of_number.pop(patient, None)
+        if not of_number:
+            self._visits.pop(number, None)
+
     def is_latest(self, told: BedStatus) -> bool:
         """Return whether the status of a bed is later than the one that is known."""
         known = self._statuses.get(told.location)

@@ -52,6 +52,8 @@ from state.records import Coordinates
 
 FORM = 2
 """Of the bytes; a snapshot of another form is refused."""
+LASTING = ("in-progress", "onleave")
+"""The statuses of visits that are not over."""
 KINDS = {"alias": Alias, "rekey": Rekey, "mother": Mother, "oddity": Oddity}
 
 
@@ -186,6 +188,38 @@ class Family:
             else:
                 new.add(_strange(each, identity))
         return new - self.anomalies
+
+    def over_ns(self) -> int | None:
+        """Return when the first of the visits that are over was told of last; None without any."""
+        return min((ns for _, ns in self._over()), default=None)
+
+    def forget(self, before_ns: int) -> dict[VisitKey, list[VisitKey]]:
+        """Forget the visits that are over and of which nothing was told since a time.
+
+        Return them, with the numbers under which messages told of each. Who the patients are, and
+        what was merged, stays: a message may come under a former number at any time.
+        """
+        gone = {key: self._told.pop(key) for key, ns in list(self._over()) if ns < before_ns}
+        for key, numbers in gone.items():
+            for told in numbers:
+                self._facts.pop(told, None)
+                self._attributes.forget(told)
+            self.versions.pop(key, None)
+            self.shown.pop(key, None)
+        return gone
+
+    def forget_orders(self, key: VisitKey) -> dict[VisitKey, set[str]]:
+        """Forget the orders of a visit; return them by the numbers that messages told."""
+        return {told: self._orders.pop(told) for told in self.ordered.pop(key, [])}
+
+    def _over(self) -> Iterator[tuple[VisitKey, int]]:
+        """Yield the visits that are over, and when each was told of last."""
+        for key, numbers in self._told.items():
+            encounter = self.shown[key].encounter if key in self.shown else None
+            if encounter is None or encounter.status not in LASTING:
+                facts = (fact for told in numbers for fact in self._facts.get(told, ()))
+                told_of = chain(facts, self._attributes.told(numbers, None))
+                yield key, max(max(each.recorded_ns, each.clinical_ns) for each in told_of)
 
     def because(self, key: VisitKey, most: int) -> list[Coordinates]:
         """Return where the messages lie that determine a visit, the last ones; all in order."""

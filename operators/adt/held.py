@@ -23,12 +23,16 @@ SEPARATOR = "\x1f"
 KINDS = ("family", "joined", "order", "bed", "clock", "ward")
 
 
+Packed = tuple[bytes, bytes, int | None]
+"""The summary of a family, the family, and when the first of its visits may be forgotten."""
+
+
 class Held:
     """A family, as bytes while nobody asks for it."""
 
     __slots__ = ("_family", "_packed")
 
-    def __init__(self, family: Family | None = None, packed: tuple[bytes, bytes] | None = None):
+    def __init__(self, family: Family | None = None, packed: Packed | None = None):
         """Either of the two; ``packed`` is what `pack` gave, without its form."""
         self._family, self._packed = family, packed
 
@@ -58,16 +62,20 @@ class Held:
             {child: frozenset(of) for child, of in mothers},
         )  # fmt: skip
 
+    def over_ns(self) -> int | None:
+        """Return when the first of its visits that are over was told of last (`Family.over`)."""
+        return self.read().over_ns() if self._packed is None else self._packed[2]
+
     def rest(self) -> None:
         """Keep the bytes alone, where the family has not been changed."""
         if self._packed is not None:
             self._family = None
 
-    def pack(self) -> tuple[str, int, bytes, bytes]:
+    def pack(self) -> tuple[str, int, bytes, bytes, int | None]:
         """Return it as bytes, which is all that is kept."""
         if self._packed is None:
             family = self.read()
-            self._packed = _plain(family.summary()), family.pack()
+            self._packed = _plain(family.summary()), family.pack(), family.over_ns()
         self._family = None
         return "family", FORM, *self._packed
 
@@ -132,7 +140,7 @@ def _unpack(plain: Plain) -> Entity:
         raise SnapshotRefused("form of patients", "another one", str(FORM))
     kind, _, *rest = plain
     if kind == "family":
-        return Held(packed=(rest[0], rest[1]))
+        return Held(packed=(rest[0], rest[1], rest[2]))
     if kind == "bed":
         return BedStatus(*rest[0])
     made: Callable[[Any], Entity] = {

@@ -63,6 +63,13 @@ class Report:
             row = encounters[1]
             self._put("encounters", (number, patient), str(version), row and rest | row)
 
+    def late(self, reason: str) -> None:
+        """Emit that a message came too late to count."""
+        identity = f"late|{self._domain}|{self._where}"
+        record = {"id": identity, "domain": self._domain, "ts_ns": self._time_ns}
+        record |= {"reason": reason, "message": self._where}
+        self._outbox.emit("late", self._origin, self._time_ns, identity, "", record)
+
     def patient(self, family: Family, change: PatientChange) -> None:
         """Emit who a patient is; retract one of whom nothing is told."""
         patient, _, after = change

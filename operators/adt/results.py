@@ -64,9 +64,14 @@ class Results:
 
     def _order(self, told: VisitKey, order: str) -> tuple[str, Order]:
         """Return an order of a visit and its name, an empty one where nothing was told of it."""
-        name = SEPARATOR.join((self._told.domain, ORDER, *told, order))
+        name = order_name(self._told.domain, told, order)
         if name not in self._open:
             entity = self._entities.get(name)
             assert entity is None or isinstance(entity, Order), "the names of others are others"
             self._open[name] = Order() if entity is None else entity
         return name, self._open[name]
+
+
+def order_name(domain: str, told: VisitKey, order: str) -> str:
+    """Return the name of an order of a visit among the entities."""
+    return SEPARATOR.join((domain, ORDER, *told, order))

@@ -15,28 +15,40 @@ from operators.adt.domain import Births, Domain, Effects
 from operators.adt.family import Family
 from operators.adt.held import SEPARATOR, Clock, Entities, Entity, Held, Joined, Versions
 from operators.adt.report import Report, document
-from operators.adt.results import Results
+from operators.adt.results import Results, order_name
 from operators.adt.shown import Change
 from operators.logic import Logic
 from operators.outputs import Outbox
 from state.adt.attributes import Attribute
 from state.adt.facts import Alias, BedStatus, Fact, Mother, Oddity, Rekey, Statement, Told
 from state.adt.observations import Observation
+from state.adt.outputs import BEYOND_HORIZON
 from state.rows import RowBlock
 
 PATIENT, BED, CLOCK, WARD = "patient", "bed", "clock", "ward"
 HOUR_NS = 3_600_000_000_000
+PARTS = 24
+"""What may be forgotten is sought in one of so many parts of the pages for each hour: no message
+waits for long."""
 
 
 class Timeline(Logic):
     """Emits each visit whose timeline has changed, and what is strange about it."""
 
     def __init__(
-        self, pages: int, window_ns: int = HOUR_NS, corrected_ns: int = 7 * 24 * HOUR_NS
+        self,
+        pages: int,
+        window_ns: int = HOUR_NS,
+        corrected_ns: int = 7 * 24 * HOUR_NS,
+        horizon_ns: int = 400 * 24 * HOUR_NS,
     ) -> None:
-        """``window_ns``: of the census, which is corrected for ``corrected_ns``."""
+        """``window_ns``: of the census, which is corrected for ``corrected_ns``.
+
+        What was recorded ``horizon_ns`` before the clock of its domain is late.
+        """
         self.entities = Entities(pages, self._loaded)
         self.window_ns = window_ns
+        self._horizon_ns = horizon_ns
         self._corrected_ns = corrected_ns
         self._domains: dict[str, Domain] = {}
         self._censuses: dict[str, Census] = {}
@@ -73,6 +85,36 @@ class Timeline(Logic):
         if name not in self._censuses:
             self._censuses[name] = Census(self.window_ns, self._corrected_ns)
         return self._censuses[name]
+
+    def oldest_ns(self, domain: str) -> int:
+        """Return the recorded time before which messages of a domain are late.
+
+        The clock of a domain moves by windows of the census.
+        """
+        clock = self.census(domain).clock
+        return -(2**63) if clock is None else clock * self.window_ns - self._horizon_ns
+
+    def forget(self, domain: str, clock: int) -> None:
+        """Forget the visits that are over in a part of the pages, another one for each clock."""
+        limit_ns = self.oldest_ns(domain)
+        for page in [each for each in self.entities.filled() if each % PARTS == clock % PARTS]:
+            for name, entity in self.entities.within(page).items():
+                if not name.startswith(domain + SEPARATOR) or not isinstance(entity, Held):
+                    continue
+                over_ns = entity.over_ns()
+                if over_ns is not None and over_ns < limit_ns:
+                    self._forget(domain, name, entity, limit_ns)
+
+    def _forget(self, domain: str, name: str, held: Held, limit_ns: int) -> None:
+        family = held.open()
+        beds = {key: list(shown.beds) for key, shown in family.shown.items()}
+        for key in family.forget(limit_ns):
+            self.domain(domain).forget(key, beds.get(key, ()))
+            for told, orders in family.forget_orders(key).items():
+                for order in orders:
+                    self.entities.drop(order_name(domain, told, order))
+        self.entities.put(name, held)
+        held.pack()
 
     def family(self, domain: str, patient: str) -> tuple[str, Held]:
         """Return the family of a patient and its name, a new one where nothing was told of it."""
@@ -115,6 +157,9 @@ class Work:
     def work(self, outbox: Outbox) -> None:
         """Take all that it says, and emit what has changed."""
         report = Report(outbox, self._told)
+        if self._told.recorded_ns < self._timeline.oldest_ns(self._told.domain):
+            report.late(BEYOND_HORIZON)
+            return
         new = [each for each in self._told.statements if self._take(each)]
         if new:
             self._tell(report)
@@ -188,6 +233,7 @@ class Work:
         if census.clock != before and census.clock is not None:
             name = _name(self._told.domain, CLOCK)
             self._timeline.entities.put(name, Clock(census.clock))
+            self._timeline.forget(self._told.domain, census.clock)
         for each in corrections:
             report.census(each, self._version(each), self._timeline.window_ns)
 

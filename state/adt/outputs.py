@@ -244,6 +244,24 @@ CENSUS = Output(
     secret=True,
     description="The patients of each ward and hour that is over; corrected by late messages.",
 )  # fmt: skip
+BEYOND_HORIZON = "BeyondHorizon"
+LATE = Output(
+    "adt",
+    "late",
+    "ts_ns",
+    (
+        Column("id", Kind.KEY, "late|domain|message."),
+        DOMAIN,
+        RECORDED,
+        Column("reason", Kind.KEY, "BeyondHorizon: recorded adt.horizon before the domain's clock.",
+               {"enum": [BEYOND_HORIZON]}),
+        Column("message", Kind.TEXT, MESSAGE.description),
+    ),
+    message_key="domain",
+    filters=("domain", "reason"),
+    secret=True,
+    description="Messages that came too late to count.",
+)  # fmt: skip
 OUTPUTS = (
     LOCATION_VISITS,
     ENCOUNTERS,
@@ -253,4 +271,5 @@ OUTPUTS = (
     CONDITIONS,
     OBSERVATIONS,
     CENSUS,
+    LATE,
 )

@@ -1,0 +1,102 @@
+"""What was recorded beyond the horizon is late, and visits that are over are forgotten after it."""
+
+from __future__ import annotations
+
+import random
+from functools import partial
+from typing import Any
+
+import orjson
+
+from operators.adt.timeline import PARTS, Timeline
+from operators.outputs import Outputs
+from state.adt.outputs import OUTPUTS
+from tests.operators.adt.domains import history
+from tests.operators.adt.tables import Tables, tables, told
+
+DAY = 86_400 * 10**9
+SHORT = {"window_ns": DAY // 24, "corrected_ns": DAY, "horizon_ns": 10 * DAY}
+"""A horizon of ten days."""
+
+
+def adt(trigger: str, day: int, hour: int = 8, visit: str = "1", more: str = "") -> bytes:
+    """Return a message of an hour of a day of March 2024."""
+    time = f"202403{day:02}{hour:02}"
+    return "\r".join((
+        rf"MSH|^~\&|PAS|GH|||{time}||ADT^{trigger}|{trigger}{time}{visit}|P|2.5",
+        f"EVN|{trigger}|{time}||||{time}",
+        f"PID|1||P{visit}^^^GH^MR||Doe",
+        f"PV1|1|I|W^1^A{'|' * 16}V{visit}",
+        *filter(None, [more]),
+    )).encode()  # fmt: skip
+
+
+def beats(day: int) -> list[bytes]:
+    """Return messages that move the clock through a day, so that each part of the pages is seen."""
+    return [
+        rf"MSH|^~\&|PAS|GH|||202403{day:02}{hour:02}||ADT^A20|{day}{hour}|P|2.5"
+        f"\rEVN|A20|202403{day:02}{hour:02}\rNPU|Z^1^A|U".encode()
+        for hour in range(PARTS)
+    ]
+
+
+def run(*raws: bytes) -> tuple[Timeline, dict[str, Any], list[dict[str, Any]]]:
+    """Return the logic, the tables and the late messages."""
+    outputs, logic, found, late = Outputs(OUTPUTS), Timeline(32, **SHORT), Tables(), []
+    for block in told(raws):
+        list(logic.process(block, outputs))
+        for batch in outputs.take():
+            if batch.output == "late":
+                late += [orjson.loads(value) for value in batch.values]
+            else:
+                found.take([batch])
+    return logic, found.rows(), late
+
+
+def test_what_is_beyond_the_horizon_is_late():
+    _, found, late = run(adt("A01", 11), adt("A03", 1, 7), adt("A01", 1, 8, visit="2"))
+    assert [row["reason"] for row in late] == ["BeyondHorizon"]
+    assert late[0]["message"] == "adt.raw:0:1"
+    assert {row["visit"] for row in found["location_visits"]} == {"V1^^^GH", "V2^^^GH"}
+
+
+def test_a_visit_that_is_over_is_forgotten_and_its_rows_stay():
+    obx = "OBX|1|NM|K^^LN||5|mmol/L|||||F|||2024030109"
+    result = adt("R01", 1, 9, more=f"OBR|1||F1\r{obx}").replace(b"ADT^R01", b"ORU^R01")
+    stay = [adt("A01", 1), result, adt("A03", 2)]
+    before, shown, _ = run(*stay)
+    logic, found, _ = run(*stay, *beats(13))
+    assert before.describe("V1")
+    assert logic.describe("V1") == {}
+    assert len(logic.entities) == 3, "the person, the bed Z and the clock"
+    for name in ("location_visits", "encounters", "patients", "observations"):
+        assert found[name] == shown[name] != []
+
+
+def test_who_is_still_there_is_not_forgotten():
+    logic, found, _ = run(adt("A01", 1), *beats(20))
+    assert logic.describe("V1")
+    _, after, _ = run(adt("A01", 1), *beats(20), adt("A03", 21))
+    assert found["location_visits"][0]["end"] is None
+    assert after["location_visits"][0]["end"] == "2024-03-21T08:00:00Z"
+
+
+def test_a_number_that_was_merged_is_the_survivor_s_for_good():
+    merge = adt("A40", 2, visit="2", more="MRG|P1^^^GH^MR")
+    raws = [adt("A01", 1), adt("A03", 1, 9), merge, *beats(20), adt("A01", 21, 3, visit="1")]
+    _, found, _ = run(*raws)
+    assert {row["patient"] for row in found["location_visits"]} == {"P2^^^GH"}
+
+
+def test_a_bed_that_was_left_long_ago_is_free_and_another_s():
+    first = [adt("A01", 1), adt("A03", 2), *beats(15)]
+    _, found, _ = run(*first, adt("A01", 16, visit="2"))
+    assert [row["patient"] for row in found["beds"] if row["location"] == "W^1^A"] == ["P2^^^GH"]
+    assert not found["anomalies"]
+
+
+def test_within_the_horizon_nothing_changes():
+    rng = random.Random(4)
+    for number in range(100):
+        raws = history(rng)
+        assert tables(raws, make=partial(Timeline, **SHORT)) == tables(raws), f"{number}: {raws}"
