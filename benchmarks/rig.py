@@ -59,21 +59,33 @@ def eventually(what: str, fact: Callable[[], Any], patience_s: float = PATIENCE_
 
 
 class FlowRun:
-    """One ``headrace run``: a supervisor and its workers."""
+    """One ``headrace run``, a supervisor and its workers; or a listener, which has none."""
 
-    def __init__(self, environment: Mapping[str, str], words: tuple[str, ...], log: Path) -> None:
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        words: tuple[str, ...],
+        log: Path,
+        command: str = "run",
+    ) -> None:
         self.name = words[0]
         self.log = log
         self._port = int(environment["HEADRACE_RUN__HTTP_PORT"])
-        command = [sys.executable, "-P", "-m", "flows", "run", *words]
-        with log.open("ab") as stderr:
+        program = [sys.executable, "-P", "-m", "flows", command, *words]
+        with log.open("ab") as said:
             self._process = subprocess.Popen(
-                [*_LAUNCH, str(os.getpid()), str(int(SIGKILL)), "root", *command],
+                [*_LAUNCH, str(os.getpid()), str(int(SIGKILL)), "root", *program],
                 env=environment,
                 stdin=subprocess.DEVNULL,
-                stderr=stderr,
+                stdout=said,
+                stderr=said,
                 start_new_session=True,  # Ctrl-C is ours to handle
             )
+
+    @property
+    def pid(self) -> int:
+        """The id of the process, a flow's supervisor."""
+        return self._process.pid
 
     def workers(self) -> list[psutil.Process]:
         """Return the worker processes that run now, by index."""
@@ -213,14 +225,14 @@ class Rig:
             {name.replace("_", "."): value for name, value in options.items()},
         )
 
-    def start(self, *words: str) -> FlowRun:
-        """Start ``headrace run`` with these words; its log is ``<flow>.log``.
+    def start(self, *words: str, command: str = "run") -> FlowRun:
+        """Start ``headrace run``, or ``ingest``, with these words; its log is ``<flow>.log``.
 
         From a thread that lives as long as the flow should: Linux ends it with that.
         """
         port = free_port(in_a_row=4)  # one for each worker
         environment = {"HEADRACE_RUN__HTTP_PORT": str(port), **self.environment}
-        run = FlowRun(environment, words, self.directory / f"{words[0]}.log")
+        run = FlowRun(environment, words, self.directory / f"{words[0]}.log", command)
         self._runs.append(run)
         return run
 

@@ -12,6 +12,7 @@ BENCHMARKS = {
     "market": "benchmarks.commands.market",
     "risk": "benchmarks.market.risk",
     "adt": "benchmarks.adt.core",
+    "mllp": "benchmarks.adt.mllp",
     "history": "benchmarks.history",
     "pages": "benchmarks.pages",
     "crash": "benchmarks.commands.crash",
