@@ -16,6 +16,7 @@ BENCHMARKS = {
     "history": "benchmarks.history",
     "pages": "benchmarks.pages",
     "crash": "benchmarks.commands.crash",
+    "fuzz": "benchmarks.commands.fuzz",
     "feed": "benchmarks.commands.feed",
     "soak": "benchmarks.commands.soak",
     "week": "benchmarks.week",
