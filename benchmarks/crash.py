@@ -1,24 +1,20 @@
-"""The crash campaign: whatever happens to a run, its results are those of a run in peace.
+"""The crash campaign of market: what is fed, what happens, and when.
 
 Ticks and daily events are fed to real Kafka while ``headrace run`` of market, models and history
 work on them, with everything of market switched on. Processes are killed and servers go away on
-the way. In the end the tables of PostgreSQL, the hashes and streams of Redis, what a plain consumer
-finds in each output topic and the exported files must equal those of a run without incident, and
-the files those of ``headrace replay``.
+the way.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import redis
-
+from benchmarks.campaign import Campaign, Plan, planned
 from benchmarks.everything import CLOSES, EVERYTHING, INPUTS, PORTFOLIOS, portfolios, sessions
-from benchmarks.held import EXPORTED, Arrival, Held, arrival, differences, files, held, skipped
+from benchmarks.feed import Feed
+from benchmarks.held import Arrival, arrival
 from benchmarks.incidents import (
     Act,
     drain,
@@ -31,12 +27,14 @@ from benchmarks.incidents import (
     stop_redis,
 )
 from benchmarks.rig import Rig
-from benchmarks.trial import FLOWS, Incident, Trial
+from benchmarks.subject import Subject
+from benchmarks.trial import Incident
+from flows.market.models import REQUESTS
+from flows.market.settings import MODELS
 from replay.market.session import SESSION_START_NS, Session, record_session
-from replay.recording import Recording
 from replay.writer import RecordingWriter, rows_content
 from state.clock import NS
-from state.errors import HeadraceError
+from state.market.outputs import MARKET
 
 EPOCH_S = 0.2
 PARTITIONS = 4
@@ -44,9 +42,8 @@ DURATION_NS = 1200 * NS
 """The session's event time: short, so that most of the ticks end a bar."""
 SESSIONS = 60
 """Days of daily events, which come spread over the ticks."""
-FIRST, LAST = 0.05, 0.9
-"""Where the first and the last point of a run may be, as shares of the input."""
-POINTS_PER_RUN = 10
+RATE = 2_500
+"""Messages a second: slow enough for an incident to happen where it was meant to."""
 DOWN_S = 15.0
 VICTIMS = ("worker", "flow", "supervisor", "history", "models")
 WEIGHTS = (4, 2, 2, 2, 2)
@@ -69,103 +66,36 @@ SETTINGS = {
     ),
 }
 
-Tell = Callable[[str], None]
+
+def campaign(directory: Path, seed: int, count: int) -> Campaign:
+    """Return a campaign over a session of so many ticks, and daily events."""
+    ticks, events = directory / "ticks.parquet", directory / "events.parquet"
+    session = Session(seed, count, partitions=PARTITIONS, duration_ns=DURATION_NS)
+    record_session(session, ticks)
+    _record_events(seed, events)
+    return Campaign(SUBJECT, [ticks, events], directory)
 
 
-@dataclass(frozen=True)
-class Result:
-    """What came of a run: ``faults`` is empty where all was as it had to be."""
-
-    faults: list[str]
-    skipped: int = 0
-    """How many records restarts found in their topics, and did not write again."""
-    arrival: Arrival | None = None
-    """Set where the topics did not hold the recordings, so that a replay of the topics was the
-    measure of the exported files, and nothing the measure of the other parts."""
+def _source(rig: Rig, recordings: Sequence[Path]) -> Feed:
+    return Feed(recordings, rig.cluster, RATE).start()
 
 
-class Campaign:
-    """Runs over one recording in a directory; each on servers of its own."""
-
-    def __init__(self, directory: Path, seed: int, count: int = 40_000) -> None:
-        self._directory = directory
-        self._recordings = [directory / "ticks.parquet", directory / "events.parquet"]
-        self._runs = 0
-        self._expected: Held | None = None
-        session = Session(seed, count, partitions=PARTITIONS, duration_ns=DURATION_NS)
-        record_session(session, self._recordings[0])
-        _record_events(seed, self._recordings[1])
-        self._count = len(Recording(self._recordings))
-
-    def reference(self, incidents: Sequence[Incident] = ()) -> Result:
-        """Run in peace, but for ``incidents``; what it leaves all other runs must leave.
-
-        The files that it exports are compared with those of a replay.
-        """
-        with self._rig() as rig:
-            with self._trial(rig) as trial:
-                for incident in incidents:
-                    incident.happen(trial)
-                trial.finish()
-            self._expected = held(rig, rig.directory / "export")
-            replayed = rig.directory / "replay"
-            rig.headrace("replay", "market", *map(str, self._recordings), "--out", str(replayed))
-            exported = {p: x for p, x in self._expected.items() if p.startswith(EXPORTED)}
-            return Result(differences(files(replayed), exported), _skipped(rig))
-
-    def run(self, incidents: Sequence[Incident], tell: Tell, workers: int = 1) -> Result:
-        """Run with incidents, telling of each; compare with the reference."""
-        assert self._expected is not None, "reference() comes first"
-        with self._rig() as rig:
-            try:
-                with self._trial(rig, workers) as trial:
-                    for incident in incidents:
-                        tell(incident.happen(trial))
-                    trial.finish()
-                found = held(rig, rig.directory / "export")
-            except HeadraceError as error:
-                return Result([str(error)])
-            came = arrival(rig)
-            if came.is_faithful(self._count):
-                return Result(differences(self._expected, found), _skipped(rig))
-            return Result(_against_replay(rig, found), _skipped(rig), came)
-
-    def emptied(self) -> Result:
-        """Empty Redis in the middle of a run: the flow has to stop and to say so."""
-        with self._rig() as rig, self._trial(rig, flows=("market",)) as trial:
-            trial.reach(0.3)
-            with redis.Redis(port=rig.valkey.port) as client:
-                client.flushall()
-            trial.feed.gate.allow(trial.feed.count)  # only a flow that writes can miss its writes
-            code, said = trial.flows["market"].wait(), trial.flows["market"].said()
-        told = "redis has lost writes" in said
-        return Result([] if code == 1 and told else [f"ended with code {code}: {said}"])
-
-    def _rig(self) -> Rig:
-        self._runs += 1
-        return Rig(self._directory / str(self._runs), SETTINGS)
-
-    @contextmanager
-    def _trial(self, rig: Rig, workers: int = 1, flows: tuple[str, ...] = FLOWS) -> Iterator[Trial]:
-        """Yield a trial that feeds nothing more at the end, whatever happened."""
-        trial = Trial(rig, self._recordings, PARTITIONS, workers, flows)
-        try:
-            yield trial
-        finally:
-            trial.feed.stop()
+def _arrival(rig: Rig, _: Sequence[Path]) -> Arrival:
+    return arrival(rig, INPUTS)
 
 
-def _skipped(rig: Rig) -> int:
-    return sum(skipped(rig.directory / f"{flow}.log") for flow in ("market", "models"))
-
-
-def _against_replay(rig: Rig, found: Held) -> list[str]:
-    """Return what differs between the exported files and a replay of what the topics hold."""
-    taken, replayed = rig.directory / "taken.parquet", rig.directory / "replay"
-    rig.headrace("record", *INPUTS, "--out", str(taken))
-    rig.headrace("replay", "market", str(taken), "--out", str(replayed))
-    exported = {part: lines for part, lines in found.items() if part.startswith(EXPORTED)}
-    return differences(files(replayed), exported)
+SUBJECT = Subject(
+    "market",
+    flows=("market", "models", "history"),
+    inputs=INPUTS,
+    outputs=MARKET,  # nobody trades
+    settings=SETTINGS,
+    make_topics=lambda rig: rig.make_topics(PARTITIONS),
+    source=_source,
+    arrival=_arrival,
+    asked=REQUESTS,
+    answered=MODELS,
+)
 
 
 def _record_events(seed: int, path: Path) -> None:
@@ -183,31 +113,12 @@ def _record_events(seed: int, path: Path) -> None:
             writer.write(topic, 0, rows_content(messages))
 
 
-@dataclass(frozen=True)
-class Plan:
-    """One run of the campaign."""
-
-    workers: int
-    points: list[Incident]
-
-
 def plans(seed: int, points: int, long_downs: int) -> Iterator[Plan]:
-    """Yield runs with so many kill points in all, every second run with two workers.
+    """Yield runs with so many kill points in all; at ``long_downs`` of them all of market is down.
 
-    At ``long_downs`` points all of market is down for `DOWN_S`.
+    That takes `DOWN_S`.
     """
-    rng = random.Random(seed)
-    long = set(rng.sample(range(points), min(long_downs, points)))
-    for run, first in enumerate(range(0, points, POINTS_PER_RUN)):
-        numbers = range(first, min(first + POINTS_PER_RUN, points))
-        spacing = (LAST - FIRST) / len(numbers)
-        yield Plan(
-            1 + run % 2,
-            [
-                point(rng, FIRST + (place + rng.random()) * spacing, down=number in long)
-                for place, number in enumerate(numbers)
-            ],
-        )
+    return planned(seed, points, long_downs, point)
 
 
 def point(rng: random.Random, at: float, *, down: bool) -> Incident:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import chain, zip_longest
 from pathlib import Path
@@ -11,15 +12,14 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from benchmarks.everything import INPUTS
 from benchmarks.rig import Rig
+from benchmarks.subject import Subject
 from connectors.kafka.client import Cluster
 from connectors.kafka.sink import COUNTER_HEADER
 from connectors.postgres.tables import tables_of
 from connectors.redis.reader import RedisReader
-from flows.market.settings import MODELS
+from flows.engine.systems import declared_outputs
 from replay.topics import held_messages
-from state.market.outputs import MARKET, OUTPUTS
 from state.records import ORIGIN_HEADER
 
 Held = dict[str, list[str]]
@@ -30,10 +30,11 @@ EXPORTED = "export "
 _SKIPPED = re.compile(r"(\d+) records are in their topics already")
 
 
-def held(rig: Rig, directory: Path) -> Held:
-    """Return all that market and history have written; ``directory`` gets the export."""
-    rig.headrace("export", "market", "--out", str(directory))
-    return {**_tables(rig), **_redis(rig), **_topics(rig.cluster), **files(directory)}
+def held(rig: Rig, subject: Subject, directory: Path) -> Held:
+    """Return all that a system and history have written; ``directory`` gets the export."""
+    rig.headrace("export", subject.system, "--out", str(directory))
+    topics = _topics(rig.cluster, subject)
+    return {**_tables(rig), **_redis(rig, subject), **topics, **files(directory)}
 
 
 def files(directory: Path) -> Held:
@@ -57,14 +58,14 @@ def differences(expected: Held, found: Held) -> list[str]:
     return told
 
 
-def _topics(cluster: Cluster) -> Held:
+def _topics(cluster: Cluster, subject: Subject) -> Held:
     """Return what a plain consumer finds in the output topics from the beginning.
 
     It drops nothing, so a repetition is a line more and a gap one less. The records of an origin
     come in the order of their counters; one behind a later one of its partition says so.
     """
     found: Held = {}
-    for output in MARKET:
+    for output in subject.outputs:
         lines = defaultdict[str, list[tuple[int, str]]](list)
         newest: dict[tuple[str, int], int] = {}
         for message in chain.from_iterable(held_messages(output.topic, cluster)):
@@ -77,9 +78,13 @@ def _topics(cluster: Cluster) -> Held:
             lines[origin].append((counter, text))
         for origin, each in lines.items():
             found[f"topic {output.topic} of {origin}"] = [text for _, text in sorted(each)]
+    if not subject.answered:
+        return found
     # An answer's counter is its request's place, which is not the same in each run.
-    answers = chain.from_iterable(held_messages(MODELS, cluster))
-    return found | {f"topic {MODELS}": sorted((each.value or b"").decode() for each in answers)}
+    answers = chain.from_iterable(held_messages(subject.answered, cluster))
+    return found | {
+        f"topic {subject.answered}": sorted((each.value or b"").decode() for each in answers)
+    }
 
 
 def skipped(log: Path) -> int:
@@ -96,14 +101,16 @@ class Arrival:
     """Messages that a producer wrote again, as it may when its broker is killed."""
     moved: int
     """Messages behind one that the recording has after them."""
+    lost: int = 0
+    """Messages that were acknowledged and are nowhere."""
 
     def is_faithful(self, published: int) -> bool:
         """Say whether the topics hold the recording, in its order, and nothing else."""
-        return (self.messages, self.repeated, self.moved) == (published, 0, 0)
+        return (self.messages, self.repeated, self.moved, self.lost) == (published, 0, 0, 0)
 
 
-def arrival(rig: Rig) -> Arrival:
-    """Return how the input lies in its topics.
+def arrival(rig: Rig, topics: Iterable[str]) -> Arrival:
+    """Return how input that was published lies in its topics.
 
     Where it is not faithful, the run had another input than the run in peace, and only a
     replay of those very topics can tell what should have come of it.
@@ -111,7 +118,7 @@ def arrival(rig: Rig) -> Arrival:
     messages = repeated = moved = 0
     newest: dict[bytes, int] = {}
     seen: set[bytes] = set()
-    for topic in INPUTS:
+    for topic in topics:
         for message in chain.from_iterable(held_messages(topic, rig.cluster)):
             origin = dict(message.headers)[ORIGIN_HEADER]
             partition, _, digits = origin.rpartition(b"/")
@@ -128,7 +135,7 @@ def _tables(rig: Rig) -> Held:
     """Return every row of every table of history, all columns, in the order of its identity."""
     found: Held = {}
     with psycopg.connect(rig.postgres.dsn) as connection, connection.cursor() as cursor:
-        for table in tables_of(OUTPUTS).values():
+        for table in tables_of(declared_outputs()).values():
             # COPY gives each value as text that reads back as the same value.
             query = sql.SQL(
                 "COPY (SELECT * FROM {} ORDER BY generation, time, id) TO STDOUT"
@@ -138,11 +145,11 @@ def _tables(rig: Rig) -> Held:
     return found
 
 
-def _redis(rig: Rig) -> Held:
+def _redis(rig: Rig, subject: Subject) -> Held:
     """Return the latest values, the marks, and each stream by origin without its ids."""
-    reader = RedisReader(rig.settings.redis.url, "market")
+    reader = RedisReader(rig.settings.redis.url, subject.system)
     found: Held = {"marks": [f"{field} {mark}" for field, mark in reader.marks().items()]}
-    for output in MARKET:
+    for output in subject.outputs:
         latest = reader.latest(output.name)
         found[f"latest {output.name}"] = [f"{k} {v.decode()}" for k, v in latest.items()]
         for entry in reader.entries(output.name):

@@ -24,7 +24,7 @@ OUTAGE_MESSAGES = 3_000
 
 
 def kill_worker(index: int) -> Act:
-    """Kill -9 one worker process of market; its supervisor starts the group again."""
+    """Kill -9 one worker process of the system; its supervisor starts the group again."""
 
     def act(trial: Trial) -> None:
         workers = _workers(trial, "a worker to kill")
@@ -33,7 +33,7 @@ def kill_worker(index: int) -> Act:
         trial.disturbed()
 
         def begun_anew() -> bool:
-            now = {worker.pid for worker in trial.flows["market"].workers()}
+            now = {worker.pid for worker in trial.main.workers()}
             return bool(now) and not now & before
 
         # A drain that meets a death ends with an error, and rightly so: wait for the new group.
@@ -43,7 +43,7 @@ def kill_worker(index: int) -> Act:
 
 
 def pause_worker(index: int, seconds: float) -> Act:
-    """Stop a worker process of market for a while, beside which the others wait."""
+    """Stop a worker process of the system for a while, beside which the others wait."""
 
     def act(trial: Trial) -> None:
         workers = _workers(trial, "a worker to pause")
@@ -59,11 +59,11 @@ def pause_worker(index: int, seconds: float) -> Act:
 
 
 def _workers(trial: Trial, what: str) -> list[psutil.Process]:
-    """Return the worker processes of market once there are any."""
+    """Return the worker processes of the system once there are any."""
     workers: list[psutil.Process] = []
 
     def found() -> bool:
-        workers[:] = trial.flows["market"].workers()
+        workers[:] = trial.main.workers()
         return bool(workers)
 
     trial.until(what, found)
@@ -77,7 +77,7 @@ def kill_at_work(tries: int = 8) -> Act:
         topic = output_topic("market", "bars")
         for index in range(tries):
             trial.caught_up()
-            if skipped(trial.flows["market"].log):
+            if skipped(trial.main.log):
                 return
             before = trial.rig.produced(topic)
             trial.feed.gate.allow_more(AT_WORK_MESSAGES)
@@ -105,11 +105,11 @@ def kill_flow(name: str, down_s: float = 0.0) -> Act:
 
 
 def kill_supervisor() -> Act:
-    """Kill -9 the supervisor of market alone, whose workers have to end by themselves."""
+    """Kill -9 the supervisor of the system alone, whose workers have to end by themselves."""
 
     def act(trial: Trial) -> None:
-        trial.flows["market"].kill_supervisor()
-        trial.restart("market")
+        trial.main.kill_supervisor()
+        trial.restart(trial.subject.system)
 
     return act
 
@@ -144,7 +144,7 @@ def stop_postgres(down_s: float) -> Act:
 
         def market_goes_on(trial: Trial) -> None:
             time.sleep(down_s)
-            trial.until("market, without PostgreSQL", trial.market_caught_up)
+            trial.until("market, without PostgreSQL", trial.system_caught_up)
             if _records(trial) == before:
                 raise Broken("no record came to Redis from when PostgreSQL was stopped")
 

@@ -1,4 +1,4 @@
-"""A run of market, models and history on a rig, fed with recordings, to which things happen."""
+"""A run of a system's flows and history on a rig, to which things happen."""
 
 from __future__ import annotations
 
@@ -7,19 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.everything import INPUTS
-from benchmarks.feed import Feed
 from benchmarks.rig import FlowRun, Rig, eventually
-from flows.market.models import REQUESTS
-from flows.market.settings import MODELS
+from benchmarks.subject import Subject
 from state.errors import Broken
-from state.market.outputs import MARKET
 
-FLOWS = ("market", "models", "history")
-KEPT = [output.topic for output in MARKET]
-"""The topics that history reads here, where nobody trades."""
-RATE = 2_500
-"""Messages a second: slow enough for an incident to happen where it was meant to."""
 BACKLOG = 500
 """How many messages come while a flow is down."""
 
@@ -30,17 +21,25 @@ class Trial:
     def __init__(
         self,
         rig: Rig,
+        subject: Subject,
         recordings: Sequence[Path],
-        partitions: int,
         workers: int = 1,
-        flows: tuple[str, ...] = FLOWS,
+        flows: tuple[str, ...] | None = None,
     ) -> None:
         self.rig = rig
-        rig.make_topics(partitions)
-        self.feed = Feed(recordings, rig.cluster, RATE).start()
+        self.subject = subject
+        subject.make_topics(rig)
+        self.feed = subject.source(rig, recordings)
         self._workers = workers
-        self.flows = {name: self._start(name) for name in flows}
+        self._kept = [output.topic for output in subject.outputs]
+        names = (*(flows or subject.flows), *([subject.listener] if subject.listener else ()))
+        self.flows = {name: self._start(name) for name in names}
         self._disturbed = time.monotonic()
+
+    @property
+    def main(self) -> FlowRun:
+        """The flow of the system itself."""
+        return self.flows[self.subject.system]
 
     def restart(self, name: str) -> None:
         """Start a flow again that was killed or drained."""
@@ -66,14 +65,18 @@ class Trial:
         self.until(f"{share:.0%} of the input", lambda: self.consumed() >= wanted)
 
     def consumed(self) -> int:
-        """Return how many messages are behind a durable snapshot of market."""
-        return self.rig.consumed("market", *INPUTS)
+        """Return how many messages are behind a durable snapshot of the system."""
+        return self.rig.consumed(self.subject.system, *self.subject.inputs)
 
-    def market_caught_up(self) -> bool:
-        """Say whether all the input that there is, is behind a durable snapshot of market."""
+    def produced(self) -> int:
+        """Return how many messages its topics have got."""
+        return self.rig.produced(*self.subject.inputs)
+
+    def system_caught_up(self) -> bool:
+        """Say whether all the input that there is, is behind a durable snapshot of the system."""
         return (
             self.feed.settled()
-            and self.consumed() == self.rig.produced(*INPUTS)
+            and self.consumed() == self.produced()
             and ("models" not in self.flows or self._answered())
         )
 
@@ -82,21 +85,22 @@ class Trial:
 
         An answer may lead to the next request: so there must be none behind the last answer.
         """
-        asked = self.rig.produced(REQUESTS)
+        rig, requests, answers = self.rig, self.subject.asked, self.subject.answered
+        asked = rig.produced(requests)
         return (
-            self.rig.consumed("models", REQUESTS) == asked
-            and self.rig.consumed("market", MODELS) == self.rig.produced(MODELS)
-            and self.rig.produced(REQUESTS) == asked
+            rig.consumed("models", requests) == asked
+            and rig.consumed(self.subject.system, answers) == rig.produced(answers)
+            and rig.produced(requests) == asked
         )
 
     def caught_up(self) -> None:
         """Return when the flows have worked off what the gate has let pass."""
         self.until("the feed", self.feed.settled)
-        self.until("market catches up", self.market_caught_up)
+        self.until(f"{self.subject.system} catches up", self.system_caught_up)
         if "history" in self.flows:
             self.until(
                 "history catches up",
-                lambda: self.rig.consumed("history", *KEPT) == self.rig.produced(*KEPT),
+                lambda: self.rig.consumed("history", *self._kept) == self.rig.produced(*self._kept),
             )
 
     def until(self, what: str, fact: Callable[[], bool]) -> None:
@@ -120,12 +124,15 @@ class Trial:
     def drain(self, name: str) -> None:
         """Stop a flow as an operator would; raises Broken where it does not say that it is done."""
         # A supervisor that has just begun has nothing to drain, and ends by the signal itself.
-        eventually(f"the workers of {name}", self.flows[name].workers)
+        if name != self.subject.listener:
+            eventually(f"the workers of {name}", self.flows[name].workers)
         if code := self.flows[name].drain():
             raise Broken(f"{name} drained with code {code}: {self.flows[name].said()}")
 
     def _start(self, name: str) -> FlowRun:
-        words = ("--workers", str(self._workers)) if name == "market" else ()
+        if name == self.subject.listener:
+            return self.rig.start(name, command="ingest")
+        words = ("--workers", str(self._workers)) if name == self.subject.system else ()
         return self.rig.start(name, *words)
 
 
@@ -148,7 +155,7 @@ class Incident:
         if self.after_s is None:
             trial.reach(self.at)
             time.sleep(self.jitter_s)
-            consumed, produced = trial.consumed(), trial.rig.produced(*INPUTS)
+            consumed, produced = trial.consumed(), trial.produced()
             share = consumed / trial.feed.count
             when = f"{share:.1%} of the input, {produced - consumed:,} messages under way"
         else:

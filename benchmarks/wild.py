@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 
-from benchmarks.crash import FIRST, LAST, Plan, point
+from benchmarks.campaign import FIRST, LAST, Plan
+from benchmarks.crash import point
 from benchmarks.incidents import drain, kill_broker, pause_worker, stop_postgres, stop_redis
 from benchmarks.trial import Incident
 

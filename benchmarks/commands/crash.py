@@ -8,22 +8,32 @@ import time
 from functools import partial
 from pathlib import Path
 
-from benchmarks.crash import Campaign, Result, drains, one_of_two, outages, plans
+from benchmarks import crash
+from benchmarks.adt import crash as adt
+from benchmarks.campaign import Campaign, Result
+from benchmarks.crash import drains, one_of_two, outages
 from benchmarks.wild import wild_plans
 from replay import arguments
+from state.errors import Misuse
 
 OUTAGE_S = 30.0
+SYSTEMS = {"market": (crash, 40_000), "adt": (adt, 6000)}
+"""System -> its campaign, and how many messages it takes by default."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare --points, --downs, --seed, --count, --random and --also."""
+    """Declare --system, --points, --downs, --seed, --count, --random and --also."""
+    parser.add_argument("--system", choices=SYSTEMS, default="market", help="whose flows (market)")
     parser.add_argument("--points", type=int, default=50, metavar="N", help="kill points (50)")
     parser.add_argument(
         "--downs", type=int, default=3, metavar="N", help="of them with 15 s of down-time (3)"
     )
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="(1)")
     parser.add_argument(
-        "--count", type=arguments.positive, default=40_000, metavar="N", help="messages (40000)"
+        "--count",
+        type=arguments.positive,
+        metavar="N",
+        help="messages (40,000; of adt 6,000)",
     )
     parser.add_argument(
         "--random",
@@ -40,8 +50,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print a line for each point and each run; return 1 where any run differs."""
+    if args.system != "market" and (args.random or args.also):
+        raise Misuse("--random and --also are of market alone")
+    system, count = SYSTEMS[args.system]
     with tempfile.TemporaryDirectory(prefix="headrace-crash-") as directory:
-        campaign = Campaign(Path(directory), args.seed, args.count)
+        campaign = system.campaign(Path(directory), args.seed, args.count or count)
         return _wild(campaign, args) if args.random else _campaign(campaign, args)
 
 
@@ -72,7 +85,8 @@ def _campaign(campaign: Campaign, args: argparse.Namespace) -> int:
         point += 1
         print(f"point {point:>2}/{args.points}: {line}", flush=True)
 
-    for number, plan in enumerate(plans(args.seed, args.points, args.downs), start=1):
+    plans = SYSTEMS[args.system][0].plans(args.seed, args.points, args.downs)
+    for number, plan in enumerate(plans, start=1):
         result = campaign.run(plan.points, tell, plan.workers)
         failed += _told(f"run {number}, {plan.workers} workers", result)
     if args.also:

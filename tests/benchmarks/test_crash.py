@@ -6,7 +6,8 @@ from itertools import islice
 
 import pytest
 
-from benchmarks.crash import Campaign, at_work, drains, one_of_two, outages, plans
+from benchmarks import crash
+from benchmarks.crash import at_work, drains, one_of_two, outages, plans
 from benchmarks.held import differences
 from benchmarks.wild import wild_plans
 from flows.servers.kafka import missing_for_kafka
@@ -22,7 +23,7 @@ needs_kafka = pytest.mark.skipif(
 @pytest.fixture(scope="module")
 def campaign(tmp_path_factory):
     """A campaign whose reference, which was drained twice, equals its replay."""
-    made = Campaign(tmp_path_factory.mktemp("crash"), SEED, COUNT)
+    made = crash.campaign(tmp_path_factory.mktemp("crash"), SEED, COUNT)
     drained = made.reference(drains())
     assert drained.faults == []
     assert not drained.skipped, "a drained flow works on nothing twice"
