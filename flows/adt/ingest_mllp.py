@@ -64,20 +64,25 @@ async def _serve(settings: Settings) -> None:
 
 def _send(paths: list[Path], table: Mllp) -> int:
     messages, unusable = _messages(paths)
-    tls = client_context(table.tls_certificate, table.tls_key, table.tls_ca)
-    patience_s = table.ack_timeout / NS + MARGIN_S
-    sender = Sender((table.host, table.port), patience_s, _report, tls)
+    made = sender(table)
     try:
-        sender.send(messages)
+        made.send(messages)
     except HeadraceError as error:
         print(f"headrace: ingest: {error}", file=sys.stderr)
-    sent = sender.sent
+    sent = made.sent
     left = len(messages) - sent.accepted - sent.refused
     print(
         f"{sent.accepted} accepted, {sent.refused} refused, {left} not taken"
         + (f"; {unusable} parts of the files are no messages" if unusable else "")
     )
     return 0 if sent.accepted == len(messages) and not unusable else 1
+
+
+def sender(table: Mllp) -> Sender:
+    """Return what sends to the listener of these settings, and prints what is refused."""
+    tls = client_context(table.tls_certificate, table.tls_key, table.tls_ca)
+    patience_s = table.ack_timeout / NS + MARGIN_S
+    return Sender((table.host, table.port), patience_s, _report, tls)
 
 
 def _messages(paths: list[Path]) -> tuple[list[bytes], int]:

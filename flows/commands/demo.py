@@ -15,21 +15,33 @@ from flows.engine.systems import systems
 from state.errors import Misuse
 
 DIRECTORY = Path(".headrace/demo")
+FIRST = "market"
+"""What is shown to who names no system, as `make demo` does."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what to show, and for how long."""
     parser.add_argument(
-        "systems", nargs="*", metavar="SYSTEM", help="(the first of: " + ", ".join(demos()) + ")"
+        "systems", nargs="*", metavar="SYSTEM", help=f"{' or '.join(demos())} ({FIRST})"
     )
     parser.add_argument("--seconds", type=float, metavar="N", help="end by itself (else Ctrl-C)")
     parser.add_argument(
-        "--recording", type=Path, metavar="FILE", help="the ticks of a recording instead"
+        "--recording", type=Path, metavar="FILE", help="market: the ticks of a recording instead"
     )
     parser.add_argument(
-        "--speed", type=float, default=1.0, metavar="X", help="how fast a recording runs (1)"
+        "--speed",
+        type=_positive,
+        metavar="X",
+        help="how fast a recording runs (1), or the hospital of adt (300)",
     )
     parser.add_argument("--no-tui", action="store_true", help="print a line each second")
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError("must be above 0")
+    return value
 
 
 def demos() -> list[str]:
@@ -51,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    demo = importlib.import_module(f"flows.{args.systems[0] if args.systems else known[0]}.demo")
+    demo = importlib.import_module(f"flows.{args.systems[0] if args.systems else FIRST}.demo")
     with (
         locked(DIRECTORY, "a demo is already running here: end it first"),
         (DIRECTORY / "demo.log").open("w") as log,

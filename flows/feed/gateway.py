@@ -17,10 +17,12 @@ from connectors.web.server import listen, server
 from connectors.web.tail import Tail
 from connectors.web.tokens import Tokens
 from flows.engine.open_files import allow_connections
-from flows.engine.systems import declared_outputs
+from flows.engine.systems import declared_outputs, systems
 from flows.feed.rest import rest_parts
+from flows.settings.feed import Feed
 from flows.settings.settings import Settings
 from state.clock import NS
+from state.errors import Misuse
 from state.sealing import Seal
 
 LOG = logging.getLogger("headrace.feed")
@@ -55,6 +57,7 @@ async def serve(settings: Settings, ready: Callable[[str], None] = LOG.info) -> 
     of Redis cannot be used.
     """
     feed = settings.feed
+    shown = _shown(feed)
     allow_connections(feed.clients, "feed.clients")
     tokens = Tokens(feed.jwks, feed.audience, feed.issuer) if feed.jwks else None
     tail = Tail(settings.redis.url)
@@ -64,7 +67,7 @@ async def serve(settings: Settings, ready: Callable[[str], None] = LOG.info) -> 
     bounds = limits(settings)
     parts = rest_parts(settings, tokens, bounds, seal)
     gate = Gate(hub, tokens, bounds, parts.audit, feed.origins)
-    made = server(make_app(parts), gate, feed.tls_certificate, feed.tls_key)
+    made = server(make_app(parts, systems=shown), gate, feed.tls_certificate, feed.tls_key)
     sock = listen(feed.host, feed.port, guarded=tokens is not None)
     following = asyncio.create_task(hub.run())
     # A hub that fails is a fault of ours: then nothing is served that would never change.
@@ -87,6 +90,15 @@ async def serve(settings: Settings, ready: Callable[[str], None] = LOG.info) -> 
             await following
         await tail.close()
         parts.close()
+
+
+def _shown(feed: Feed) -> tuple[str, ...]:
+    """Return the systems of the page. Raises Misuse where there is none of such a name."""
+    known = [system.name for system in systems()]
+    for name in feed.systems:
+        if name not in known:
+            raise Misuse(f"feed.systems names {name!r}: choose {', '.join(known)}")
+    return feed.systems
 
 
 async def _tell(audit: Audit) -> None:

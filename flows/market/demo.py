@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 import threading
 import time
-import webbrowser
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -15,10 +12,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.live import Live
 
+from flows.demo.child import Child
+from flows.demo.terminal import open_page, step
 from flows.engine.kernels import is_warm
 from flows.market.dashboard import Figures, Watch, render
 from flows.market.demo_ticks import SYMBOLS, Feed
-from flows.market.demo_world import Child, World, recorded, simulated, world
+from flows.market.demo_world import World, recorded, simulated, world
 
 REFRESH_S = 0.25
 LINE_S = 1.0
@@ -37,14 +36,15 @@ def run(args: argparse.Namespace, directory: Path, stop: threading.Event) -> int
         feed = None if args.recording else Feed(made.cluster(), ticks.topic, ticks.partitions)
         flows = {name: made.child("run", name) for name in ticks.flows}
         gateway = stack.enter_context(made.gateway(flows.values()))
-        address = _open_page(gateway, stop)
+        address = open_page(gateway, stop)
         _start(made, flows, stack, stop, feed)
         with _fed(args, made, feed) as check_feed:
-            watch = Watch(flows["market"].http_port, made.valkey.url, latency=feed is not None)
+            redis_url = made.servers.valkey.url
+            watch = Watch(flows["market"].http_port, redis_url, latency=feed is not None)
             checks = [check_feed, gateway.check]
             checks += [flow.check for name, flow in flows.items() if name != LATER]
             view = View(args, stop, watch, checks, f"{made}; {address}")
-            with _step("first bar"):
+            with step("first bar"):
                 view.wait_for_bars()
             if LATER in flows:
                 checks.append(stack.enter_context(flows[LATER]).check)
@@ -59,20 +59,6 @@ def run(args: argparse.Namespace, directory: Path, stop: threading.Event) -> int
     return 0 if all(drained) else 1
 
 
-def _open_page(gateway: Child, stop: threading.Event) -> str:
-    """Print the page's address once it can be opened, whatever else still starts; return it."""
-    gateway.wait_until_ready(stop, "live")
-    address = f"http://127.0.0.1:{gateway.http_port}/"
-    print(f"the page: {address}", flush=True)
-    if sys.stdout.isatty() and _has_display():
-        webbrowser.open(address)
-    return address
-
-
-def _has_display() -> bool:
-    return sys.platform == "darwin" or any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY")))
-
-
 def _start(
     made: World,
     flows: dict[str, Child],
@@ -81,15 +67,15 @@ def _start(
     feed: Feed | None,
 ) -> None:
     """Wait for the servers, then start the flows that the first figures need."""
-    with _step(f"servers: {made}"):
+    with step(f"servers: {made}"):
         made.wait_for_servers()
-    with _step("topics"):
+    with step("topics"):
         made.prepare_topics()
     if not is_warm():
-        with _step("kernels, compiled this once"):
+        with step("kernels, compiled this once"):
             stack.enter_context(made.child("warm")).wait_until_ended(stop)
     first = [name for name in flows if name != LATER]
-    with _step(f"flows: {', '.join(first)}"):
+    with step(f"flows: {', '.join(first)}"):
         for name in first:
             stack.enter_context(flows[name])
         if feed is not None:
@@ -99,24 +85,10 @@ def _start(
 
 
 @contextmanager
-def _step(name: str) -> Iterator[None]:
-    """Print what is done, and the seconds that it took, on one line."""
-    print(f"{name} … ", end="", flush=True)
-    begin = time.monotonic()
-    try:
-        yield
-    except BaseException:
-        # Whatever it is, Ctrl-C too: what is said of it begins on a line of its own.
-        print(flush=True)
-        raise
-    print(f"{time.monotonic() - begin:.1f} s", flush=True)
-
-
-@contextmanager
 def _fed(args: argparse.Namespace, made: World, feed: Feed | None) -> Iterator[Callable[[], None]]:
     """Have ticks sent; yield what raises the feed's failure."""
     if feed is None:
-        words = ("publish", str(args.recording.resolve()), "--speed", str(args.speed))
+        words = ("publish", str(args.recording.resolve()), "--speed", str(args.speed or 1.0))
         with made.child(*words) as publisher:
             yield publisher.check
     else:

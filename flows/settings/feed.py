@@ -47,6 +47,8 @@ class Feed(Part):
     """The largest message or body that is taken in."""
     header_timeout: Duration = duration_ns("10s")  # type: ignore[assignment]  # as above
     """How long a client may take to say what it wants."""
+    systems: tuple[str, ...] = ()
+    """The systems whose tabs the page has, in their order; () for all."""
     recordings: Path = Path("recordings")
     """The directory whose recordings are listed."""
     workers: tuple[str, ...] = ("http://127.0.0.1:9600",)

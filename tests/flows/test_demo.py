@@ -7,6 +7,7 @@ import subprocess
 import sys
 import urllib.request
 
+import orjson
 import psutil  # type: ignore[import-untyped]  # it ships no types
 import pytest
 from rich.console import Console
@@ -132,6 +133,40 @@ def test_the_demo_shows_figures_and_leaves_no_process_behind(tmp_path):
         assert "librdkafka" not in log.read_text()
         with urllib.request.urlopen(address, timeout=PATIENCE_S) as page:
             assert b"<title>Headrace</title>" in page.read()
+        demo.send_signal(signal.SIGINT)
+        assert demo.wait(PATIENCE_S) == 0, log.read_text()
+    finally:
+        demo.kill()
+        demo.wait()
+    assert not [child for child in below if child.is_running()]
+    assert "all drained" in log.read_text().splitlines()[-1]
+
+
+def test_the_demo_of_a_hospital_shows_its_page_and_leaves_no_process_behind(tmp_path):
+    (tmp_path / ".headrace").mkdir()
+    (tmp_path / ".headrace/kafka").symlink_to(ROOT / ".headrace/kafka")
+    own = {k: v for k, v in os.environ.items() if not k.startswith("HEADRACE_")}
+    log = tmp_path / "out"
+    with log.open("wb") as out:
+        demo = subprocess.Popen(
+            [sys.executable, "-m", "flows", "demo", "adt"],
+            cwd=tmp_path,
+            env=own | {"PYTHONPATH": str(ROOT)},
+            stdout=out,
+            stderr=out,
+        )
+    try:
+        figures = re.compile(r"(?m)^[\d,]+ messages: [\d,]+ visits, [1-9]\d* beds, \d+ anomalies$")
+        eventually(lambda: figures.search(log.read_text()) or demo.poll() is not None)
+        below = psutil.Process(demo.pid).children(recursive=True)
+        (address,) = re.findall(r"(?m)^the page: (http://127\.0\.0\.1:\d+/)$", log.read_text())
+        with urllib.request.urlopen(address, timeout=PATIENCE_S) as page:
+            assert b'<meta name="tabs" content="adt">' in page.read()
+        latest = f"{address}api/v1/latest/adt/beds"
+        with urllib.request.urlopen(latest, timeout=PATIENCE_S) as answer:
+            beds = orjson.loads(answer.read())["records"]
+        assert beds
+        assert all(record["location"] for record in beds), "the gateway has the keys"
         demo.send_signal(signal.SIGINT)
         assert demo.wait(PATIENCE_S) == 0, log.read_text()
     finally:

@@ -16,7 +16,7 @@ export class Preferences extends EventTarget {
     this.audio = null;
     this.themeButton = el("button", { type: "button", class: "small", click: () => this.use({ theme: NEXT[this.theme] }) });
     this.soundButton = el("button", {
-      type: "button", class: "small", title: "A sound when the trading state changes",
+      type: "button", class: "small", title: "A sound when the word in the title changes",
       click: () => {
         this.use({ sound: !this.sound });
         this.chime();

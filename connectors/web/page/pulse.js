@@ -102,7 +102,8 @@ export class Pulse extends EventTarget {
     const { movedMs, everyMs } = this.flows.get(name) ?? {};
     if (movedMs === undefined) return this.faults.has(name);
     const patience = everyMs === undefined ? UNHEARD_MS : Math.max(STILL_MS, 3 * everyMs);
-    return Date.now() - movedMs > patience;
+    // Of a flow that may be quiet for long, its worker tells sooner that it does not go on.
+    return Date.now() - movedMs > (this.faults.has(name) ? Math.min(patience, UNHEARD_MS) : patience);
   }
 
   behind() {

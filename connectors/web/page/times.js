@@ -42,6 +42,14 @@ export function localClock(ms) {
   return new Date(ms).toLocaleTimeString("en-GB", parts);
 }
 
+/** Return the time of day where the browser is, with the date where that is not the date of `nowMs` there. */
+export function here(ms, nowMs) {
+  const [then, now] = [new Date(ms), new Date(nowMs)];
+  const clock = then.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
+  if (then.toDateString() === now.toDateString()) return clock;
+  return `${then.toLocaleDateString("en-GB", { day: "numeric", month: "short" })} ${clock}`;
+}
+
 /** Return the length in ms of an interval such as 1s or 5m; null where it has none ("session"). */
 export function intervalMs(text) {
   const found = /^(\d+)(ns|us|ms|s|m|h|d)$/.exec(text);

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from http import HTTPStatus
 from pathlib import Path
 
@@ -79,9 +79,10 @@ def operations(catalog: Catalog, rooms: Iterable[Room]) -> tuple[Operation, ...]
     return found
 
 
-def make_app(parts: Parts, page: Path = PAGE) -> Starlette:
+def make_app(parts: Parts, page: Path = PAGE, systems: Sequence[str] = ()) -> Starlette:
     """Return the application; nothing is asked of a server before a request needs it.
 
+    ``systems`` are those whose tabs the page has, () for all.
     Its ``state.vital`` holds (method, path) of what is served where all seats are taken.
     """
     by_path: defaultdict[str, dict[str, Operation]] = defaultdict(dict)
@@ -92,7 +93,7 @@ def make_app(parts: Parts, page: Path = PAGE) -> Starlette:
         for path, methods in by_path.items()
     ]
     made = Starlette(
-        routes=[*served, *page_routes(parts.catalog.outputs, page)],
+        routes=[*served, *page_routes(parts.catalog.outputs, page, systems)],
         middleware=[
             Middleware(
                 Guard,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from html import escape
 from importlib.util import find_spec
 from mimetypes import guess_type
@@ -54,14 +54,19 @@ class _Files(StaticFiles):
         return tagged(Request(scope), Path(full_path).read_bytes(), kind)
 
 
-def routes(outputs: Iterable[Output], page: Path = PAGE) -> Iterable[BaseRoute]:
+def routes(
+    outputs: Iterable[Output], page: Path = PAGE, systems: Sequence[str] = ()
+) -> Iterable[BaseRoute]:
     """Return the routes of /, of outputs.json, of the charts' script and of /static/*.
 
     ``outputs.json`` describes the outputs that are served. A system's tabs are ``<system>/tab.js``
-    in the page's folder, its part of the head ``<system>/bar.js``, both found by their paths.
+    in the page's folder, its part of the head ``<system>/bar.js`` and its looks
+    ``<system>/style.css``, all found by their paths. Where ``systems`` are named, the page is of
+    these alone, in this order.
     """
-    yield Route("/", _index(page), methods=["GET"])
-    yield Route("/static/outputs.json", _listed(map(_described, outputs)), methods=["GET"])
+    shown = [each for each in outputs if not systems or each.system in systems]
+    yield Route("/", _index(page, systems), methods=["GET"])
+    yield Route("/static/outputs.json", _listed(map(_described, shown)), methods=["GET"])
     yield Route("/static/lightweight-charts.js", _one(CHARTS), methods=["GET"])
     yield Mount("/static", _Files(directory=page, check_dir=False))
 
@@ -86,29 +91,32 @@ def _listed(items: Iterable[Any]) -> Callable[[Request], Awaitable[Response]]:
     return serve
 
 
-def _index(page: Path) -> Callable[[Request], Awaitable[Response]]:
+def _index(page: Path, systems: Sequence[str]) -> Callable[[Request], Awaitable[Response]]:
     async def serve(request: Request) -> Response:
-        return tagged(request, await run_sync(_document, page), "text/html")
+        return tagged(request, await run_sync(_document, page, systems), "text/html")
 
     return serve
 
 
-def _document(page: Path) -> bytes:
+def _document(page: Path, systems: Sequence[str]) -> bytes:
     """Return index.html with what a browser would find out late.
 
     These are the systems with a tab and with a part of the head, and the modules that the head
     needs, each of which would be asked for only once another has named it.
     """
-    found = {name: _systems(page, f"{name}.js") for name in ("tab", "bar")}
+    found = {name: _systems(page, f"{name}.js", systems) for name in ("tab", "bar")}
     head = [f'<meta name="{name}s" content="{escape(" ".join(of))}">' for name, of in found.items()]
+    sheets = [f"{system}/style.css" for system in _systems(page, "style.css", systems)]
+    head += [f'<link rel="stylesheet" href="/static/{quote(name)}">' for name in sheets]
     first = [page / "app.js", *(page / system / "bar.js" for system in found["bar"])]
     names = [path.relative_to(page).as_posix() for path in _reached(first)]
     head += [f'<link rel="modulepreload" href="/static/{quote(name)}">' for name in names]
     return (page / "index.html").read_text().replace(HEAD, "\n".join(head)).encode()
 
 
-def _systems(page: Path, name: str) -> list[str]:
-    return sorted(path.parent.name for path in page.glob(f"*/{name}"))
+def _systems(page: Path, name: str, systems: Sequence[str]) -> list[str]:
+    found = sorted(path.parent.name for path in page.glob(f"*/{name}"))
+    return [each for each in systems if each in found] if systems else found
 
 
 def _reached(modules: Iterable[Path]) -> list[Path]:

@@ -14,8 +14,9 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
 
+from flows.demo.child import Child
 from flows.market.demo_ticks import SYMBOLS, Feed
-from flows.market.demo_world import Child, World, simulated, world
+from flows.market.demo_world import World, simulated, world
 from tests import waiting
 
 CHROMIUM = Path("/usr/bin/chromium")

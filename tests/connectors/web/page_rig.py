@@ -18,11 +18,15 @@ from tests.waiting import PATIENCE_S
 
 
 @contextmanager
-def page_of(redis_url: str, dsn: str | None = None, **feed: Any) -> Iterator[str]:
-    """Serve as ``headrace feed`` does, in a thread; yields the page's address."""
+def page_of(redis_url: str, dsn: str | None = None, keys: str = "", **feed: Any) -> Iterator[str]:
+    """Serve as ``headrace feed`` does, in a thread; yields the page's address.
+
+    ``keys`` is the text of a key file.
+    """
     parts: dict[str, Any] = {
         "redis": {"url": redis_url},
-        "feed": {"port": 0, "workers": (), **feed},
+        "sealing": {"keys": keys},
+        "feed": {"port": 0, "workers": (), "systems": ("market",), **feed},
     }
     if dsn is not None:
         parts["postgres"] = {"dsn": dsn}
