@@ -30,7 +30,7 @@ endef
 .PHONY: help setup demo test check bench docs lock .for-lock .for-demo .for-check .for-test
 
 help:
-	@echo 'make demo    servers, a stream of ticks, the market flow; ARGS="--seconds 20"'
+	@echo 'make demo    servers, a stream of ticks, the market flow; ARGS="--seconds 20"; ARGS=adt'
 	@echo 'make test    all tests; ARGS="-k kafka" for some'
 	@echo 'make check   ruff, mypy, import-linter'
 	@echo 'make bench   the benchmarks; ARGS="market"'

@@ -15,24 +15,22 @@ from flows.engine.systems import systems
 from state.errors import Misuse
 
 DIRECTORY = Path(".headrace/demo")
-FIRST = "market"
-"""What is shown to who names no system, as `make demo` does."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what to show, and for how long."""
     parser.add_argument(
-        "systems", nargs="*", metavar="SYSTEM", help=f"{' or '.join(demos())} ({FIRST})"
+        "systems", nargs="*", metavar="SYSTEM", help=f"{' or '.join(demos())} ({demos()[0]})"
     )
     parser.add_argument("--seconds", type=float, metavar="N", help="end by itself (else Ctrl-C)")
     parser.add_argument(
-        "--recording", type=Path, metavar="FILE", help="market: the ticks of a recording instead"
+        "--recording", type=Path, metavar="FILE", help="the ticks of a recording instead"
     )
     parser.add_argument(
         "--speed",
         type=_positive,
         metavar="X",
-        help="how fast a recording runs (1), or the hospital of adt (300)",
+        help="how fast a recording (1) or a hospital (300) runs",
     )
     parser.add_argument("--no-tui", action="store_true", help="print a line each second")
 
@@ -45,8 +43,8 @@ def _positive(text: str) -> float:
 
 
 def demos() -> list[str]:
-    """Return the systems that have a demo."""
-    names = [system.name for system in systems()]
+    """Return the systems that have a demo; the first is shown to who names none."""
+    names = [system.name for system in sorted(systems(), key=lambda each: not each.first)]
     return [name for name in names if importlib.util.find_spec(f"flows.{name}.demo")]
 
 
@@ -63,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    demo = importlib.import_module(f"flows.{args.systems[0] if args.systems else FIRST}.demo")
+    demo = importlib.import_module(f"flows.{args.systems[0] if args.systems else known[0]}.demo")
     with (
         locked(DIRECTORY, "a demo is already running here: end it first"),
         (DIRECTORY / "demo.log").open("w") as log,

@@ -22,3 +22,5 @@ class System:
     settings: Mapping[str, type[Part]]
     flows: Mapping[str, str]
     outputs: tuple[Output, ...]
+    first: bool = False
+    """Whether it is the one that is shown to who names none."""

@@ -16,4 +16,5 @@ SYSTEM = System(
         "trading": "flows.market.trading",
     },
     outputs=OUTPUTS,
+    first=True,
 )
