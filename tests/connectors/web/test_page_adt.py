@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 from collections.abc import Iterator
@@ -12,11 +11,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from flows.feed import gateway
-from flows.settings.settings import Settings
 from state.adt.outputs import OUTPUTS
 from state.clock import now_ns
-from state.errors import Misuse
 from tests.connectors.web.browsing import Visit, chromium, require_chromium, visit
 from tests.connectors.web.care import Care, ago, bed, care_page, message
 from tests.connectors.web.keys import ED, jwks, token
@@ -74,12 +70,6 @@ def test_the_page_is_of_the_systems_that_are_named(redis_url, browser):
         offered = seen.page.locator("#panel-outputs option")
         expect(offered).to_have_count(1 + len(OUTPUTS))
         assert seen.faults == []
-
-
-def test_a_page_of_a_system_that_is_none_is_misuse():
-    given = Settings.model_validate({"feed": {"port": 0, "systems": ("moon",)}})
-    with pytest.raises(Misuse, match=r"feed\.systems names 'moon': choose adt, market"):
-        asyncio.run(gateway.serve(given))
 
 
 def test_each_bed_is_told_by_word_and_the_map_follows_the_feed(redis_url, browser):

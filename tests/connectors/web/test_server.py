@@ -1,11 +1,16 @@
-"""The listening socket of the gateway."""
+"""The gateway's listening socket, and what it refuses to begin with."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
 
+import pytest
+
 from connectors.web.server import listen
+from flows.feed import gateway
+from flows.settings.settings import Settings
+from state.errors import Misuse
 from tests.connectors.web.feeds import play
 
 
@@ -27,3 +32,9 @@ def test_what_is_written_does_not_wait_for_an_acknowledgement():
             writer.close()
 
     play(scene)
+
+
+def test_a_page_of_a_system_that_is_none_is_misuse():
+    given = Settings.model_validate({"feed": {"port": 0, "systems": ("moon",)}})
+    with pytest.raises(Misuse, match=r"feed\.systems names 'moon': choose adt, market"):
+        asyncio.run(gateway.serve(given))
