@@ -61,12 +61,11 @@ def routes(
 
     ``outputs.json`` describes the outputs that are served. A system's tabs are ``<system>/tab.js``
     in the page's folder, its part of the head ``<system>/bar.js`` and its looks
-    ``<system>/style.css``, all found by their paths. Where ``systems`` are named, the page is of
-    these alone, in this order.
+    ``<system>/style.css``, all found by their paths. Where ``systems`` are named, the page has
+    tabs of these alone, in this order.
     """
-    shown = [each for each in outputs if not systems or each.system in systems]
     yield Route("/", _index(page, systems), methods=["GET"])
-    yield Route("/static/outputs.json", _listed(map(_described, shown)), methods=["GET"])
+    yield Route("/static/outputs.json", _listed(map(_described, outputs)), methods=["GET"])
     yield Route("/static/lightweight-charts.js", _one(CHARTS), methods=["GET"])
     yield Mount("/static", _Files(directory=page, check_dir=False))
 
