@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 from datetime import date
 from typing import NamedTuple
 
-from connectors.adt.reader import FIVE, Reader, part, plain
+from connectors.adt.fields import FIVE, part, plain
+from connectors.adt.reader import Reader
 from connectors.hl7.message import NULL, Segment
 from state.adt.attributes import ADDRESS_END, Diagnosis
 from state.clock import iso_time

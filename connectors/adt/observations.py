@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from datetime import UTC, tzinfo
 from typing import NamedTuple
 
-from connectors.adt.reader import Place, Reader, digest, domain, needed, part, placed, plain, within
-from connectors.hl7.message import Message, Segment
+from connectors.adt.fields import part, plain, within
+from connectors.adt.reader import Place, Reader, needed, placed
+from connectors.hl7.message import NOTHING, Message, Segment
 from state.adt.facts import Oddity
 from state.adt.observations import (
     CODED,
@@ -65,7 +66,7 @@ def results(message: Message, zone: tzinfo = UTC) -> Results:
     or where neither MSH-7 nor an observation has a time.
     """
     reader = _Results(message, zone)
-    return Results(domain(message), reader.recorded_ns, *reader.read())
+    return Results(reader.domain(), reader.recorded_ns, *reader.read())
 
 
 class _Order(NamedTuple):
@@ -90,14 +91,18 @@ class _Results:
 
     def __init__(self, message: Message, zone: tzinfo) -> None:
         self._reader = Reader(message, zone)
-        self._digest = digest(message)
+        self._digest = self._reader.digest()
         self._found = list(_observed(message))
         self._about: dict[_Order, _About] = {}  # an order may have hundreds of OBX
-        nothing = Segment("", message)
+        nothing = NOTHING
         evn, msh = message.first("EVN") or nothing, message.first("MSH") or nothing
         sent_ns = self._reader.any_ns((evn, 2), (msh, 7))
         self.recorded_ns = self._latest_ns() if sent_ns is None else sent_ns
         """EVN-2, else MSH-7, else the latest time of an observation."""
+
+    def domain(self) -> str:
+        """Return the merge domain."""
+        return self._reader.domain()
 
     def read(self) -> tuple[tuple[Observation, ...], tuple[Oddity, ...]]:
         """Return the observations in the order of the message, and what is strange.
@@ -149,7 +154,7 @@ class _Results:
 
 def _observed(message: Message) -> Iterator[tuple[_Order, Segment]]:
     """Yield each OBX and what it belongs to."""
-    nothing = Segment("", message)
+    nothing = NOTHING
     order = _Order(nothing, nothing, nothing, nothing)
     for segment in message:
         if segment.name == "PID":

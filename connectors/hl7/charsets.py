@@ -66,9 +66,22 @@ def decode(data: bytes, declared: tuple[str, ...], default: str, *, marked: bool
     default does not have is read as Latin-1, which has all. A later codec may be one that escape
     sequences shift to; where there are any, it counts.
     """
+    if data.isascii() and SHIFTED not in declared:
+        codec, mismatch = _of_ascii(declared, default, marked)
+        return Decoded(data.decode("ascii"), codec, mismatch)
+    return _decode(data, declared, default, marked=marked)
+
+
+@lru_cache(maxsize=256)
+def _of_ascii(declared: tuple[str, ...], default: str, marked: bool) -> tuple[str, bool]:
+    """Return codec and mismatch of ASCII, which all codecs here but the shifted one read alike."""
+    return _decode(b"A", declared, default, marked=marked)[1:]
+
+
+def _decode(data: bytes, declared: tuple[str, ...], default: str, *, marked: bool) -> Decoded:
     wanted = declared[:1]
     if marked and wanted != ("utf_8",):
-        found = decode(data, ("utf_8",), default, marked=False)
+        found = _decode(data, ("utf_8",), default, marked=False)
         return found._replace(mismatch=found.mismatch or bool(wanted))
     if SHIFTED in declared and b"\x1b" in data:
         wanted = (SHIFTED, *wanted)

@@ -11,7 +11,7 @@ from state.errors import Malformed
 
 MARK = b"\xef\xbb\xbf"
 """UTF-8's byte order mark."""
-MEANINGLESS = re.compile(rb"(?:\xef\xbb\xbf|[\r\n])*")
+MEANINGLESS = re.compile(rb"\A(?:\xef\xbb\xbf|[\r\n])+")
 """What may stand before MSH and means nothing: UTF-8's byte order mark, blank segments."""
 WIDE = re.compile(rb"[^M]{0,8}M\0{1,3}S\0{1,3}H")
 NAME = re.compile(rb"[A-Za-z][A-Za-z0-9]{2}")
@@ -36,9 +36,7 @@ def cleaned(raw: bytes) -> bytes:
         if WIDE.match(raw):
             raise Malformed("the message is in UTF-16 or UTF-32, of which HL7 has none in frames")
         raw = raw.replace(b"\0", b"")
-    start = MEANINGLESS.match(raw)
-    assert start is not None, "it matches nothing, too"
-    clean = raw[start.end() :]
+    clean = raw if raw[:1] == b"M" else MEANINGLESS.sub(b"", raw, count=1)
     if b"\n" in clean:
         feeds = feeds_separate(clean)
         clean = clean.replace(b"\n", b"\r") if feeds else clean.replace(b"\r\n", b"\r")
@@ -69,13 +67,15 @@ class Header:
             whole = "the message does not begin with MSH and its delimiters"
             raise Malformed(STRAY.get(clean[:1], whole))
         separator = clean[3:4]
-        end = _begin(separator).search(clean)
-        line = clean if end is None else clean[: end.start()]
-        # MSH-1 is the separator itself, so it stands between the name and MSH-2. What is behind
-        # the last field that we know is left in one piece, however many fields it is.
-        line = BREAK.sub(b"\n", line) if b"\r" in line else line
-        fields = line.split(separator, LAST + 1)[1 : LAST + 1]
-        self._fields = [b"MSH", separator, *fields]
+        line = clean[: clean.find(b"\r")]
+        if not _begin(separator).match(clean, len(line)):  # as hardly any MSH has a second line
+            end = _begin(separator).search(clean)
+            line = BREAK.sub(b"\n", clean if end is None else clean[: end.start()])
+        # What is behind the last field that we know is left in one piece, however long it is.
+        fields = line.split(separator, LAST + 1)
+        fields[LAST + 1 :] = ()
+        fields.insert(1, separator)  # MSH-1 is the separator itself
+        self._fields = fields
         self.delimiters: Delimiters = declared(
             separator.decode("latin_1"), self.field(2).decode("latin_1")
         )

@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 from hashlib import sha256
+from itertools import pairwise
 
 from connectors.hl7.charsets import Decoded, decode
-from connectors.hl7.delimiters import Delimiters
+from connectors.hl7.delimiters import Delimiters, declared
 from connectors.hl7.escapes import unescape
 from connectors.hl7.header import MARK, Header, cleaned
 
@@ -28,7 +29,7 @@ class Message:
     A line that has no name of a segment goes on with the field before it, after a line break.
     """
 
-    __slots__ = ("_found", "_text", "decoded", "delimiters", "header", "raw")
+    __slots__ = ("_found", "_lines", "_plain", "_text", "decoded", "delimiters", "header", "raw")
 
     def __init__(self, raw: bytes, charset: str = DEFAULT_CHARSET) -> None:
         """Read MSH and the character set. Raises Malformed, which repeats nothing of the message.
@@ -37,22 +38,27 @@ class Message:
         """
         clean = cleaned(raw)
         self.raw = raw
-        self.header = Header(clean)
-        self.delimiters: Delimiters = self.header.delimiters
+        self.header = header = Header(clean)
+        self.delimiters: Delimiters = header.delimiters
         marked = raw.startswith(MARK)
-        self.decoded: Decoded = decode(clean, self.header.codecs(), charset, marked=marked)
+        self.decoded: Decoded = decode(clean, header.codecs(), charset, marked=marked)
         self._text = self.decoded.text
+        self._lines: list[str] = []
+        self._plain = False
+        """Whether each line is a segment, as in nearly all messages."""
         self._found: dict[str, Segment | None] = {}
 
     def first(self, name: str) -> Segment | None:
         """Return the first segment of a name in capitals, or None."""
-        try:
-            return self._found[name]
-        except KeyError:
-            start = self._start(name)
-            segment = None if start < 0 else self._segment(start)
-            self._found[name] = segment
-            return segment
+        found = self._found
+        if name not in found:
+            line = self._line(name)
+            found[name] = None if line is None else self._segment(line)
+        return found[name]
+
+    def one(self, name: str) -> Segment:
+        """Return the first segment of a name in capitals, `NOTHING` where there is none."""
+        return self.first(name) or NOTHING
 
     def text(self, name: str, field: int, component: int = 1, subcomponent: int = 1) -> str:
         """Return a part of the first segment of a name as `Segment.text` does; "" without one."""
@@ -65,38 +71,57 @@ class Message:
         Its envelope does not count: the time, the id, the sequence number and the character set
         of the sending (MSH-7, -10, -13, -18), blank lines, and what ends a line.
         """
-        separator = self.delimiters.field
-        behind = _begin(separator).search(self._text)
-        end = behind.start() if behind else len(self._text)
-        head = self._text[:end].split(separator)
+        text, separator = self._text, self.delimiters.field
+        first = self._split()[0]
+        if self._plain:
+            head, rest = first.split(separator), text[len(first) :]
+        else:
+            behind = _begin(separator).search(text)
+            end = behind.start() if behind else len(text)
+            head, rest = text[:end].split(separator), BREAK.sub("\r", text[end:])
         for number in ENVELOPE:
-            head[number - 1 : number] = [""] * (number <= len(head))
-        rest = self._text[end:]
-        rest = BREAK.sub("\r", rest) if "\r\r" in rest else rest
+            if number <= len(head):
+                head[number - 1] = ""
         said = separator.join(head).rstrip(separator) + rest
         return sha256(said.encode("utf_8", "surrogatepass")).hexdigest()
 
     def __iter__(self) -> Iterator[Segment]:
         """Yield all segments in the order of the message."""
-        yield self._segment(0)
-        for match in _begin(self.delimiters.field).finditer(self._text):
-            yield self._segment(match.end())
+        for line in self._split():
+            yield self._segment(line)
 
-    def _start(self, name: str) -> int:
-        """Return where a segment begins, or -1. To look is faster than to split the message."""
+    def _segment(self, line: str) -> Segment:
+        delimiters = self.delimiters
+        name = line[:3].upper()
+        fields = line.split(delimiters.field)
+        if name == "MSH":  # MSH-1 is the separator itself
+            fields.insert(1, delimiters.field)
+        return Segment(name, fields, delimiters, self.decoded.codec)
+
+    def _line(self, name: str) -> str | None:
+        """Return the first segment of a name; few senders write small letters."""
+        lines = self._split()
         if name == "MSH":
-            return 0
-        sought = f"\r{name}{self.delimiters.field}"
-        start = self._text.find(sought)
-        if start < 0:  # few senders write small letters
-            match = re.search(re.escape(sought), self._text, re.IGNORECASE | re.ASCII)
-            start = -2 if match is None else match.start()
-        return start + 1
+            return lines[0]
+        begin = name + self.delimiters.field
+        for line in lines:
+            if line.startswith(begin):
+                return line
+        return next((line for line in lines[1:] if line[:4].upper() == begin), None)
 
-    def _segment(self, start: int) -> Segment:
-        behind = _begin(self.delimiters.field).search(self._text, start)
-        line = self._text[start : behind.start() if behind else None].rstrip("\r")
-        return Segment(BREAK.sub("\n", line) if "\r" in line else line, self)
+    def _split(self) -> list[str]:
+        """Return the segments, without what ends them."""
+        if not self._lines:
+            text, separator = self._text, self.delimiters.field
+            self._plain = _continued(separator).search(text) is None
+            if self._plain:
+                self._lines = text.split("\r")
+            else:
+                starts = (match.start() for match in _begin(separator).finditer(text))
+                ends = [*starts, len(text)]
+                whole = (text[start:end] for start, end in pairwise((0, *ends)))
+                self._lines = [BREAK.sub("\n", line.strip("\r")) for line in whole]
+        return self._lines
 
 
 class Segment:
@@ -104,21 +129,27 @@ class Segment:
 
     __slots__ = ("_codec", "_delimiters", "_fields", "name")
 
-    def __init__(self, line: str, message: Message) -> None:
-        delimiters = message.delimiters
-        self.name = line[:3].upper()
-        self._fields = line.split(delimiters.field)
-        if self.name == "MSH":  # MSH-1 is the separator itself
-            self._fields.insert(1, delimiters.field)
+    def __init__(self, name: str, fields: list[str], delimiters: Delimiters, codec: str) -> None:
+        """``fields`` begin with the name; those of MSH have MSH-1, the separator, in its place."""
+        self.name = name
+        self._fields = fields
         self._delimiters = delimiters
-        self._codec = message.decoded.codec
+        self._codec = codec
+
+    @classmethod
+    def alone(cls, field: str, delimiters: Delimiters, codec: str) -> Segment:
+        """Return a segment that has nothing but its first field."""
+        return cls("", ["", field], delimiters, codec)
 
     def text(
         self, field: int, component: int = 1, subcomponent: int = 1, repetition: int = 1
     ) -> str:
         """Return a part, unescaped and without spaces around it; "" if absent or null."""
-        if not self.raw(field):  # as most fields are
+        part = self.raw(field)
+        if not part:  # as most fields are
             return ""
+        if part.isalnum():  # nothing separates in it, and nothing is escaped
+            return part if component == subcomponent == repetition == 1 else ""
         part = self._part(field, component, subcomponent, repetition)
         return "" if part == NULL else unescape(part, self._delimiters, self._codec).strip()
 
@@ -143,6 +174,9 @@ class Segment:
 
     def said(self, field: int, component: int = 1, subcomponent: int = 1) -> str | None:
         """Return the same, but None where nothing is said, and "" where it is said to be empty."""
+        part = self.raw(field)
+        if part.isalnum() and component == subcomponent == 1:
+            return part
         part = self._part(field, component, subcomponent, 1)
         if part == NULL or self.raw(field) == NULL:
             return ""
@@ -160,18 +194,15 @@ class Segment:
 
     def raw(self, field: int) -> str:
         """Return a field as it was sent; "" where there is none."""
-        return self._fields[field] if field < len(self._fields) else ""
+        fields = self._fields
+        return fields[field] if field < len(fields) else ""
 
     def _part(self, field: int, component: int, subcomponent: int, repetition: int) -> str:
         part = self.raw(field)
         if not part:
             return part
-        delimiters = self._delimiters
-        for delimiter, place in (
-            (delimiters.repetition, repetition),
-            (delimiters.component, component),
-            (delimiters.subcomponent, subcomponent),
-        ):
+        _, comp, rep, _, sub = self._delimiters
+        for delimiter, place in ((rep, repetition), (comp, component), (sub, subcomponent)):
             if delimiter in part:
                 parts = part.split(delimiter, place)
                 part = parts[place - 1] if place <= len(parts) else ""
@@ -180,7 +211,17 @@ class Segment:
         return part
 
 
+NOTHING = Segment.alone("", declared("|", "^~\\&"), "ascii")
+"""Stands for a segment that is not there: all of its fields are empty."""
+
+
 @lru_cache(maxsize=64)
 def _begin(separator: str) -> re.Pattern[str]:
     """Return what separates two segments: a CR before a name and the field separator."""
     return re.compile(f"\r(?=[A-Za-z][A-Za-z0-9]{{2}}{re.escape(separator)})")
+
+
+@lru_cache(maxsize=64)
+def _continued(separator: str) -> re.Pattern[str]:
+    """Return what stands before a line that begins no segment."""
+    return re.compile(f"\r(?![A-Za-z][A-Za-z0-9]{{2}}{re.escape(separator)})")

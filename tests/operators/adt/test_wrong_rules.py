@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+import connectors.adt.fields
 import connectors.adt.messages
 import connectors.adt.reader
 import operators.adt.beds
@@ -51,6 +52,7 @@ VISIT, PARSED = operators.adt.visit, connectors.adt.messages
 IDENTITY, BEDS, FAMILY = operators.adt.identity, operators.adt.beds, operators.adt.family
 DOMAIN, HELD, REPORT = operators.adt.domain, operators.adt.held, operators.adt.report
 TIMELINE, READER = operators.adt.timeline, connectors.adt.reader
+FIELDS = connectors.adt.fields
 RULES = {
     "A08 moves the patient": Wrong(
         TRIGGERS, '"A08": Effect.CORRECTS', '"A08": Effect.CORRECTS | Effect.PLACES'
@@ -155,10 +157,10 @@ OF_DOMAINS = {
         PARSED, "return found[1:] or found", "return found[1:2] or found"
     ),
     "an authority is not told apart": Wrong(
-        READER, '"^^^".join((part(number), part(authority)))', "part(number)"
+        FIELDS, '"^^^".join((part(number), part(authority)))', "part(number)"
     ),
     "the first number of any type counts": Wrong(
-        READER,
+        FIELDS,
         'max(usable, key=lambda each: each[0], default=(False, ""))',
         '(usable or [(False, "")])[0]',
     ),
@@ -212,7 +214,7 @@ def test_the_right_rules_are_not():
 
 
 def caught(rule: Wrong, most: int = MOST) -> bool:
-    made = changed(rule, (TRIGGERS, CANCELS, VISIT, READER, PARSED))
+    made = changed(rule, (TRIGGERS, CANCELS, VISIT, FIELDS, READER, PARSED))
     rng = random.Random(11)
     for _ in range(most):
         raws = history(rng)
@@ -225,7 +227,7 @@ def caught(rule: Wrong, most: int = MOST) -> bool:
 
 def caught_in_domains(rule: Wrong, most: int = MOST) -> bool:
     made = changed(rule, (TRIGGERS, IDENTITY, CANCELS, VISIT, BEDS, FAMILY, DOMAIN, HELD, REPORT,
-                          TIMELINE, READER, PARSED))  # fmt: skip
+                          TIMELINE, FIELDS, READER, PARSED))  # fmt: skip
     rng = random.Random(12)
     for _ in range(most):
         raws = domains.history(rng)
