@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hmac
 import os
 import re
 import tomllib
@@ -42,6 +41,8 @@ if TYPE_CHECKING:
 
 KEY_BYTES = 32
 NONCE_BYTES = 12
+BLOCK_BYTES = 64
+"""Of SHA-256."""
 HASH_BYTES = 16
 """Of HMAC-SHA-256; RFC 2104, section 5, asks for no less than half."""
 
@@ -134,6 +135,7 @@ class Seal:
 
     def __init__(self, keyring: Keyring) -> None:
         self._keyring = keyring
+        self._index = _Hmac(keyring.index)
 
     @property
     def key_id(self) -> str:
@@ -157,7 +159,7 @@ class Seal:
         It is a keyed hash: nobody without the keys can try what the bytes may be.
         """
         content = _purpose(purpose) + sha256(data).digest()
-        return hmac.digest(self._keyring.index, content, "sha256")[:HASH_BYTES]
+        return self._index.digest(content)[:HASH_BYTES]
 
     def envelope(
         self,
@@ -175,8 +177,12 @@ class Seal:
 
         ``identity`` and ``key`` are the plain ones. The same arguments give the same bytes.
         """
-        hashed = {"id": self.identity(output, identity), "key": self.key(output, key)}
-        return self._envelope(output, origin, counter, time_ns, hashed, value, retracted=retracted)
+        clear = {
+            "id": self.identity(output, identity),
+            "key": self.key(output, key),
+            output.time: time_ns,
+        }
+        return self._envelope(output.topic, origin, counter, clear, value, retracted=retracted)
 
     def batch(self, output: Output, batch: OutputBatch) -> OutputBatch:
         """Return the batch as every sink may carry it: ids and keys hashed, values envelopes.
@@ -189,16 +195,16 @@ class Seal:
         shown = keys
         if output.message_key:
             shown = [self.key(output, _field(value, output.message_key)) for value in batch.values]
+        topic, time, origin, retracted = output.topic, output.time, batch.origin, batch.retracted
         rows = zip(batch.times_ns, ids, shown, batch.values, strict=True)
         values = [
             self._envelope(
-                output,
-                batch.origin,
+                topic,
+                origin,
                 batch.first + row,
-                time_ns,
-                {"id": identity, "key": key},
+                {"id": identity, "key": key, time: time_ns},
                 value,
-                retracted=row in batch.retracted,
+                retracted=row in retracted,
             )
             for row, (time_ns, identity, key, value) in enumerate(rows)
         ]
@@ -259,23 +265,25 @@ class Seal:
 
     def _envelope(
         self,
-        output: Output,
+        topic: str,
         origin: str,
         counter: int,
-        time_ns: int,
-        hashed: dict[str, str],
+        clear: dict[str, Any],
         value: bytes,
         *,
         retracted: bool,
     ) -> bytes:
-        key_id, nonce = self._keyring.active, _nonce(output.topic, origin, counter)
-        clear: dict[str, Any] = {**hashed, output.time: time_ns}
+        """Return the envelope of a record, beside the fields in ``clear``, which it takes over."""
+        key_id, nonce = self._keyring.active, _nonce(topic, origin, counter)
         if retracted:
             clear[RETRACTED] = True
-        associated = _associated(output.topic, clear)
+        associated = _associated(topic, clear)
+        clear["key_id"] = key_id
         # The nonce travels with the record: a reader of a file has no origin and no counter.
-        sealed = nonce + self._keyring.cipher(key_id).encrypt(nonce, value, associated)
-        return to_json({**clear, "key_id": key_id, "sealed": _text(sealed)})
+        clear["sealed"] = _text(
+            nonce + self._keyring.cipher(key_id).encrypt(nonce, value, associated)
+        )
+        return to_json(clear)
 
     def _decrypt(self, key_id: str, sealed: bytes, associated: bytes, what: str) -> bytes:
         from cryptography.exceptions import InvalidTag  # noqa: PLC0415 - as in `_ciphers`
@@ -287,8 +295,24 @@ class Seal:
             raise DamagedSeal(what) from None
 
     def _hash(self, kind: str, topic: str, text: str) -> str:
-        message = _joined(kind, topic, text)
-        return hmac.digest(self._keyring.index, message, "sha256")[:HASH_BYTES].hex()
+        return self._index.digest(_joined(kind, topic, text))[:HASH_BYTES].hex()
+
+
+class _Hmac:
+    """HMAC-SHA-256 (RFC 2104) under one key, whose blocks are hashed once.
+
+    Two of them for each record were a third of all sealing; so they take a third of `hmac`'s time.
+    """
+
+    def __init__(self, key: bytes) -> None:
+        block = (key if len(key) <= BLOCK_BYTES else sha256(key).digest()).ljust(BLOCK_BYTES, b"\0")
+        self._inner, self._outer = (sha256(bytes(b ^ pad for b in block)) for pad in (0x36, 0x5C))
+
+    def digest(self, data: bytes) -> bytes:
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(data)
+        outer.update(inner.digest())
+        return outer.digest()
 
 
 def is_envelope(fields: object) -> bool:
@@ -343,7 +367,7 @@ def _bad(reason: str) -> SettingsError:
 
 
 def _text(data: bytes) -> str:
-    return base64.b64encode(data).decode()
+    return binascii.b2a_base64(data, newline=False).decode()
 
 
 def _decoded(text: str) -> bytes | None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import hmac
 import subprocess
 import sys
 
@@ -14,7 +15,7 @@ from state.errors import DamagedSeal, SettingsError, UnknownKey
 from state.outputs import Output, to_json
 from state.records import Coordinates, DeadLetter, OutputBatch
 from state.retraction import retraction
-from state.sealing import Keyring, Seal, letter_purpose
+from state.sealing import Keyring, Seal, _Hmac, letter_purpose
 
 VISITS = Output("adt", "visits", "recorded_ns", (), key=("visit",))
 ALERTS = Output("adt", "alerts", "ts_ns", ())
@@ -129,6 +130,11 @@ def test_the_same_coordinates_give_the_same_bytes_and_others_do_not():
     ]  # fmt: skip
     secrets = {orjson.loads(each)["sealed"] for each in [sealed(), *others]}
     assert len(secrets) == len(others) + 1
+
+
+@given(st.binary(max_size=100), st.binary(max_size=200))
+def test_keyed_hashes_are_hmac(key, data):
+    assert _Hmac(key).digest(data) == hmac.digest(key, data, "sha256")
 
 
 def test_parts_of_a_nonce_do_not_run_into_each_other():
