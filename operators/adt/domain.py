@@ -153,6 +153,8 @@ class Domain:
     ) -> Effects:
         """Return the double bookings that begin and end; not those that others are a part of."""
         changed = before ^ after
+        if not changed:
+            return Effects()
         for location, keys in moved.items():
             of_others = {e for e in changed if e.location == location and e.key not in keys}
             changed -= self._beds.booked(of_others, keys, self._mothers)

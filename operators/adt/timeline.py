@@ -187,6 +187,8 @@ class Work:
     def _joined(self, patients: Iterable[str]) -> str:
         """Return the name of the family of some patients, joined where they were several."""
         names = sorted({self._known(patient) for patient in patients})
+        if len(names) == 1:
+            return names[0]
         largest = max(names, key=lambda name: self._held[name].read().size)
         for name in names:
             if name != largest:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from operators.adt.cancels import Standing, by_recording, by_time, having, standing
+from operators.adt.cancels import Standing, by_recording, by_time, having, kinds, standing
 from state.adt.facts import Fact
 from state.adt.triggers import BACK_IN, TELLS, Effect, effect
 
@@ -71,11 +71,12 @@ def visit(facts: Iterable[Fact]) -> Visit:
     stands = standing(told)
     leaving = _leaving(stands.facts)
     steps = _steps(stands, leaving)
-    within = [step for step in steps if not _is_after(step, leaving)]
-    after = [step for step in steps if _is_after(step, leaving) and not step.inferred]
+    gone = [_is_after(step, leaving) for step in steps]
+    within = [step for step, after in zip(steps, gone, strict=True) if not after]
+    after = [step for step, after in zip(steps, gone, strict=True) if after and not step.inferred]
     return Visit(
         _merged(_rows(within, leaving)),
-        _encounter(stands, within, leaving) if having(told, TELLS) else None,
+        _encounter(stands, within, leaving) if kinds(told) & TELLS else None,
         [Row(step.location, step.patient_class, step.start_ns, None) for step in after],
         stands.unmet,
     )
@@ -204,16 +205,17 @@ def _encounter(stands: Standing, steps: Sequence[_Step], leaving: _Leaving) -> E
 
 def _status(stands: Standing) -> str:
     """Return the word for how a visit stands."""
-    facts, told = stands.facts, having([*stands.facts, *stands.void], TELLS)
-    away = having(facts, Effect.LEAVES | Effect.RETURNS)
-    if not told:
+    facts, stood = stands.facts, kinds(stands.facts)
+    told = stood | kinds(stands.void)
+    if not told & TELLS:
         return "entered-in-error"
-    if having(facts, Effect.DISCHARGES):
+    if stood & Effect.DISCHARGES:
         return "finished"
-    if away and effect(away[-1].trigger) & Effect.LEAVES:
-        return "onleave"
-    if away or having(facts, Effect.PLACES):
+    if stood & (Effect.LEAVES | Effect.RETURNS):
+        away = having(facts, Effect.LEAVES | Effect.RETURNS)
+        return "onleave" if effect(away[-1].trigger) & Effect.LEAVES else "in-progress"
+    if stood & Effect.PLACES:
         return "in-progress"
-    if having(facts, Effect.PLANS):
+    if stood & Effect.PLANS:
         return "planned"
-    return "cancelled" if having(told, Effect.ADMITS | Effect.PLANS) else "in-progress"
+    return "cancelled" if told & (Effect.ADMITS | Effect.PLANS) else "in-progress"

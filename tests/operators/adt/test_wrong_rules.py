@@ -193,7 +193,9 @@ OF_DOMAINS = {
         DOMAIN, "changed -= self._beds.booked", "self._beds.booked"
     ),
     "births are not followed": Wrong(DOMAIN, "if births.before != births.after:", "if False:"),
-    "the first to come is in a bed": Wrong(BEDS, "return max(there, key", "return min(there, key"),
+    "the first to come is in a bed": Wrong(
+        BEDS, "max(there.items(), key", "min(there.items(), key"
+    ),
 }
 """Rules of what several patients and visits have to do with each other."""
 
