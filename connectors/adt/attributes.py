@@ -13,6 +13,8 @@ from connectors.hl7.message import NULL, Segment
 from state.adt.attributes import ADDRESS_END, Diagnosis
 from state.clock import iso_time
 
+PERSON_FIELDS = (5, 7, 8, 11, 13, 29, 30)
+"""All fields of PID that are read here."""
 ADDRESS_COMPONENTS = (1, 3, 4, 5, 6)
 """Of XAD, in the order of `state.adt.attributes.ADDRESS`."""
 ACTIONS = {"A", "D", "U"}
@@ -24,7 +26,21 @@ NAME_FROM_TEXT = 20
 
 
 def person(pid: Segment, reader: Reader) -> tuple[str | None, ...]:
-    """Return what PID says, in the order of `state.adt.attributes.PERSON`."""
+    """Return what PID says, in the order of `state.adt.attributes.PERSON`.
+
+    A patient's messages repeat it: to read it anew took a third of the time of a message.
+    """
+    told = "\r".join(map(pid.raw, PERSON_FIELDS))
+    found = reader.persons.get(told)
+    if found is None:
+        doubts = len(reader.doubts)
+        found = _person(pid, reader)
+        if len(reader.doubts) == doubts:
+            reader.persons.remember(told, found)
+    return found
+
+
+def _person(pid: Segment, reader: Reader) -> tuple[str | None, ...]:
     died = reader.ns(pid, 29)
     deceased = {"Y": "true", "N": "false", "": ""}.get(pid.said(30) or pid.raw(30))
     return (

@@ -29,10 +29,10 @@ MOST_NUMBERS = 100
 """Further ones are not looked at: nobody has more, and each is sought from the field's begin."""
 REMEMBERED = 2048
 """Texts of one kind and sender; more than a day's patients of a large hospital."""
-LONGEST = 100
+LONGEST = 200
 """Longer texts are not remembered: nobody sends the same again."""
 SENDERS = 32
-"""Senders of which anything is remembered: all in all some 60 MB at most."""
+"""Senders of which anything is remembered: all in all some 100 MB at most."""
 
 T = TypeVar("T")
 
@@ -49,11 +49,15 @@ class Memo(dict[str, T], Generic[T]):
 
     def __missing__(self, text: str) -> T:
         found = self._meaning(text)
+        self.remember(text, found)
+        return found
+
+    def remember(self, text: str, meaning: T) -> None:
+        """Remember what a text means, unless it is long."""
         if len(text) <= LONGEST:
             if len(self) >= REMEMBERED:
                 self.clear()
-            self[text] = found
-        return found
+            self[text] = meaning
 
 
 class Fields:
@@ -62,6 +66,8 @@ class Fields:
     def __init__(self, delimiters: Delimiters, codec: str, facility: str, zone: tzinfo) -> None:
         self._delimiters, self._codec = delimiters, codec
         self._facility, self._zone = facility, zone
+        self.persons: Memo[tuple[str | None, ...]] = Memo(lambda _: ())
+        """What PID says of a person, by the fields that are read (`connectors.adt.attributes`)."""
         self.events = Memo(self._event)
         """The type of a message and its trigger (MSH-9)."""
         self.patients = Memo(partial(self._number, types=MEDICAL_RECORD))

@@ -33,6 +33,8 @@ class Reader:
         self._own = zone_of(msh.text(7))
         zone = self._own or zone
         self._fields = fields_of(message.delimiters, self._codec, self.facility, zone)
+        self.persons = self._fields.persons
+        """Persons that were read before."""
         self.event: tuple[str, str] = self._fields.events[msh.raw(9)]
         """The type of the message and its trigger (MSH-9)."""
 

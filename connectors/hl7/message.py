@@ -175,6 +175,8 @@ class Segment:
     def said(self, field: int, component: int = 1, subcomponent: int = 1) -> str | None:
         """Return the same, but None where nothing is said, and "" where it is said to be empty."""
         part = self.raw(field)
+        if not part:
+            return None
         if part.isalnum() and component == subcomponent == 1:
             return part
         part = self._part(field, component, subcomponent, 1)
