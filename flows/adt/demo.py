@@ -62,12 +62,6 @@ class Hospital:
         self._stop = stop
         self._redis = redis.Redis(port=stage.servers.valkey.port)
 
-    @property
-    def address(self) -> str:
-        """Where the page is."""
-        (gateway,) = (child for child in self.children if child.name == "feed")
-        return f"http://127.0.0.1:{gateway.http_port}/"
-
     def watch(self, seconds: float | None) -> None:
         """Print figures until it is time to end; raises what a part of the demo died of."""
         end_s = time.monotonic() + seconds if seconds is not None else float("inf")

@@ -18,6 +18,7 @@ from tests.connectors.web.keys import ED, jwks, token
 
 SCREENSHOTS = os.environ.get("HEADRACE_SCREENSHOTS")
 READS = "read:adt.*"
+CONTRAST = Path(__file__).with_name("contrast.js").read_text()
 PHONE = {"width": 390, "height": 844}
 
 
@@ -334,4 +335,5 @@ def test_all_tabs_fit_a_phone(redis_url, browser, scheme):
         for name in ("Visits", "Changes", "Wards"):
             page.get_by_role("tab", name=name).click()
             assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"], name
+            assert page.evaluate(CONTRAST)["faint"] == []
             picture(seen, f"phone-{name.lower()}-{scheme}")

@@ -16,7 +16,7 @@ export const timeMs = (text) => (text ? Date.parse(text) : null);
 const CLASSES = { E: "emergency", I: "inpatient", O: "outpatient", P: "preadmit", R: "recurring", B: "obstetrics" };
 export const classText = (letter) => CLASSES[letter] ?? letter ?? NONE;
 
-/** Kinds of anomalies: what it is, whom to ask, and whether a person can clear it up now. */
+/** Kinds of anomalies: what it is, and whom to ask. */
 const STRANGE = {
   double_booked: ["Two patients in one bed", "the ward: who is in the bed?"],
   visit_reused: ["One visit number, two patients", "registration: whose visit is it?"],
