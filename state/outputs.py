@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import orjson
 
@@ -43,7 +43,7 @@ class Column:
     of older versions, which is NULL; where it is JSON, its null is JSON's. ``parts``: the text is
     ``part:name``, and records can be filtered by the name under each part, as
     ``portfolio=desk`` finds the scope ``portfolio:desk``. ``passing``: it tells of one record in
-    the stream, such as its version, and is in no line of ``tables/``.
+    the stream, such as its version or who may read it, and is in no line of ``tables/``.
     """
 
     name: str
@@ -54,6 +54,18 @@ class Column:
     optional: bool = False
     parts: tuple[str, ...] = ()
     passing: bool = False
+
+
+class Privacy(NamedTuple):
+    """Whom the records of a secret output are about, and how an emergency opens them.
+
+    ``person``: the field that names the person. ``named``: the fields of which a break-glass read
+    names one value. ``lifted``: the field by which a token's rows then limit it no more.
+    """
+
+    person: str
+    named: tuple[str, ...]
+    lifted: str
 
 
 Policy = Literal["every", "latest"]
@@ -72,11 +84,13 @@ class Output:
     ``key``: the fields of the table key; () where the last value by key is no table.
     ``message_key``: the field that is the Kafka message's key, where ``key`` is ().
     ``rows``: the field that lists the rows of its table, where a record holds several of them.
-    ``filters``: the fields that readers may filter by, the one that most name first.
+    ``filters``: the fields that readers may filter by, the one that most name first. A record
+    passes by any text of one that is a list.
     ``policy``: what the feed does with a client that is slow.
     ``kept``: its topic keeps it for good. ``rows_kept``: so does its table.
     ``partitions``: of its topic; 0 for as many as the flow's widest input.
     ``secret``: every sink carries its records sealed (see `sealed_columns`).
+    ``privacy``: of a secret output whose records are about persons.
     ``by_coordinates``: its file is in the order of the source coordinates, not of (time, id).
     ``version``: that of its JSON Schema.
     ``unit``: the length of a native partition of its table.
@@ -96,6 +110,7 @@ class Output:
     rows_kept: bool = False
     partitions: int = 0
     secret: bool = False
+    privacy: Privacy | None = None
     by_coordinates: bool = False
     version: int = 1
     unit: Literal["day", "month"] = "month"

@@ -30,23 +30,34 @@ class Source:
 
     ``key`` names the fields of its table key, () where it has no table. ``fields`` may be filtered
     by; the first is the one that most filters name. Of a secret output, the key is one hash.
-    ``parts`` are the fields whose text is ``part:name`` (`Column.parts`), and their parts.
+    ``parts`` are the fields whose text is ``part:name`` (`Column.parts`), and their parts;
+    ``lists`` those that hold a list of texts. ``private``: it is of a secret output, in clear or
+    not.
     """
 
     output: Output
     key: tuple[str, ...]
     fields: tuple[str, ...]
     parts: tuple[tuple[str, tuple[str, ...]], ...]
+    lists: tuple[str, ...] = ()
+    private: bool = False
 
     @classmethod
     def of(cls, output: Output) -> Source:
         """Return the source of a declared output."""
         if output.secret:
             key = ("key",) if output.key else ()
-            return cls(output, key, ("key",), ())
+            return cls(output, key, ("key",), (), private=True)
+        columns = (c for c in output.columns if c.name in output.filters)
+        lists = tuple(c.name for c in columns if c.rules.get("type") == "array")
         parts = {c.name: c.parts for c in output.columns if c.parts and c.name in output.filters}
         fields = [name for each in output.filters for name in (each, *parts.get(each, ()))]
-        return cls(output, output.key, tuple(fields) or output.key or ("id",), tuple(parts.items()))
+        shown = tuple(fields) or output.key or ("id",)
+        return cls(output, output.key, shown, tuple(parts.items()), lists)
+
+    def opened(self) -> Source:
+        """Return a secret output as those see it who may unseal: in clear."""
+        return replace(Source.of(replace(self.output, secret=False)), private=True)
 
     @property
     def name(self) -> str:
@@ -58,17 +69,20 @@ class Source:
         """Return ``every`` or ``latest``."""
         return self.output.policy
 
-    def values(self, record: Mapping[str, Any]) -> dict[str, str]:
-        """Return the fields that can be filtered by, as text; without those that are null."""
+    def values(self, record: Mapping[str, Any]) -> dict[str, Value]:
+        """Return the fields that can be filtered by, as text; without those that are null.
+
+        A list is there even where the record has none: then it admits nobody who is limited by it.
+        """
         # For every record: a generator or a call for each field costs as much as the parser.
-        found = {}
+        found: dict[str, Value] = {name: tuple(record.get(name) or ()) for name in self.lists}
         for name in self.fields:
             value = record.get(name)
-            if value is not None:
+            if value is not None and name not in found:
                 found[name] = value if type(value) is str else text(value)
         for name, parts in self.parts:
             if name in found:
-                kind, _, value = found[name].partition(":")
+                kind, _, value = str(found[name]).partition(":")
                 if kind in parts:
                     found[kind] = value
         return found
@@ -78,7 +92,7 @@ class Source:
         values = [record[name] for name in self.key]
         return "|".join([value if type(value) is str else text(value) for value in values])
 
-    def key_values(self, key: str) -> dict[str, str]:
+    def key_values(self, key: str) -> dict[str, Value]:
         """Return what a table key tells of the fields that can be filtered by."""
         # The first field, such as a symbol, may hold what the fields are joined by.
         texts = key.rsplit("|", len(self.key) - 1)
@@ -107,6 +121,9 @@ class Source:
         return found
 
 
+Value = str | tuple[str, ...]
+"""What a record is filtered by under one field: a text, or any of several."""
+Values = Mapping[str, Value]
 Sources = Mapping[str, Source]
 """``<system>.<output>`` -> what can be subscribed to of it."""
 Filters = Mapping[str, frozenset[str]]
@@ -115,11 +132,6 @@ Filters = Mapping[str, frozenset[str]]
 def sources_of(outputs: Iterable[Output]) -> dict[str, Source]:
     """Return the sources of declared outputs, by their names."""
     return {output.topic: Source.of(output) for output in outputs}
-
-
-def opened(outputs: Iterable[Output]) -> list[Output]:
-    """Return the secret outputs as those see them who may unseal: like any other."""
-    return [replace(output, secret=False) for output in outputs if output.secret]
 
 
 def text(value: object) -> str:
@@ -152,10 +164,11 @@ class Channel:
         """Return whether it has to look at every record: it does not name the first field."""
         return self.source.fields[0] not in dict(self.filters)
 
-    def takes(self, values: Mapping[str, str]) -> bool:
+    def takes(self, values: Values) -> bool:
         """Return whether a record with these fields (`Source.values`) is of the channel."""
-        for name, wanted in self.filters:  # noqa: SIM110  # all() makes a generator a record
-            if values.get(name) not in wanted:
+        for name, wanted in self.filters:
+            value = values.get(name, ())
+            if value not in wanted and (type(value) is str or wanted.isdisjoint(value)):
                 return False
         return True
 

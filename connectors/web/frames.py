@@ -14,6 +14,7 @@ import orjson
 import ormsgpack
 from websockets.frames import Frame, Opcode
 
+from connectors.web.channels import Values
 from state.outputs import Output, to_json
 from state.retraction import retraction
 
@@ -45,7 +46,7 @@ class Record:
 
     __slots__ = ("_encoded", "_withdrawn", "before", "key", "place", "raw", "retracted", "values")
 
-    def __init__(self, place: Place, key: str, values: Mapping[str, str], raw: bytes) -> None:
+    def __init__(self, place: Place, key: str, values: Values, raw: bytes) -> None:
         """Hold ``raw``, canonical JSON; ``key`` is its table key, '' for none."""
         self.place = place
         self.key = key
@@ -53,7 +54,7 @@ class Record:
         self.raw = raw
         self.retracted = False
         self._withdrawn: Record | None = None
-        self.before: Mapping[str, str] | None = None
+        self.before: Values | None = None
         self._encoded: dict[str, bytes] = {}
 
     def withdrawn(self, output: Output) -> Record:

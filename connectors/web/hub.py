@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from connectors.redis.keys import Keys
 from connectors.web import frames
-from connectors.web.channels import Channel, Source, Sources, opened, sources_of
+from connectors.web.channels import Channel, Source, Sources, Value, sources_of
 from connectors.web.frames import SUBPROTOCOLS, Record
 from connectors.web.groups import Client, Group, Subscription, System
 from connectors.web.joining import Joining
@@ -45,7 +45,11 @@ class Hub:
         With a ``seal``, clients that may unseal get the secret ones in clear.
         """
         self.sources = sources_of(outputs)
-        self._opened = sources_of(opened(outputs)) if seal else {}
+        self._opened = {
+            name: source.opened()
+            for name, source in self.sources.items()
+            if seal and source.private
+        }
         self.sessions: set[Client] = set()
         self.dirty: set[Client] = set()
         self._tail = tail
@@ -56,7 +60,7 @@ class Hub:
         names = dict.fromkeys(source.output.system for source in self.sources.values())
         self._systems = {name: System(name, mirrors) for name in names}
         self._groups: dict[tuple[Source, str, _Rows], Group] = {}
-        self._routes: dict[Source, dict[str | None, set[Group]]] = defaultdict(dict)
+        self._routes: dict[Source, dict[Value | None, set[Group]]] = defaultdict(dict)
         self._joining = Joining(tail, self._systems)
         self._ok = False
         self._stopping = False

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 from connectors.redis.keys import Keys
+from connectors.web.channels import Values
 from connectors.web.frames import Place, Record
 from connectors.web.groups import Client, Subscription, System
 from connectors.web.mirror import FeedEntry
@@ -85,7 +86,7 @@ class Joining:
         mirror = group.mirror
         keys = self._systems[mirror.source.output.system].keys
         ahead = False
-        known: dict[str, Mapping[str, str]] = {}
+        known: dict[str, Values] = {}
         while (found := mirror.since(place)) is None:
             if ahead and place > mirror.place:
                 # Who went on reading here would stay ahead, and never join the others.

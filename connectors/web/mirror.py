@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import orjson
 
-from connectors.web.channels import Channel, Source
+from connectors.web.channels import Channel, Source, Value, Values
 from connectors.web.frames import START, Place, Record
 from state.errors import CannotUnseal
 from state.sealing import Seal
@@ -47,7 +47,7 @@ class Loaded(NamedTuple):
     counters: dict[str, int]
 
 
-Known = Mapping[str, Mapping[str, str]] | None
+Known = Mapping[str, Values] | None
 """Table key -> what its last record was filtered by."""
 
 
@@ -69,7 +69,7 @@ class Mirror:
         self._complete = False
         self._ring: list[Record] = []
         self._table: dict[str, Record] = {}
-        self._parts: dict[str, dict[str, Record]] = {}
+        self._parts: dict[Value, dict[str, Record]] = {}
         """The table again, cut by the value of the source's first field."""
         self._counters: dict[str, int] = {}
 
@@ -135,9 +135,7 @@ class Mirror:
         found = [r for part in parts for r in part.values() if takes(r)]
         return sorted(found, key=_key)
 
-    def older(
-        self, entries: Sequence[FeedEntry], known: dict[str, Mapping[str, str]]
-    ) -> list[Record]:
+    def older(self, entries: Sequence[FeedEntry], known: dict[str, Values]) -> list[Record]:
         """Return the records of older entries; ``known`` is what each key was filtered by last."""
         found = []
         for entry in entries:
@@ -163,7 +161,7 @@ class Mirror:
         record.before, record.retracted = before, True
         return record
 
-    def _before(self, key: str) -> Mapping[str, str]:
+    def _before(self, key: str) -> Values:
         last = self._table.get(key)
         return last.values if last is not None else {}
 

@@ -167,7 +167,7 @@ class Session:
         output, fields, name = channel.source.output, channel.source.fields, str(channel)
         if access is None or not access.may_read(output.system, output.name):
             self._forbid(name, f"the scope read:{channel.source.name} is missing")
-        elif not access.speaks_of(fields):
+        elif not access.speaks_of(fields, private=channel.source.private):
             self._forbid(name, f"{channel.source.name} has none of the fields of the token's rows")
         elif name in self.subscriptions:
             self.error("bad-message", "subscribed already", name)

@@ -18,7 +18,7 @@ import orjson
 from joserfc import errors, jwt
 from joserfc.jwk import KeySet, RSAKey
 
-from connectors.web.channels import Filters, Source
+from connectors.web.channels import Filters, Source, Values
 from state.errors import SettingsError
 
 ALGORITHMS = ("EdDSA", "ES256", "RS256")
@@ -63,15 +63,21 @@ class Access:
         """Return whether the scope was given as it is, or all are."""
         return "*" in self.scopes or scope in self.scopes
 
-    def speaks_of(self, fields: Iterable[str]) -> bool:
-        """Return whether all rows may be seen, or those allowed are told apart by these fields."""
+    def speaks_of(self, fields: Iterable[str], *, private: bool = False) -> bool:
+        """Return whether all rows may be seen, or those allowed are told apart by these fields.
+
+        Of a secret output (``private``) every limit has to be one of its fields: a limit by ward
+        would else fall where an output has no wards and the token names another field, too.
+        """
+        if private:
+            return self.rows.keys() <= set(fields)
         return not self.rows or not self.rows.keys().isdisjoint(fields)
 
-    def admits(self, values: Mapping[str, str]) -> bool:
+    def admits(self, values: Values) -> bool:
         """Return whether a record with these fields may be seen.
 
         Each field that `rows` limits and that the record has must be allowed, and there must be
-        one.
+        one. Of a list one text is enough: who has treated a patient may look.
         """
         # For every record and group of clients: a generator costs as much as the rest.
         if not self.rows:
@@ -79,7 +85,8 @@ class Access:
         shared = False
         for name, allowed in self.rows.items():
             if name in values:
-                if values[name] not in allowed:
+                value = values[name]
+                if value not in allowed and (type(value) is str or allowed.isdisjoint(value)):
                     return False
                 shared = True
         return shared

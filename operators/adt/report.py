@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from itertools import pairwise
 from typing import Any
 
@@ -49,17 +49,21 @@ class Report:
         if before.rows == after.rows and encounters[0] == encounters[1]:
             return
         patient, number = key
+        wards = wards_of(row.location for row in after.rows)
+        moved = wards != wards_of(row.location for row in before.rows)
         version = family.versions[key] = family.versions.get(key, 0) + 1
         rest = {
             "patient": patient,
             "visit": number,
             "version": version,
             "because": [place(each) for each in family.because(key, MOST_CAUSES)],
+            "wards": wards,
         }
         if before.rows != after.rows:
             stays = {"stays": stay_rows(after.rows)} if after.rows else None
             self._put("location_visits", (number, patient), str(version), stays and rest | stays)
-        if encounters[0] != encounters[1]:
+        # Where it has moved, other wards may read it from now on.
+        if encounters[0] != encounters[1] or (moved and encounters[1]):
             row = encounters[1]
             self._put("encounters", (number, patient), str(version), row and rest | row)
 
@@ -112,12 +116,12 @@ class Report:
             self._put("anomalies", _parts(each), self._where, None)
         for each in sorted(new, key=repr):
             parts = _parts(each)
-            record = anomaly_row(each) | {"anomaly": self._key(parts), "message": self._where}
-            self._put("anomalies", parts, self._where, record)
+            more = {"anomaly": self._key(parts), **self._told([each.location])}
+            self._put("anomalies", parts, self._where, anomaly_row(each) | more)
 
     def bed(self, location: str, bed: Bed) -> None:
         """Emit a bed as it is now; retract one of which nothing is known any more."""
-        record = {"location": location, **bed_row(bed), "message": self._where}
+        record = {"location": location, **bed_row(bed), **self._told([location])}
         self._put("beds", (location,), self._where, None if bed == EMPTY else record)
 
     def _conditions(self, family: Family, change: Change) -> None:
@@ -145,6 +149,10 @@ class Report:
             return
         whole = {"id": identity, "domain": self._domain, "ts_ns": self._time_ns, **record}
         self._outbox.emit(output, self._origin, self._time_ns, identity, key, whole)
+
+    def _told(self, locations: Iterable[str]) -> dict[str, Any]:
+        """Return which message told it, and who may read it."""
+        return {"message": self._where, "wards": wards_of(locations)}
 
     def _key(self, parts: tuple[str, ...]) -> str:
         return "|".join((*parts, self._domain))
@@ -272,6 +280,15 @@ def bed_row(bed: Bed) -> dict[str, Any]:
         "visit": visit,
         "since": _time(bed.since_ns),
     }
+
+
+def wards_of(locations: Iterable[str]) -> list[str]:
+    """Return the wards of locations, sorted.
+
+    >>> wards_of(["ICU^1^A", "ICU^2^B", "2N", ""])
+    ['2N', 'ICU']
+    """
+    return sorted({location.split("^", 1)[0] for location in locations} - {""})
 
 
 def place(where: Coordinates) -> str:

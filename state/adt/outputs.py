@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from state.outputs import LATEST, Column, Kind, Output
+from state.outputs import LATEST, Column, Kind, Output, Privacy
 
 TIME = {"format": "date-time"}
 DOMAIN = Column("domain", Kind.KEY, "The merge domain: the facility (MSH-4), or what it maps to.")
@@ -26,10 +26,18 @@ OF_VISITS = (
     RECORDED,
     BECAUSE,
 )  # fmt: skip
+WARDS = Column(
+    "wards", Kind.DOCUMENT,
+    "The wards that may read it, sorted: where the patient is or was, or where the bed is.",
+    {"type": "array", "items": {"type": "string"}}, passing=True,
+)  # fmt: skip
 MESSAGE = Column(
     "message", Kind.TEXT, "Where the message lies that told it: topic:partition:offset.",
     passing=True,
 )  # fmt: skip
+
+OF_PATIENTS = Privacy("patient", ("visit", "patient"), "wards")
+OF_BEDS = Privacy("patient", ("patient",), "wards")
 
 LOCATION_VISITS = Output(
     "adt",
@@ -40,12 +48,14 @@ LOCATION_VISITS = Output(
         Column("stays", Kind.DOCUMENT,
                "Where the patient was: location, class, start, end, inferred; by time.",
                {"type": "array"}),
+        WARDS,
     ),
     key=("visit", "patient", "domain"),
     rows="stays",
-    filters=("visit", "patient", "domain"),
+    filters=("visit", "patient", "domain", "wards"),
     policy=LATEST,
     secret=True,
+    privacy=OF_PATIENTS,
     description="The whole timeline of a visit, each time that it changes.",
 )  # fmt: skip
 ENCOUNTERS = Output(
@@ -71,11 +81,13 @@ ENCOUNTERS = Output(
         Column("service", Kind.TEXT, "PV1-10.", nullable=True),
         Column("source", Kind.TEXT, "Where from (PV1-14).", nullable=True),
         Column("vip", Kind.TEXT, "PV1-16: who has one is to be seen by few.", nullable=True),
+        WARDS,
     ),
     key=("visit", "patient", "domain"),
-    filters=("visit", "patient", "status", "domain"),
+    filters=("visit", "patient", "status", "domain", "wards"),
     policy=LATEST,
     secret=True,
+    privacy=OF_PATIENTS,
     description="How a visit stands, each time that it changes.",
 )  # fmt: skip
 ANOMALIES = Output(
@@ -95,11 +107,13 @@ ANOMALIES = Output(
         Column("end", Kind.TEXT, "Until when; null while it lasts.", TIME, nullable=True),
         Column("field", Kind.TEXT, "The field that is strange, such as EVN-6.", nullable=True),
         MESSAGE,
+        WARDS,
     ),
     key=("anomaly",),
-    filters=("kind", "patient", "visit", "location", "domain"),
+    filters=("kind", "patient", "visit", "location", "domain", "wards"),
     policy=LATEST,
     secret=True,
+    privacy=OF_PATIENTS,
     description="What is strange: in messages, visits and beds; taken back when it is no more.",
 )  # fmt: skip
 BEDS = Output(
@@ -118,11 +132,13 @@ BEDS = Output(
                "Since when the patient is in it; of an empty bed, since when the status holds.",
                TIME, nullable=True),
         MESSAGE,
+        WARDS,
     ),
     key=("location", "domain"),
-    filters=("location", "patient", "domain"),
+    filters=("location", "patient", "domain", "wards"),
     policy=LATEST,
     secret=True,
+    privacy=OF_BEDS,
     description="Each bed as it is now.",
 )  # fmt: skip
 PATIENTS = Output(

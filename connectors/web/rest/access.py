@@ -37,11 +37,13 @@ def admit(call: Call, scope: str, fields: Iterable[str] = ()) -> None:
     _admit_rows(call.access, fields)
 
 
-def admit_reader(call: Call, system: str, output: str, fields: Iterable[str]) -> None:
-    """Raise Problem 403 unless the token may read the output."""
+def admit_reader(
+    call: Call, system: str, output: str, fields: Iterable[str], *, private: bool = False
+) -> None:
+    """Raise Problem 403 unless the token may read the output; ``private`` is a secret one."""
     if not call.access.may_read(system, output):
         raise _no_scope(f"read:{system}.{output}")
-    _admit_rows(call.access, fields)
+    _admit_rows(call.access, fields, private=private)
 
 
 def rows_seen(
@@ -53,8 +55,8 @@ def rows_seen(
     ]
 
 
-def _admit_rows(access: Access, fields: Iterable[str]) -> None:
-    if not access.speaks_of(fields):
+def _admit_rows(access: Access, fields: Iterable[str], *, private: bool = False) -> None:
+    if not access.speaks_of(fields, private=private):
         raise Problem(403, "the token is limited to rows, which this does not have")
 
 

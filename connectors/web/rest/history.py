@@ -60,7 +60,7 @@ async def get_history(call: Call) -> Response:
     catalog = call.parts.catalog
     source = catalog.source(call)
     output = source.output
-    admit_reader(call, output.system, output.name, source.fields)
+    admit_reader(call, output.system, output.name, source.fields, private=source.private)
     table = catalog.tables[output.topic]
     chosen = _narrowed(call, table, source)
     cursor = call.given.get("cursor")

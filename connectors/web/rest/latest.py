@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from connectors.redis.keys import Keys, generation_key
 from connectors.redis.reader import FIRST_GENERATION
-from connectors.web.channels import Channel, Source, opened
+from connectors.web.channels import Channel
 from connectors.web.rest import answers
 from connectors.web.rest.access import admit_reader
 from connectors.web.rest.blocking import run
@@ -86,7 +86,7 @@ async def get_latest(call: Call) -> Response:
     catalog = call.parts.catalog
     source = seen_by(call, catalog.source(call))
     output = source.output
-    admit_reader(call, output.system, output.name, source.fields)
+    admit_reader(call, output.system, output.name, source.fields, private=source.private)
     asked = filters_of(call, _filters(catalog), source, source.fields)
     channel = Channel(source, tuple(asked.items()))
 
@@ -104,7 +104,7 @@ async def get_latest(call: Call) -> Response:
 
 
 def _filters(catalog: Catalog) -> tuple[Parameter, ...]:
-    plain = [Source.of(each) for each in opened(s.output for s in catalog.sources.values())]
+    plain = [source.opened() for source in catalog.sources.values() if source.private]
     seen = [*catalog.sources.values(), *plain]
     return filters(name for source in seen for name in source.fields)
 

@@ -23,7 +23,8 @@ from connectors.web.rest.problems import Problem
 async def get_values(call: Call) -> Response:
     """Answer with the values of a field, of the rows that the token may see."""
     source, field = seen_by(call, call.parts.catalog.source(call)), call.given["field"]
-    admit_reader(call, source.output.system, source.output.name, source.key_fields)
+    output = source.output
+    admit_reader(call, output.system, output.name, source.key_fields, private=source.private)
     if field not in source.key:
         raise Problem(404, f"the key of {source.name} has no such field", "field")
 
