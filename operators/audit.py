@@ -62,6 +62,22 @@ class AuditChain:
         self.head = Head(number, entry["hash"], entry["ts_ns"])
         return entry
 
+    def resume(self, line: bytes) -> None:
+        """Go on behind an entry, given as its line of a file; b"" is before the first.
+
+        Raises ValueError where it is no whole entry of this chain.
+        """
+        if not line:
+            self.head = Head()
+            return
+        try:
+            entry = _parse(line)
+        except _Wrong as wrong:
+            raise ValueError(wrong.args[1]) from None
+        if entry["chain"] != self.name or entry_hash(entry) != entry["hash"]:
+            raise ValueError("it is of another chain, or was altered")
+        self.head = Head(entry["number"], entry["hash"], entry["ts_ns"])
+
     def snapshot(self) -> dict[str, Any]:
         """Return the head as plain values."""
         return self.head._asdict()

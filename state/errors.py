@@ -5,6 +5,7 @@
     HeadraceError
     ├── Misuse                what the user asked for cannot be done (exit code 2)
     │   └── SettingsError     a setting is missing, unknown or out of range
+    ├── Unaudited             the audit of reads cannot be written: what was asked for is refused
     ├── ServerFailed          a local server did not start or end (flows.servers)
     ├── CannotUnseal          sealed data stays closed; never shows any of it
     │   ├── NoKeys            no keyring was given
@@ -53,6 +54,13 @@ class Misuse(HeadraceError):
 
 class SettingsError(Misuse):
     """A setting is missing, unknown or out of range."""
+
+
+class Unaudited(HeadraceError):
+    """args: (reason,)."""
+
+    def __str__(self) -> str:
+        return f"the audit of reads cannot be written: {self.args[0]}"
 
 
 class ServerFailed(HeadraceError):

@@ -114,6 +114,14 @@ FEED_SENT = Counter("headrace_feed_messages_sent", "Messages written to clients"
 FEED_CONFLATED = Counter("headrace_feed_conflated", "Records left out for a newer one of their key")
 FEED_SLOW = Counter("headrace_feed_disconnected_slow", "Clients disconnected as too slow")
 FEED_REFUSED = Counter("headrace_feed_refused", "Requests refused", ["reason"])
+FEED_AUDITED = Counter(
+    "headrace_feed_audited",
+    "Reads of secret outputs: given, refused, or not answered as their audit was unwritten",
+    ["outcome"],
+)
+FEED_BREAK_GLASS = Counter(
+    "headrace_feed_break_glass", "Reads beyond a token's wards, with a reason", ["output"]
+)
 FEED_RESUMED = Counter(
     "headrace_feed_resumed",
     "Subscriptions that went on: from memory, from redis, or reset",

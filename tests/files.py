@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import tempfile
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,3 +26,8 @@ def bytes_of(path: Path) -> bytes:
         return path.read_bytes()
     except FileNotFoundError:
         return b""
+
+
+def audit_file() -> Path:
+    """Return a file for the audit of one feed: no two may share one."""
+    return Path(tempfile.gettempdir(), f"headrace-reads-{uuid.uuid4().hex}.jsonl")

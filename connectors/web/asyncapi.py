@@ -20,12 +20,12 @@ _RESETS = {"enum": ["trimmed", "generation", "redis-lost"]}
 _CODES = {
     "enum": [
         "bad-message", "unknown-channel", "forbidden", "unauthenticated", "too-many", "rate",
-        "expired", "clients", "utf-8",
+        "expired", "clients", "utf-8", "unaudited",
     ]
 }  # fmt: skip
 _SENT: dict[str, dict[str, Any]] = {
     "auth": {"token": _TEXT},
-    "subscribe": {"channel": _TEXT, "after?": _POSITION},
+    "subscribe": {"channel": _TEXT, "after?": _POSITION, "reason?": _TEXT},
     "unsubscribe": {"channel": _TEXT},
 }
 """What clients send; a question mark ends the name of what may be missing."""
@@ -40,6 +40,7 @@ _RECEIVED: dict[str, dict[str, Any]] = {
         "asked": _TEXT,
         "policy": {"enum": ["every", "latest"]},
         "resumed": {"type": "boolean"},
+        "break_glass?": {"const": True},
     },
     "reset": {"channel": _TEXT, "reason": _RESETS},
     "heartbeat": {

@@ -160,6 +160,13 @@ class Channel:
         return "?".join([self.source.name, *(["&".join(words)] if words else [])])
 
     @property
+    def loggable(self) -> str:
+        """Return its spelling for logs: of a secret output without values, which name patients."""
+        if not self.source.private or not self.filters:
+            return self.name
+        return f"{self.source.name}?{'&'.join(name for name, _ in self.filters)}"
+
+    @property
     def wide(self) -> bool:
         """Return whether it has to look at every record: it does not name the first field."""
         return self.source.fields[0] not in dict(self.filters)

@@ -22,6 +22,7 @@ from connectors.web.audit import Audit
 from connectors.web.frames import JSON, PATH, SUBPROTOCOLS
 from connectors.web.hub import Hub
 from connectors.web.limits import Limits
+from connectors.web.reads import Reads
 from connectors.web.seats import Seats
 from connectors.web.session import Session
 from connectors.web.tokens import ANYONE, Access, Tokens, TooMany
@@ -50,6 +51,7 @@ class Gate:
         tokens: Tokens | None,
         limits: Limits,
         audit: Audit,
+        reads: Reads,
         origins: Collection[str] = (),
     ) -> None:
         """Without ``tokens`` everybody may everything."""
@@ -57,6 +59,7 @@ class Gate:
         self.tokens = tokens
         self.limits = limits
         self.audit = audit
+        self.reads = reads
         self.origins = frozenset(origins)
         self.seats = Seats(limits)
 
@@ -227,7 +230,14 @@ class Connection(asyncio.Protocol):
         gate = self._gate
         encoding = str(self._protocol.subprotocol or JSON)
         session = Session(
-            gate.hub, self._verify, gate.limits, gate.audit, encoding, self._address, self
+            gate.hub,
+            self._verify,
+            gate.limits,
+            gate.audit,
+            gate.reads,
+            encoding,
+            self._address,
+            self,
         )
         self._session = session
         FEED_CLIENTS.inc()

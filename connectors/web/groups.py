@@ -45,15 +45,26 @@ class Client(Protocol):
 
 
 class Subscription:
-    """A channel as one client has it. ``begun`` once it has its snapshot or was resumed."""
+    """A channel as one client has it. ``begun`` once it has its snapshot or was resumed.
 
-    __slots__ = ("accepted", "after", "asked", "begun", "group", "pending", "session")
+    ``until_s``: when it ends (monotonic clock), where it is a break-glass read; else None.
+    """
 
-    def __init__(self, session: Client, group: Group, asked: str, after: Position | None) -> None:
+    __slots__ = ("accepted", "after", "asked", "begun", "group", "pending", "session", "until_s")
+
+    def __init__(
+        self,
+        session: Client,
+        group: Group,
+        asked: str,
+        after: Position | None,
+        until_s: float | None = None,
+    ) -> None:
         self.session = session
         self.group = group
         self.after = after
         self.asked = asked
+        self.until_s = until_s
         self.accepted = False
         self.begun = False
         self.pending: dict[str, Record] = {}

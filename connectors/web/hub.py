@@ -73,6 +73,12 @@ class Hub:
             return self.sources
         return {**self.sources, **self._opened}
 
+    def held(self, channel: Channel, access: Access) -> list[Record]:
+        """Return what a channel holds now for who has this access."""
+        return self._mirrors[channel.source].snapshot(
+            channel, lambda r: channel.takes(r.values) and access.admits(r.values)
+        )
+
     def group(self, channel: Channel, access: Access) -> Group:
         """Return the group of a channel under an access's rows; made where there is none."""
         key = channel.source, str(channel), _rows(access)

@@ -136,6 +136,7 @@ def _accept(subscription: Subscription, resumed: str = "") -> None:
     subscription.accepted = True
     if resumed:
         FEED_RESUMED.labels(resumed).inc()
+    glass = {} if subscription.until_s is None else {"break_glass": True}
     subscription.session.send(
         {
             "type": "subscribed",
@@ -143,5 +144,6 @@ def _accept(subscription: Subscription, resumed: str = "") -> None:
             "asked": subscription.asked,
             "policy": group.channel.source.policy,
             "resumed": bool(resumed),
+            **glass,
         }
     )

@@ -27,6 +27,7 @@ class Limits:
     requests_per_second: int = 50
     header_timeout_s: float = 10.0
     heartbeat_s: float = 5.0
+    break_glass_s: float = 900.0
 
 
 class Bucket:

@@ -9,13 +9,15 @@ from typing import Any
 
 from connectors.web import frames
 from connectors.web.audit import Audit
-from connectors.web.channels import UnknownChannel, parse
+from connectors.web.channels import Channel, UnknownChannel, parse
 from connectors.web.frame_queue import FrameQueue, Outlet
 from connectors.web.frames import BadMessage, Record
 from connectors.web.groups import Subscription
 from connectors.web.hub import Hub
 from connectors.web.limits import MAX_CHARACTERS, MAX_SUBSCRIPTIONS, MAX_WIDE, Bucket, Limits
-from connectors.web.tokens import UNSEAL, Access, Refused, TooMany
+from connectors.web.reads import Reads
+from connectors.web.tokens import BREAK_GLASS, UNSEAL, Access, Refused, TooMany
+from connectors.web.wishes import Wish, Wishes, wished
 from state.metrics import FEED_CONFLATED, FEED_SLOW
 from state.outputs import LATEST
 
@@ -41,6 +43,7 @@ class Session:
         verify: Verify,
         limits: Limits,
         audit: Audit,
+        reads: Reads,
         encoding: str,
         address: str,
         outlet: Outlet,
@@ -55,6 +58,7 @@ class Session:
         self._verify = verify
         self._limits = limits
         self._audit = audit
+        self._wishes = Wishes(hub, reads, self._begin)
         self._address = address
         self._outlet = outlet
         self._queue = FrameQueue(outlet, limits.queue_bytes, lambda: hub.dirty.add(self))
@@ -86,6 +90,7 @@ class Session:
         for subscription in self.subscriptions.values():
             self._hub.leave(subscription)
         self.subscriptions.clear()
+        self._wishes.under_way.clear()
         self._queue.clear()
 
     def spend(self) -> bool:
@@ -115,7 +120,7 @@ class Session:
             reason = "the first message has to be auth"
             self._refuse("message", "unauthenticated", reason, UNAUTHENTICATED)
         elif kind == "subscribe":
-            self._subscribe(message.get("channel"), message.get("after"))
+            self._subscribe(message)
         elif kind == "unsubscribe":
             self._unsubscribe(message.get("channel"))
         else:
@@ -140,22 +145,34 @@ class Session:
             self._refuse("renew", "forbidden", "a renewal has the same sub and rows", FORBIDDEN)
             return
         self.admit(access)
-        for name, subscription in list(self.subscriptions.items()):
-            source = subscription.group.channel.source
-            sealed = self._hub.sources[source.name] is source
-            if not access.may_read(source.output.system, source.output.name) or not (
-                sealed or access.may(UNSEAL)
-            ):
-                self._hub.leave(self.subscriptions.pop(name))
-                self._forbid(name, "the renewed token does not give it")
+        lost = "the renewed token does not give it"
+        for subscription in list(self.subscriptions.values()):
+            channel, glass = subscription.group.channel, subscription.until_s is not None
+            if not self._may_keep(access, channel, glass=glass):
+                self._hub.leave(self.subscriptions.pop(str(channel)))
+                self._forbid(channel, lost)
+        for name, wish in list(self._wishes.under_way.items()):
+            if not self._may_keep(access, wish.channel, glass=bool(wish.reason)):
+                del self._wishes.under_way[name]
+                self._forbid(wish.channel, lost)
+
+    def _may_keep(self, access: Access, channel: Channel, *, glass: bool) -> bool:
+        source = channel.source
+        sealed = self._hub.sources[source.name] is source
+        return (
+            access.may_read(source.output.system, source.output.name)
+            and (sealed or access.may(UNSEAL))
+            and (not glass or access.may(BREAK_GLASS))
+        )
 
     def admit(self, access: Access) -> None:
         """Let the client do what ``access`` allows."""
         self._audit.allowed(access.subject, self._address, "auth")
         self.access = access
 
-    def _subscribe(self, asked: object, after: object) -> None:
-        if not isinstance(asked, str):
+    def _subscribe(self, message: dict[str, Any]) -> None:
+        asked, after = message.get("channel"), message.get("after")
+        if not isinstance(asked, str) or self.access is None:
             raise BadMessage("channel has to be text")
         try:
             channel = parse(asked, self._hub.sources_for(self.access))
@@ -163,46 +180,78 @@ class Session:
             self.error("unknown-channel", str(error), asked[:200])
             return
         position = frames.parse_position(after) if after is not None else None
-        access = self.access
-        output, fields, name = channel.source.output, channel.source.fields, str(channel)
-        if access is None or not access.may_read(output.system, output.name):
-            self._forbid(name, f"the scope read:{channel.source.name} is missing")
-        elif not access.speaks_of(fields, private=channel.source.private):
-            self._forbid(name, f"{channel.source.name} has none of the fields of the token's rows")
-        elif name in self.subscriptions:
-            self.error("bad-message", "subscribed already", name)
-        elif len(self.subscriptions) >= MAX_SUBSCRIPTIONS:
-            self.error("too-many", f"{MAX_SUBSCRIPTIONS} channels at the most", name)
-        elif self._characters() + len(name) + len(asked) > MAX_CHARACTERS:
-            reason = f"{MAX_CHARACTERS} characters at the most in all channels"
-            self.error("too-many", reason, name[:200])
-        elif channel.wide and self._wide() >= MAX_WIDE:
-            reason = f"{MAX_WIDE} channels at the most that do not filter by {fields[0]}"
-            self.error("too-many", reason, name)
+        try:
+            wish = wished(self.access, channel, asked, position, message.get("reason"))
+        except Refused as error:
+            self._forbid(channel, str(error))
+            return
+        if full := self._full(wish):
+            self.error(*full)
+            return
+        self._audit.allowed(self.subject, self._address, f"subscribe {channel.loggable}")
+        self._outlet.keep()
+        if channel.source.private:
+            self._wishes.add(self.subject, self._address, wish)
         else:
-            self._audit.allowed(self.subject, self._address, f"subscribe {name}")
-            group = self._hub.group(channel, access)
-            subscription = Subscription(self, group, asked, position)
-            self.subscriptions[name] = subscription
-            self._hub.join(subscription)
-            self._outlet.keep()
+            self._join(wish)
+
+    def _full(self, wish: Wish) -> tuple[str, str, str] | None:
+        """Return code, reason and channel of the error where no such channel has room."""
+        name, fields = str(wish.channel), wish.channel.source.fields
+        if name in self.subscriptions or name in self._wishes.under_way:
+            return "bad-message", "subscribed already", name
+        if len(self.subscriptions) + len(self._wishes.under_way) >= MAX_SUBSCRIPTIONS:
+            return "too-many", f"{MAX_SUBSCRIPTIONS} channels at the most", name
+        if self._characters() + len(name) + len(wish.asked) > MAX_CHARACTERS:
+            reason = f"{MAX_CHARACTERS} characters at the most in all channels"
+            return "too-many", reason, name[:200]
+        if wish.channel.wide and self._wide() >= MAX_WIDE:
+            reason = f"{MAX_WIDE} channels at the most that do not filter by {fields[0]}"
+            return "too-many", reason, name
+        return None
+
+    def _begin(self, wish: Wish, failure: BaseException | None) -> None:
+        """Let a subscription begin that is audited, or say that it cannot be."""
+        if failure is None:
+            self._join(wish)
+        else:
+            reason = "the audit of reads cannot be written now"
+            self.error("unaudited", reason, str(wish.channel))
+        self.flush()
+
+    def _join(self, wish: Wish) -> None:
+        until_s = time.monotonic() + self._limits.break_glass_s if wish.reason else None
+        group = self._hub.group(wish.channel, wish.access)
+        subscription = Subscription(self, group, wish.asked, wish.after, until_s)
+        self.subscriptions[str(wish.channel)] = subscription
+        self._hub.join(subscription)
 
     def _characters(self) -> int:
-        return sum(len(name) + len(each.asked) for name, each in self.subscriptions.items())
+        return sum(len(name) + len(asked) for name, asked in self._held())
+
+    def _held(self) -> list[tuple[str, str]]:
+        """Return the channels that the client has or waits for, and how it asked for each."""
+        found = [(name, each.asked) for name, each in self.subscriptions.items()]
+        return found + [(name, each.asked) for name, each in self._wishes.under_way.items()]
 
     def _wide(self) -> int:
-        return sum(each.group.channel.wide for each in self.subscriptions.values())
+        channels = [each.group.channel for each in self.subscriptions.values()]
+        channels += [each.channel for each in self._wishes.under_way.values()]
+        return sum(channel.wide for channel in channels)
 
     def _unsubscribe(self, asked: object) -> None:
-        held = self.subscriptions.items()
-        name = next((name for name, of in held if asked in (name, of.asked)), None)
+        name = next((pair[0] for pair in self._held() if asked in pair), None)
         if name is None:
             raise BadMessage("channel has to be the name of a subscription")
-        self._hub.leave(self.subscriptions.pop(name))
+        if self._wishes.under_way.pop(name, None) is None:
+            self._hub.leave(self.subscriptions.pop(name))
 
-    def _forbid(self, name: str, reason: str) -> None:
-        self._audit.refused(self.subject, self._address, f"subscribe {name}", "forbidden", reason)
-        self.error("forbidden", reason, name)
+    def _forbid(self, channel: Channel, reason: str) -> None:
+        who, what = (self.subject, self._address), f"subscribe {channel.loggable}"
+        self._audit.refused(*who, what, "forbidden", reason)
+        if channel.source.private:
+            self._wishes.refused(*who, channel, reason)
+        self.error("forbidden", reason, str(channel))
 
     def _refuse(self, what: str, code: str, reason: str, close: int) -> None:
         self._audit.refused(self.subject, self._address, what, code, reason)
@@ -273,7 +322,12 @@ class Session:
         """Tell that we are there; disconnect who cannot be told, or may no longer be."""
         if self.access is not None and (self.access.expires_s or unix_s) < unix_s:
             self._refuse("stay", "expired", "the token has expired", EXPIRED)
-        elif not self.blocked:
+            return
+        for name, subscription in list(self.subscriptions.items()):
+            if subscription.until_s is not None and subscription.until_s <= now_s:
+                self._hub.leave(self.subscriptions.pop(name))
+                self.error("expired", "the break-glass read has ended: drop what it gave", name)
+        if not self.blocked:
             self.write(frame)
         elif self._queue.stalled_s(now_s) > STALLED_S:
             self._too_slow(f"nothing was taken for {STALLED_S:.0f} s")

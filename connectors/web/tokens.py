@@ -10,7 +10,7 @@ import threading
 import time
 import warnings
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -29,6 +29,10 @@ MIN_RSA_BITS = 2048
 """What RS256 needs (RFC 7518, 3.3)."""
 UNSEAL = "unseal"
 """The scope of those who get secret outputs and sealed dead letters in clear."""
+BREAK_GLASS = "breakglass"
+"""The scope of those who may read of one person what their rows do not let through, and say why."""
+MAX_REASON = 500
+"""Characters of the reason."""
 MAX_TOKEN = 16_384
 """Characters that a token may have."""
 LOOK_SECONDS = 1.0
@@ -43,7 +47,7 @@ class TooMany(Exception):
 
 
 class Refused(Exception):
-    """A token that is not taken; args: (reason,), which never holds any part of it."""
+    """A token, or a break-glass read, that is not taken; args: (reason,), with no part of it."""
 
 
 @dataclass(frozen=True)
@@ -100,10 +104,32 @@ class Access:
         asked = source.narrowed(filters)
         return {**asked, **{name: asked.get(name, limits[name]) & limits[name] for name in limits}}
 
+    def breaking(self, source: Source, filters: Filters) -> Access:
+        """Return this access for a break-glass read: of one person, in any ward.
+
+        What ``filters`` name takes the place of the limit, so that nothing is seen of whom a bed is
+        given to next. Raises Refused where they do not name one person.
+        """
+        privacy = source.output.privacy
+        named = [name for name in privacy.named if name in filters] if privacy else []
+        if privacy is None or not set(privacy.named) <= set(source.fields):
+            raise Refused(f"{source.name} is not read by break-glass here")
+        if len(named) != 1 or len(filters[named[0]]) != 1:
+            raise Refused(f"break-glass names one {' or one '.join(privacy.named)}")
+        (name,) = named
+        rows = {field: values for field, values in self.rows.items() if field != privacy.lifted}
+        rows[name] = filters[name] & rows.get(name, filters[name])
+        return replace(self, rows=rows)
+
     def may_read(self, system: str, output: str) -> bool:
         """Return whether ``read:<system>.<output>`` was given; ``*`` stands for either part."""
         names = (f"{s}.{o}" for s in (system, "*") for o in (output, "*"))
         return "*" in self.scopes or any(f"read:{name}" in self.scopes for name in names)
+
+
+def is_reason(text: str) -> bool:
+    """Return whether a text can be the reason of a break-glass read."""
+    return bool(text.strip()) and len(text) <= MAX_REASON and text.isprintable()
 
 
 ANYONE = Access("anyone", frozenset({"*"}), {}, None)

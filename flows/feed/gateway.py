@@ -12,6 +12,7 @@ from connectors.web.connection import Gate
 from connectors.web.hub import Hub
 from connectors.web.limits import Limits
 from connectors.web.notify.sender import Notifiers
+from connectors.web.reads import Reads
 from connectors.web.rest.app import make_app
 from connectors.web.server import listen, server
 from connectors.web.tail import Tail
@@ -41,6 +42,7 @@ def limits(settings: Settings) -> Limits:
         requests_per_second=feed.requests_per_second,
         header_timeout_s=feed.header_timeout / NS,
         heartbeat_s=feed.heartbeat / NS,
+        break_glass_s=feed.break_glass / NS,
     )
 
 
@@ -66,13 +68,15 @@ async def serve(settings: Settings, ready: Callable[[str], None] = LOG.info) -> 
     hub = Hub(tail, declared_outputs(), feed.heartbeat / NS, seal)
     bounds = limits(settings)
     parts = rest_parts(settings, tokens, bounds, seal)
-    gate = Gate(hub, tokens, bounds, parts.audit, feed.origins)
+    if seal is not None:
+        _open(parts.reads)
+    gate = Gate(hub, tokens, bounds, parts.audit, parts.reads, feed.origins)
     made = server(make_app(parts, systems=shown), gate, feed.tls_certificate, feed.tls_key)
     sock = listen(feed.host, feed.port, guarded=tokens is not None)
     following = asyncio.create_task(hub.run())
     # A hub that fails is a fault of ours: then nothing is served that would never change.
     following.add_done_callback(lambda _: setattr(made, "should_exit", True))
-    telling = asyncio.create_task(_tell(parts.audit))
+    telling = asyncio.create_task(_tell(parts.audit, parts.reads))
     notifiers.start()
     ready(f"{'https' if feed.tls_key else 'http'}://{feed.host}:{sock.getsockname()[1]}")
     try:
@@ -101,7 +105,16 @@ def _shown(feed: Feed) -> tuple[str, ...]:
     return feed.systems
 
 
-async def _tell(audit: Audit) -> None:
+def _open(reads: Reads) -> None:
+    """Open the audit of reads. Raises Misuse where it cannot be written."""
+    try:
+        reads.open()
+    except OSError as error:
+        raise Misuse(f"feed.audit {error.filename} cannot be written: {error.strerror}") from None
+
+
+async def _tell(audit: Audit, reads: Reads) -> None:
     while True:
         await asyncio.sleep(INTERVAL_S)
         audit.tell()
+        reads.tell()

@@ -12,6 +12,7 @@ from connectors.postgres.client import Database
 from connectors.redis.client import client
 from connectors.web.audit import Audit
 from connectors.web.limits import Buckets, Limits
+from connectors.web.reads import CHAIN, Reads
 from connectors.web.rest.connections import Connections
 from connectors.web.rest.health import Workers
 from connectors.web.rest.outputs import Catalog
@@ -19,11 +20,13 @@ from connectors.web.rest.parts import Parts
 from connectors.web.rest.producing import Producing
 from connectors.web.rest.rooms import Given, rooms
 from connectors.web.tokens import Tokens
+from connectors.web.trail import Trail
 from flows.engine.marks import marked_cluster
 from flows.engine.systems import declared_outputs, systems
 from flows.feed.letters import Letters
 from flows.settings.part import Timed
 from flows.settings.settings import Settings
+from operators.audit import AuditChain
 from state.clock import now_ns
 from state.errors import Misuse
 from state.sealing import Seal
@@ -41,6 +44,7 @@ def rest_parts(
     ``seal`` opens sealed records for those who may.
     """
     keyring, rate = settings.sealing.keyring(), limits.requests_per_second
+    keys = Seal(keyring) if keyring else None
     feed, cluster = settings.feed, marked_cluster(settings)
     redis = client(settings.redis.url)
     history = Connections(Database(settings.postgres.dsn))
@@ -55,7 +59,7 @@ def rest_parts(
         redis=redis,
         history=history,
         producing=Producing(cluster),
-        dead=Letters(cluster, Seal(keyring) if keyring else None),
+        dead=Letters(cluster, keys),
         recordings=Recordings(feed.recordings).listed,
         workers=Workers(feed.workers, checks),
         tokens=tokens,
@@ -63,7 +67,8 @@ def rest_parts(
         origins=feed.origins,
         limits=limits,
         audit=Audit(),
-        reads=Buckets(rate, rate),
+        reads=Reads(Trail(feed.audit, AuditChain(CHAIN)), keys),
+        requests=Buckets(rate, rate),
         commands=Buckets(rate, rate),
         now_ns=now_ns,
     )

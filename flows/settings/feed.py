@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from flows.settings.part import Duration, Part, duration_ns
+from flows.settings.part import Duration, Interval, Part, duration_ns
 
 
 class Feed(Part):
@@ -49,6 +49,10 @@ class Feed(Part):
     """How long a client may take to say what it wants."""
     systems: tuple[str, ...] = ()
     """The systems whose tabs the page has, in their order; () for all."""
+    audit: Path = Path(".headrace/audit/reads.jsonl")
+    """Where reads of secret outputs are audited (docs/access.md); without it none is answered."""
+    break_glass: Interval = duration_ns("15m")  # type: ignore[assignment]  # as above
+    """How long a subscription beyond a token's wards lasts."""
     recordings: Path = Path("recordings")
     """The directory whose recordings are listed."""
     workers: tuple[str, ...] = ("http://127.0.0.1:9600",)

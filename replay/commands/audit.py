@@ -1,4 +1,4 @@
-"""``headrace audit verify``: prove offline that an audit file is as it was written."""
+"""``headrace audit``: prove that an audit file is as it was written, and show who read what."""
 
 from __future__ import annotations
 
@@ -7,11 +7,18 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
+from flows.config import add_config_argument, load_settings
 from operators.audit import Verifier, record_hash
-from state.errors import Misuse
+from replay.reads import concerns, told
+from state.errors import Misuse, NoKeys
+from state.sealing import Seal
 
+ACTIONS = """\
+verify DIR|FILE...   prove that nobody altered the entries, up to the last
+show FILE            print the reads of patient data in the gateway's audit, one a line
+"""
 AUDIT_FILE = "audit.jsonl"
 AUDITED = ("decisions", "state")
 """Outputs of which every record has its entry, even where the file holds no entry of any."""
@@ -38,8 +45,10 @@ class Checked:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what to verify."""
-    parser.add_argument("action", choices=["verify"])
+    """Declare what to do, and with which files."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = ACTIONS
+    parser.add_argument("action", choices=["verify", "show"])
     parser.add_argument(
         "paths",
         nargs="+",
@@ -55,10 +64,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="HASH",
         help="the files must hold the entry with this hash; may be repeated",
     )
+    parser.add_argument(
+        "--person", metavar="ID", help="show: only what was read of this patient, or may have been"
+    )
+    add_config_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print what each file holds; 1 at the first fault."""
+    if args.action == "show":
+        return _show(args)
     missing = set(args.head)
     for path in args.paths:
         checked = Checked()
@@ -72,6 +87,34 @@ def run(args: argparse.Namespace) -> int:
     return 1 if missing else 0
 
 
+def _show(args: argparse.Namespace) -> int:
+    """Print the reads of a file up to its first fault; 1 where there is one."""
+    keyring = load_settings(args.config).sealing.keyring()
+    seal = Seal(keyring) if keyring else None
+    if args.person and seal is None:
+        raise NoKeys("the names in an audit")
+    for path in args.paths:
+        verifier = Verifier()
+        with _opened(path) as lines:
+            for entry in verifier.read(lines):
+                event = entry["what"]
+                if event.get("resourceType") != "AuditEvent":
+                    raise Misuse(f"{path} holds no reads: `headrace audit verify` is for it")
+                if seal is None or not args.person or concerns(event, seal, args.person):
+                    print(told(event, seal))
+        if fault := verifier.fault:
+            print(Trouble(path, fault.line, f"entry {fault.number or '?'}: {fault.reason}"))
+            return 1
+    return 0
+
+
+def _opened(file: Path) -> BinaryIO:
+    try:
+        return file.open("rb")
+    except OSError as error:
+        raise Misuse(f"cannot read {file}: {error.strerror}") from error
+
+
 def _verify(path: Path, checked: Checked) -> Trouble | None:
     """Check a file, or a directory with its records; fills ``checked``."""
     file = path / AUDIT_FILE if path.is_dir() else path
@@ -81,15 +124,12 @@ def _verify(path: Path, checked: Checked) -> Trouble | None:
 
 
 def _chain(file: Path, checked: Checked) -> Trouble | None:
-    try:
-        with file.open("rb") as lines:
-            for entry in checked.verifier.read(lines):
-                checked.hashes[entry["hash"]] = entry["number"]
-                output, digest = entry["what"].get("output"), entry["what"].get("sha256")
-                if isinstance(output, str) and isinstance(digest, str):
-                    checked.records.setdefault(output, {})[digest] = entry["number"]
-    except OSError as error:
-        raise Misuse(f"cannot read {file}: {error.strerror}") from error
+    with _opened(file) as lines:
+        for entry in checked.verifier.read(lines):
+            checked.hashes[entry["hash"]] = entry["number"]
+            output, digest = entry["what"].get("output"), entry["what"].get("sha256")
+            if isinstance(output, str) and isinstance(digest, str):
+                checked.records.setdefault(output, {})[digest] = entry["number"]
     fault = checked.verifier.fault
     if fault is None:
         return None

@@ -283,6 +283,7 @@ def feed(world: World, rotated: Path) -> Iterator[str]:
     port = free_port()
     more = {
         "HEADRACE_FEED__PORT": str(port),
+        "HEADRACE_FEED__AUDIT": str(world.directory / "reads.jsonl"),
         "HEADRACE_FEED__JWKS": str(jwks(world.directory / "jwks.json", ED)),
     }
     with Gateway(world.env | more, (), world.directory / "feed.log"):

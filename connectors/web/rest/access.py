@@ -32,9 +32,14 @@ def access_of(request: Request, parts: Parts) -> Access:
 
 def admit(call: Call, scope: str, fields: Iterable[str] = ()) -> None:
     """Raise Problem 403 unless the token has the scope, and its rows speak of these fields."""
+    admit_scope(call, scope)
+    _admit_rows(call.access, fields)
+
+
+def admit_scope(call: Call, scope: str) -> None:
+    """Raise Problem 403 unless the token has the scope, whatever its rows are."""
     if not call.access.may(scope):
         raise _no_scope(scope)
-    _admit_rows(call.access, fields)
 
 
 def admit_reader(

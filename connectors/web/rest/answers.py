@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -30,6 +31,11 @@ def json(value: Any, status: int = 200) -> Response:
     """Return an answer that nobody may keep."""
     headers = {"Cache-Control": "no-store"}
     return Response(to_body(value), status, headers, "application/json")
+
+
+def unkept(body: bytes, headers: Mapping[str, str]) -> Response:
+    """Return an answer that nobody may keep, with these headers."""
+    return Response(body, 200, {"Cache-Control": "no-store", **headers}, "application/json")
 
 
 def tagged(request: Request, body: bytes, media_type: str = "application/json") -> Response:

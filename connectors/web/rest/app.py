@@ -37,6 +37,7 @@ from connectors.web.rest.pages import PAGE
 from connectors.web.rest.pages import routes as page_routes
 from connectors.web.rest.parts import Parts
 from connectors.web.rest.problems import Problem, answer
+from connectors.web.rest.reading import GLASS, audit_refusal
 from connectors.web.rest.rooms import Room
 from connectors.web.tokens import ANYONE, Access
 from state.metrics import FEED_COMMANDS
@@ -105,8 +106,8 @@ def make_app(parts: Parts, page: Path = PAGE, systems: Sequence[str] = ()) -> St
                 CORSMiddleware,
                 allow_origins=parts.origins,
                 allow_methods=["GET", "POST"],
-                allow_headers=["Authorization", "Content-Type", "If-None-Match"],
-                expose_headers=["ETag", "Retry-After"],
+                allow_headers=["Authorization", "Content-Type", "If-None-Match", GLASS.name],
+                expose_headers=["ETag", "Retry-After", GLASS.name],
             ),
             # The threshold of the threads: what is larger would hold up the feed's frames.
             Middleware(
@@ -146,16 +147,19 @@ async def _serve(operation: Operation, request: Request, parts: Parts) -> Respon
     """Check what holds for every operation, then let it answer; log who got it or not."""
     address = request.client.host if request.client else ""
     what = f"{request.method} {operation.path}"
-    subject = ""
+    subject, call = "", None
     try:
         access = _admitted(operation, request, parts, address)
         subject = access.subject
         given = parse(operation, request)
         body = await _body(request, parts.limits.message_bytes)
-        response = await operation.handler(Call(request, parts, access, given, body))
+        call = Call(request, parts, access, given, body)
+        response = await operation.handler(call)
     except Problem as problem:
         if problem.status in REFUSALS:
             parts.audit.refused(subject, address, what, REFUSALS[problem.status], problem.detail)
+        if problem.status == HTTPStatus.FORBIDDEN and call is not None:
+            audit_refusal(call, operation, problem.detail)
         raise
     if not operation.open:
         parts.audit.allowed(subject, address, what)
@@ -170,14 +174,14 @@ def _admitted(operation: Operation, request: Request, parts: Parts, address: str
     """
     if operation.open:
         if not operation.vital:
-            _count(parts.reads, f"{address} open")
+            _count(parts.requests, f"{address} open")
         return ANYONE
     try:
         access = access_of(request, parts)
     except Problem:
-        _count(parts.reads, address)
+        _count(parts.requests, address)
         raise
-    _count(parts.commands if operation.vital else parts.reads, f"{address} {access.subject}")
+    _count(parts.commands if operation.vital else parts.requests, f"{address} {access.subject}")
     return access
 
 

@@ -8,11 +8,13 @@ from typing import Annotated, Any
 from pydantic import Field, StringConstraints
 from starlette.responses import Response
 
+from connectors.web.reads import Read
 from connectors.web.rest import answers
 from connectors.web.rest.access import admit
 from connectors.web.rest.blocking import run
 from connectors.web.rest.operation import MISSING, Call, Operation, Parameter
 from connectors.web.rest.problems import Problem
+from connectors.web.rest.reading import audited, who
 from connectors.web.tokens import UNSEAL
 from state.errors import CannotUnseal
 from state.outputs import DEAD
@@ -79,6 +81,8 @@ async def get_one(call: Call) -> Response:
         raise Problem(409, str(error)) from None
     if letter is None:
         raise _unknown()
+    if letter["sealed"] or call.parts.catalog.is_private(call.given["system"]):
+        await audited(call, Read(*who(call), "dead", _coordinates(call), records=1))
     return answers.json(letter)
 
 

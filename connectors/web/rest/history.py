@@ -15,13 +15,12 @@ from connectors.postgres.history import MAX_LIMIT, Page, Position, hours, page
 from connectors.postgres.tables import Table
 from connectors.postgres.timescale import HOURS_OF
 from connectors.web.channels import Filters, Source
-from connectors.web.rest import answers
 from connectors.web.rest.access import admit_reader
-from connectors.web.rest.blocking import run
 from connectors.web.rest.connections import Busy
 from connectors.web.rest.operation import Call, Operation, Parameter
 from connectors.web.rest.outputs import Catalog, filters, filters_of
 from connectors.web.rest.problems import Problem
+from connectors.web.rest.reading import answered
 from connectors.web.rest.records import HOUR, RETRACTION, record_of
 from state.clock import iso_time_ns
 from state.errors import Misuse, SettingsError
@@ -65,8 +64,13 @@ async def get_history(call: Call) -> Response:
     chosen = _narrowed(call, table, source)
     cursor = call.given.get("cursor")
     after = position_of(cursor) if cursor is not None else None
+
+    def find() -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        found = _read(call, table, chosen, after)
+        return _told(found), found.records
+
     try:
-        found = await run(_read, call, table, chosen, after)
+        return await answered(call, "history", source, chosen, find)
     except SettingsError:
         raise Problem(503, "PostgreSQL refuses the login of the feed") from None
     except Misuse as error:
@@ -77,7 +81,6 @@ async def get_history(call: Call) -> Response:
         raise Problem(
             404, f"history has no table of {output.topic} yet: `headrace run history` makes it"
         ) from None
-    return answers.tagged(call.request, await run(answers.to_body, _told(found)))
 
 
 def _narrowed(call: Call, table: Table, source: Source) -> Filters:

@@ -13,12 +13,11 @@ from starlette.responses import Response
 from connectors.redis.keys import Keys, generation_key
 from connectors.redis.reader import FIRST_GENERATION
 from connectors.web.channels import Channel
-from connectors.web.rest import answers
 from connectors.web.rest.access import admit_reader
-from connectors.web.rest.blocking import run
 from connectors.web.rest.opening import in_clear, seen_by
 from connectors.web.rest.operation import Call, Operation, Parameter
 from connectors.web.rest.outputs import Catalog, filters, filters_of
+from connectors.web.rest.reading import GLASS, answered, beyond
 from connectors.web.rest.records import record_of
 from state.outputs import Output
 
@@ -86,11 +85,12 @@ async def get_latest(call: Call) -> Response:
     catalog = call.parts.catalog
     source = seen_by(call, catalog.source(call))
     output = source.output
-    admit_reader(call, output.system, output.name, source.fields, private=source.private)
     asked = filters_of(call, _filters(catalog), source, source.fields)
+    call = beyond(call, source, asked)
+    admit_reader(call, output.system, output.name, source.fields, private=source.private)
     channel = Channel(source, tuple(asked.items()))
 
-    def body() -> bytes:
+    def find() -> tuple[dict[str, Any], list[Any]]:
         now = read_now(call.parts.redis, output)
         records = []
         for value in in_clear(call, source, now.values):
@@ -98,9 +98,9 @@ async def get_latest(call: Call) -> Response:
             values = source.values(record)
             if channel.takes(values) and call.access.admits(values):
                 records.append(record)
-        return answers.to_body({"position": now.position, "records": records})
+        return {"position": now.position, "records": records}, records
 
-    return answers.tagged(call.request, await run(body))
+    return await answered(call, "latest", source, asked, find)
 
 
 def _filters(catalog: Catalog) -> tuple[Parameter, ...]:
@@ -118,7 +118,7 @@ def operations(catalog: Catalog) -> tuple[Operation, ...]:
             get_latest,
             "The last record of each key of a table; of other outputs, the newest 100",
             "read:<system>.<output>",
-            parameters=(*catalog.path, *_filters(catalog)),
+            parameters=(*catalog.path, *_filters(catalog), GLASS),
             answer={
                 "type": "object",
                 "required": ["position", "records"],

@@ -42,7 +42,7 @@ class Parameter:
     name: str
     kind: Any
     description: str
-    where: Literal["path", "query"] = "query"
+    where: Literal["path", "query", "header"] = "query"
 
     def parse(self, text: str) -> Any:
         """Return the value. Raises Problem 400, or 404 for a part of the path."""
@@ -92,4 +92,6 @@ def parse(operation: Operation, request: Request) -> dict[str, Any]:
     for each in operation.parameters:
         if each.where == "path":
             given[each.name] = each.parse(request.path_params[each.name])
+        elif each.where == "header" and each.name in request.headers:
+            given[each.name] = each.parse(request.headers[each.name])
     return given

@@ -47,6 +47,10 @@ class Catalog:
             Parameter("output", _one_of(names), "Its output", "path"),
         )
 
+    def is_private(self, system: str) -> bool:
+        """Return whether a system has secret outputs."""
+        return any(s.private for s in self.sources.values() if s.output.system == system)
+
     def source(self, call: Call) -> Source:
         """Return the output that a request's path names. Raises Problem 404."""
         source = self.sources.get(f"{call.given['system']}.{call.given['output']}")

@@ -10,6 +10,7 @@ import redis
 
 from connectors.web.audit import Audit
 from connectors.web.limits import Buckets, Limits
+from connectors.web.reads import Reads
 from connectors.web.rest.connections import Connections
 from connectors.web.rest.health import Workers
 from connectors.web.rest.outputs import Catalog
@@ -72,7 +73,8 @@ class Parts:
     """Origins of other pages that may read and write."""
     limits: Limits
     audit: Audit
-    reads: Buckets
+    reads: Reads
+    requests: Buckets
     """Requests, by address and subject ..."""
     commands: Buckets
     """... and those that are vital."""
@@ -80,6 +82,7 @@ class Parts:
 
     def close(self) -> None:
         """Close what was opened; messages under way are waited for."""
+        self.reads.close()
         self.producing.close()
         for room in self.rooms:
             room.close()

@@ -10,14 +10,13 @@ import redis
 from starlette.responses import Response
 
 from connectors.web.channels import Source, text
-from connectors.web.rest import answers
 from connectors.web.rest.access import admit_reader
-from connectors.web.rest.blocking import run
 from connectors.web.rest.latest import at_once, read_now
 from connectors.web.rest.opening import in_clear, seen_by
 from connectors.web.rest.operation import Call, Operation, Parameter
 from connectors.web.rest.outputs import Catalog
 from connectors.web.rest.problems import Problem
+from connectors.web.rest.reading import answered
 
 
 async def get_values(call: Call) -> Response:
@@ -28,12 +27,11 @@ async def get_values(call: Call) -> Response:
     if field not in source.key:
         raise Problem(404, f"the key of {source.name} has no such field", "field")
 
-    def body() -> bytes:
-        rows = _rows(call, source)
-        found = {row[field] for row in rows if call.access.admits(source.values(row))}
-        return answers.to_body({"values": sorted(found)})
+    def find() -> tuple[dict[str, Any], list[dict[str, str]]]:
+        rows = [row for row in _rows(call, source) if call.access.admits(source.values(row))]
+        return {"values": sorted({row[field] for row in rows})}, rows
 
-    return answers.tagged(call.request, await run(body))
+    return await answered(call, "values", source, {}, find)
 
 
 def _rows(call: Call, source: Source) -> Iterator[dict[str, str]]:

@@ -16,6 +16,7 @@ from websockets.typing import Subprotocol
 from connectors.web.frames import JSON, MSGPACK
 from flows.feed import gateway
 from flows.settings.settings import Settings
+from tests.files import audit_file
 from tests.waiting import PATIENCE_S
 
 SECONDS = PATIENCE_S
@@ -24,7 +25,8 @@ SECONDS = PATIENCE_S
 @asynccontextmanager
 async def served(redis_url: str, **feed: Any) -> AsyncIterator[str]:
     """Serve by ``headrace feed``'s own wiring; yields the address for WebSocket."""
-    parts = {"redis": {"url": redis_url}, "feed": {"port": 0, "heartbeat": "200ms", **feed}}
+    own = {"port": 0, "heartbeat": "200ms", "audit": audit_file()}
+    parts = {"redis": {"url": redis_url}, "feed": own | feed}
     settings = Settings.model_validate(parts)
     listening: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     task = asyncio.create_task(gateway.serve(settings, listening.set_result))

@@ -38,6 +38,7 @@ from state.lifecycle import Lifecycle
 from state.outputs import to_json
 from state.records import OutputBatch
 from state.shards import shard_name
+from tests.files import audit_file
 from tests.waiting import PATIENCE_S
 
 NOWHERE = "127.0.0.1:1"
@@ -57,7 +58,7 @@ def settings(
         redis=Redis(url=SecretStr(redis_url)),
         postgres=Postgres(dsn=SecretStr(dsn)),
         kafka=Kafka(bootstrap=bootstrap),
-        feed=Feed(**{"workers": (), **feed}),
+        feed=Feed(**{"workers": (), "audit": audit_file(), **feed}),
     )
 
 
