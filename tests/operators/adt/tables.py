@@ -57,7 +57,7 @@ class Tables:
                     del table[key]
                 else:
                     known = table.get(key)
-                    assert known is None or _kept(batch.output, known) != _kept(
+                    assert known is None or _seen(batch.output, known) != _seen(
                         batch.output, record
                     ), f"{key} is emitted again, and has not changed"
                     table[key] = record
@@ -95,6 +95,11 @@ def tables(
         found.times_ns.update(row.recorded_ns for row in block.rows)
         found.take(outputs.take())
     return found.rows()
+
+
+def _seen(output: str, record: dict[str, Any]) -> tuple[Any, ...]:
+    """Return what a reader sees of a record, and which readers do."""
+    return _kept(output, record), record["wards"]
 
 
 def _kept(output: str, record: dict[str, Any]) -> dict[str, Any]:
