@@ -24,8 +24,9 @@ def told(event: dict[str, Any], seal: Seal | None) -> str:
         agent["network"]["address"],
         event["subtype"][0]["code"],
         asked["what"]["identifier"]["value"],
-        f"{_records(asked)} records",
     ]
+    if "detail" in asked:
+        words.append(f"{_records(asked)} records")
     if about:
         words.append(f"of {len(about)}")
     if "outcomeDesc" in event:
@@ -48,7 +49,7 @@ def concerns(event: dict[str, Any], seal: Seal, person: str) -> bool:
 
 
 def _records(asked: dict[str, Any]) -> int:
-    return int(asked["detail"][0]["valueString"])
+    return int(asked["detail"][0]["valueString"]) if "detail" in asked else 0
 
 
 def _reasons(event: dict[str, Any], seal: Seal | None) -> Iterator[str]:

@@ -116,7 +116,7 @@ FEED_SLOW = Counter("headrace_feed_disconnected_slow", "Clients disconnected as 
 FEED_REFUSED = Counter("headrace_feed_refused", "Requests refused", ["reason"])
 FEED_AUDITED = Counter(
     "headrace_feed_audited",
-    "Reads of secret outputs: given, refused, or not answered as their audit was unwritten",
+    "Reads of secret outputs: given, ended, refused, or not answered as their audit was unwritten",
     ["outcome"],
 )
 FEED_BREAK_GLASS = Counter(

@@ -36,8 +36,9 @@ class Read(NamedTuple):
     """A read of a secret output, or one that was refused.
 
     ``action`` is such as latest or subscribe; ``what`` the output, or the dead letter's
-    coordinates. ``about`` are hashes of whom the records are about, () for more than `MAX_NAMED`.
-    ``reason`` is that of a break-glass read, ``refused`` why it was not answered.
+    coordinates. ``records`` is None where none was read. ``about`` are hashes of whom the records
+    are about, () for more than `MAX_NAMED`. ``reason`` is that of a break-glass read, ``refused``
+    why it was not answered.
     """
 
     subject: str
@@ -45,7 +46,7 @@ class Read(NamedTuple):
     action: str
     what: str
     query: Filters = MappingProxyType({})
-    records: int = 0
+    records: int | None = None
     about: tuple[str, ...] = ()
     reason: str = ""
     refused: str = ""
@@ -64,10 +65,9 @@ class Reads:
         """Audit a read; the future is done once that is on the disk, or fails with Unaudited."""
         now_ns = time.time_ns()
         done = self._trail.add(now_ns, self._event(read, now_ns))
+        outcome = "refused" if read.refused else "ended" if read.records is None else "given"
         done.add_done_callback(
-            lambda ended: FEED_AUDITED.labels(
-                "unwritten" if ended.exception() else "refused" if read.refused else "given"
-            ).inc()
+            lambda ended: FEED_AUDITED.labels("unwritten" if ended.exception() else outcome).inc()
         )
         if read.reason and not read.refused:
             FEED_BREAK_GLASS.labels(read.what).inc()
@@ -168,8 +168,9 @@ class Reads:
             "type": _coding(f"{_V3}/audit-entity-type", "2", "System Object"),
             "role": _coding(f"{_V3}/object-role", "24", "Query"),
             "what": {"identifier": {"value": read.what}},
-            "detail": [{"type": "records", "valueString": str(read.records)}],
         }
+        if read.records is not None:
+            asked["detail"] = [{"type": "records", "valueString": str(read.records)}]
         return asked | ({"query": query} if query else {})
 
 

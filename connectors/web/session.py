@@ -87,9 +87,8 @@ class Session:
         """Forget everything; nothing is sent any more."""
         self.closed = True
         self._hub.sessions.discard(self)
-        for subscription in self.subscriptions.values():
-            self._hub.leave(subscription)
-        self.subscriptions.clear()
+        for name in list(self.subscriptions):
+            self._leave(name)
         self._wishes.under_way.clear()
         self._queue.clear()
 
@@ -149,7 +148,7 @@ class Session:
         for subscription in list(self.subscriptions.values()):
             channel, glass = subscription.group.channel, subscription.until_s is not None
             if not self._may_keep(access, channel, glass=glass):
-                self._hub.leave(self.subscriptions.pop(str(channel)))
+                self._leave(str(channel))
                 self._forbid(channel, lost)
         for name, wish in list(self._wishes.under_way.items()):
             if not self._may_keep(access, wish.channel, glass=bool(wish.reason)):
@@ -244,7 +243,13 @@ class Session:
         if name is None:
             raise BadMessage("channel has to be the name of a subscription")
         if self._wishes.under_way.pop(name, None) is None:
-            self._hub.leave(self.subscriptions.pop(name))
+            self._leave(name)
+
+    def _leave(self, name: str) -> None:
+        channel = self.subscriptions[name].group.channel
+        self._hub.leave(self.subscriptions.pop(name))
+        if channel.source.private:
+            self._wishes.left(self.subject, self._address, channel)
 
     def _forbid(self, channel: Channel, reason: str) -> None:
         who, what = (self.subject, self._address), f"subscribe {channel.loggable}"
@@ -325,7 +330,7 @@ class Session:
             return
         for name, subscription in list(self.subscriptions.items()):
             if subscription.until_s is not None and subscription.until_s <= now_s:
-                self._hub.leave(self.subscriptions.pop(name))
+                self._leave(name)
                 self.error("expired", "the break-glass read has ended: drop what it gave", name)
         if not self.blocked:
             self.write(frame)

@@ -69,6 +69,11 @@ class Wishes:
         ended = asyncio.wrap_future(self._reads.add(self._read(subject, address, wish, held)))
         ended.add_done_callback(partial(self._audited, wish))
 
+    def left(self, subject: str, address: str, channel: Channel) -> None:
+        """Audit that a subscription has ended; nothing waits for it."""
+        source, query = channel.source, dict(channel.filters)
+        self._reads.add(Read(subject, address, "unsubscribe", source.name, query))
+
     def refused(self, subject: str, address: str, channel: Channel, why: str) -> None:
         """Audit that a subscription was refused; nothing waits for it."""
         source, query = channel.source, dict(channel.filters)

@@ -18,7 +18,7 @@ SEAL = Seal(KEYRING)
 ANN, BOB = (hashed(SEAL, name) for name in ("Ann", "Bob"))
 READS = (
     Read("nurse", "10.0.0.1", "latest", "adt.beds", {"wards": frozenset("A")}, 2, (ANN, BOB)),
-    Read("nurse", "10.0.0.1", "latest", "adt.beds", {"patient": frozenset({"Bob"})}),
+    Read("nurse", "10.0.0.1", "latest", "adt.beds", {"patient": frozenset({"Bob"})}, 0),
     Read("doctor", "10.0.0.2", "subscribe", "adt.encounters", {}, 1, (BOB,), "he collapsed"),
     Read("doctor", "10.0.0.2", "latest", "adt.encounters", {}, MAX_NAMED + 1),
     Read("clerk", "10.0.0.3", "history", "adt.beds", {}, refused="the scope is missing"),
@@ -47,7 +47,7 @@ def test_each_read_is_a_line(path, capsys):
         "nurse 10.0.0.1 latest adt.beds 0 records",
         "doctor 10.0.0.2 subscribe adt.encounters 1 records of 1 break-glass: he collapsed",
         "doctor 10.0.0.2 latest adt.encounters 101 records",
-        "clerk 10.0.0.3 history adt.beds 0 records refused: the scope is missing",
+        "clerk 10.0.0.3 history adt.beds refused: the scope is missing",
     ]
 
 

@@ -89,7 +89,7 @@ def told(event: dict[str, Any]) -> dict[str, Any]:
         "who": event["agent"][0]["who"]["identifier"]["value"],
         "action": event["subtype"][0]["code"],
         "what": asked["what"]["identifier"]["value"],
-        "records": int(asked["detail"][0]["valueString"]),
+        "records": int(asked["detail"][0]["valueString"]) if "detail" in asked else None,
         "outcome": event["outcome"],
         "query": base64.b64decode(asked.get("query", "")).decode(),
         "about": [each["what"]["identifier"]["value"] for each in about],

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from connectors.kafka.client import Cluster
+from connectors.kafka.sink import SEALED_HEADER
 from connectors.kafka.topics import offset_bounds
 from connectors.web.rest.parts import Listed
 from flows.dead import parse
@@ -18,6 +19,7 @@ from flows.engine.cluster import cluster_of
 from flows.feed.letters import Letters
 from tests import producing
 from tests.conftest import create_topic, delete_messages, delete_topic
+from tests.connectors.web.patients import entries, told
 from tests.connectors.web.rest.rig import expect_problem, serving, settings
 from tests.waiting import PATIENCE_S
 
@@ -35,7 +37,14 @@ class Dead:
         create_topic(kafka, self.topic, 1)
         self.producer = producing.producer(kafka.bootstrap)
 
-    def write(self, first: int, values: list[bytes | None], error="Malformed", reason="no JSON"):
+    def write(
+        self,
+        first: int,
+        values: list[bytes | None],
+        error="Malformed",
+        reason="no JSON",
+        sealed=False,
+    ):
         """Write letters of messages from the offset ``first`` on; None: a value left out."""
         for number, value in enumerate(values, first):
             headers: Headers = [
@@ -47,6 +56,8 @@ class Dead:
             ]
             if value is None:
                 headers.append(("headrace-length", b"2000000"))
+            if sealed:
+                headers.append((SEALED_HEADER, b"1"))
             self.producer.produce(self.topic, value, b"key", headers=headers)
         assert self.producer.flush(PATIENCE_S) == 0
 
@@ -96,6 +107,22 @@ def parsed(monkeypatch):
 
     monkeypatch.setattr("flows.feed.letters.parse", counted)
     return offsets
+
+
+def test_a_letter_that_is_shown_is_audited_where_it_may_hold_patient_data(kafka, topic, tmp_path):
+    path = tmp_path / "reads.jsonl"
+    with serving(settings(bootstrap=kafka.bootstrap, audit=path)) as client:
+        rig = Rig(kafka, topic(stem="ticks"), client)
+        assert client.get(rig.one(0)).status_code == 200
+        assert not path.exists()  # it is in clear, and of no system with secret outputs
+        rig.write(3, [b"sealed"], sealed=True)
+        assert client.get(rig.one(3)).json()["value"] is None
+        [event] = entries(path)
+        assert told(event)["what"] == rig.name(3)
+        assert event["action"] == "R"
+        path.unlink()
+        expect_problem(client.get(rig.one(3)), 503)
+        assert client.get(rig.one(0)).status_code == 200
 
 
 def test_letters_are_listed_without_their_contents(rig):
