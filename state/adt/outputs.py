@@ -37,7 +37,7 @@ MESSAGE = Column(
 )  # fmt: skip
 
 OF_PATIENTS = Privacy("patient", ("visit", "patient"), "wards")
-OF_BEDS = Privacy("patient", ("patient",), "wards")
+WITHOUT_VISIT = Privacy("patient", ("patient",), "wards")
 
 LOCATION_VISITS = Output(
     "adt",
@@ -138,7 +138,7 @@ BEDS = Output(
     filters=("location", "patient", "domain", "wards"),
     policy=LATEST,
     secret=True,
-    privacy=OF_BEDS,
+    privacy=WITHOUT_VISIT,
     description="Each bed as it is now.",
 )  # fmt: skip
 PATIENTS = Output(
@@ -168,6 +168,7 @@ PATIENTS = Output(
     filters=("patient", "domain"),
     policy=LATEST,
     secret=True,
+    privacy=WITHOUT_VISIT,
     description="Who a patient is: of each field what was recorded last.",
 )  # fmt: skip
 CONDITIONS = Output(
@@ -193,6 +194,7 @@ CONDITIONS = Output(
     filters=("visit", "patient", "code", "domain"),
     policy=LATEST,
     secret=True,
+    privacy=OF_PATIENTS,
     description="The diagnoses of a visit; taken back when a newer message no longer names them.",
 )  # fmt: skip
 OBSERVATIONS = Output(
@@ -227,6 +229,7 @@ OBSERVATIONS = Output(
     filters=("patient", "visit", "code", "status", "domain"),
     policy=LATEST,
     secret=True,
+    privacy=OF_PATIENTS,
     description="Results and vital signs, as they stand after corrections.",
 )  # fmt: skip
 CENSUS = Output(

@@ -12,6 +12,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from connectors.web.reads import PURPOSE, hashed
+from state.adt.outputs import CONDITIONS
 from tests.connectors.web.feeds import connected, play, served
 from tests.connectors.web.patients import (
     GLASS,
@@ -139,6 +140,20 @@ def test_it_is_of_one_patient_and_of_who_may(asking, path):
 
     play(scene)
     assert {told(event)["outcome"] for event in entries(path)} == {"4"}
+
+
+def test_outputs_without_wards_are_read_by_break_glass_alone(asking, hospital):
+    condition = {"condition": "c1", "visit": "V2", "patient": HIS, "code": "I46"}
+    hospital.write(CONDITIONS, condition)
+    hospital.write(CONDITIONS, condition | {"condition": "c2", "visit": "V1", "patient": HERS})
+
+    async def scene():
+        async with asking() as (get, _, _, _):
+            assert (await get("/latest/adt/conditions", None, patient=HIS)).status_code == 403
+            answer = await get("/latest/adt/conditions", REASON, patient=HIS)
+            assert [r["condition"] for r in answer.json()["records"]] == ["c1"]
+
+    play(scene)
 
 
 def test_it_lifts_the_limit_by_ward_and_no_other(asking):

@@ -18,7 +18,8 @@ from tests.connectors.web.rest.rig import Issuer
 
 NOBODY = "Nobody^^^GH"
 WARD_A = {"wards": ["A"]}
-NAMES = [output.name for output in OUTPUTS if output.privacy]
+NAMES = [output.name for output in OUTPUTS if "wards" in output.filters]
+OTHERS = [output.name for output in OUTPUTS if output.name not in NAMES]
 
 
 @pytest.fixture
@@ -89,6 +90,19 @@ def test_asking_for_the_other_ward_is_answered_as_asking_for_nobody(asking, quer
                             first = await client.next("snapshot")
                         seen.append({k: v for k, v in first.items() if k != "channel"})
                     assert seen[0] == seen[1], name
+
+    play(scene)
+
+
+def test_an_output_without_wards_is_refused(asking):
+    assert OTHERS
+
+    async def scene():
+        rows = WARD_A | {"domain": ["GH"]}
+        async with asking(rows=rows) as (get, url, headers), connected(url, **headers) as client:
+            for name in OTHERS:
+                assert (await get(f"/latest/adt/{name}")).status_code == 403, name
+                assert (await client.subscribe(f"adt.{name}"))["code"] == "forbidden", name
 
     play(scene)
 

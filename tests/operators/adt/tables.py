@@ -99,7 +99,7 @@ def tables(
 
 def _seen(output: str, record: dict[str, Any]) -> tuple[Any, ...]:
     """Return what a reader sees of a record, and which readers do."""
-    return _kept(output, record), record["wards"]
+    return _kept(output, record), record.get("wards")
 
 
 def _kept(output: str, record: dict[str, Any]) -> dict[str, Any]:

@@ -9,13 +9,13 @@ import pytest
 
 from operators.adt.timeline import Timeline
 from operators.outputs import Outputs
-from state.adt.outputs import OUTPUTS
+from state.adt.outputs import ENCOUNTERS, OUTPUTS
 from tests.operators.adt.tables import told
 from tests.operators.adt.test_timeline import message, visit
 
 ADMITTED = message("A01", "0800", visit("A^1^1"))
 MOVED = message("A02", "1000", visit("B^2^1"))
-WITHIN = message("A02", "1100", visit("B^3^1"))
+ELSEWHERE = message("A01", "0800", visit("B^1^1"), "0900")
 NOT_MOVED = message("A12", "1000", visit("B^2^1"), "1200")
 OTHER = message("A01", "0900", visit("A^1^1", "2", "V2"))
 PLANNED = message("A05", "0700", visit("A^1^1"))
@@ -42,9 +42,12 @@ def test_a_move_that_is_taken_back_takes_its_ward_away(output):
     assert wards == [["A"], ["A", "B"], ["A"]]
 
 
-def test_a_move_within_a_ward_changes_no_encounter():
-    assert len(emitted("encounters", [ADMITTED, MOVED, WITHIN])) == 2
-    assert len(emitted("location_visits", [ADMITTED, MOVED, WITHIN])) == 3
+def test_another_ward_alone_makes_a_record_of_the_encounter():
+    """Nothing else of it changes, and who may read it does."""
+    first, second = emitted("encounters", [ADMITTED, ELSEWHERE])
+    assert (first["wards"], second["wards"]) == (["A"], ["B"])
+    passing = {column.name for column in ENCOUNTERS.columns if column.passing}
+    assert all(first[name] == second[name] for name in first.keys() - passing)
 
 
 def test_a_visit_without_a_stay_is_of_no_ward():
