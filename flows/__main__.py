@@ -30,7 +30,7 @@ COMMANDS = {
     "cut": ("replay.commands.cut", "take a span of time out of a recording"),
     "diff": ("replay.commands.diff", "compare two replays"),
     "report": ("replay.commands.report", "draw what a replay or an export holds, as a page"),
-    "audit": ("replay.commands.audit", "prove offline that nobody altered the audit entries"),
+    "audit": ("replay.commands.audit", "prove that nobody altered an audit; show who read what"),
     "heartbeat": ("flows.commands.heartbeat", "write time records for idle partitions"),
     "dead": ("flows.commands.dead", "list, show and retry dead letters"),
     "state": ("flows.commands.state", "show what a flow knows about one key"),

@@ -10,6 +10,7 @@ import base64
 import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
+from functools import partial
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -28,6 +29,7 @@ TIMEOUT_S = 10.0
 """How long a read waits for its entry."""
 DONE, REFUSED = "0", "4"
 """Outcomes of an AuditEvent: success, minor failure."""
+UNWRITTEN = "unwritten"
 _DCM = "http://dicom.nema.org/resources/ontology/DCM"
 _V3 = "http://terminology.hl7.org/CodeSystem"
 
@@ -60,17 +62,14 @@ class Reads:
         self._trail = trail
         self._seal = seal
         self._told = 0
+        for outcome in ("given", "ended", "refused", UNWRITTEN):
+            FEED_AUDITED.labels(outcome)  # from 0 on, so that an alert sees the first
 
     def add(self, read: Read) -> Future[None]:
         """Audit a read; the future is done once that is on the disk, or fails with Unaudited."""
         now_ns = time.time_ns()
         done = self._trail.add(now_ns, self._event(read, now_ns))
-        outcome = "refused" if read.refused else "ended" if read.records is None else "given"
-        done.add_done_callback(
-            lambda ended: FEED_AUDITED.labels("unwritten" if ended.exception() else outcome).inc()
-        )
-        if read.reason and not read.refused:
-            FEED_BREAK_GLASS.labels(read.what).inc()
+        done.add_done_callback(partial(_count, read))
         return done
 
     def about(self, source: Source, records: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
@@ -172,6 +171,13 @@ class Reads:
         if read.records is not None:
             asked["detail"] = [{"type": "records", "valueString": str(read.records)}]
         return asked | ({"query": query} if query else {})
+
+
+def _count(read: Read, done: Future[None]) -> None:
+    outcome = "refused" if read.refused else "ended" if read.records is None else "given"
+    FEED_AUDITED.labels(UNWRITTEN if done.exception() else outcome).inc()
+    if read.reason and outcome == "given" and not done.exception():
+        FEED_BREAK_GLASS.labels(read.what).inc()
 
 
 def hashed(seal: Seal, value: str) -> str:

@@ -52,17 +52,14 @@ class Trail:
 
     def __init__(self, path: Path, chain: Chain) -> None:
         """Open nothing yet."""
+        self.head = chain.head
+        """The last entry on the disk that this process knows of."""
         self._path = path
         self._chain = chain
         self._file: int | None = None
         self._waiting: deque[tuple[int, dict[str, Any], Future[None]]] = deque()
         self._writer = ThreadPoolExecutor(1, "audit")
         self._failing = False
-
-    @property
-    def head(self) -> Head:
-        """Return the number and hash of the last entry that this process knows of."""
-        return self._chain.head
 
     def add(self, ts_ns: int, what: dict[str, Any]) -> Future[None]:
         """Append an entry; the future is done once it is on the disk, or fails with Unaudited."""
@@ -113,6 +110,7 @@ class Trail:
                 done.set_exception(failure)
         else:
             self._failing = False
+            self.head = self._chain.head
             for _, _, done in taken:
                 done.set_result(None)
 
@@ -152,6 +150,7 @@ class Trail:
                 f"{self._path} does not end with a good entry ({error}): keep it, see "
                 "`headrace audit verify`, and name another file in feed.audit"
             ) from None
+        self.head = self._chain.head
         os.fsync(file)
         _sync_directory(self._path.parent)
 

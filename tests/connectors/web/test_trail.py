@@ -107,6 +107,7 @@ def test_a_full_disk_refuses_and_what_follows_is_whole(path, capsys):
             for _ in range(2):
                 with pytest.raises(Unaudited):
                     put(made, 2)
+                assert made.head.number == 1
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
             put(made, 3)
     finally:
