@@ -119,6 +119,7 @@ def _settings(keys: Path) -> dict[str, str]:
         "KAFKA__SHARDS": "1",
         "SEALING__KEYS_FILE": str(keys),
         "FEED__UNSEAL": "true",
+        "FEED__AUDIT": str(keys.parent.with_name("audit") / "reads.jsonl"),
         "FEED__SYSTEMS": f'["{SYSTEM}"]',
     }
 
