@@ -14,6 +14,7 @@ from flows.feed import gateway
 from flows.settings.settings import Settings
 from state.clock import NS, now_ns
 from tests.connectors.postgres.writing import block, partition
+from tests.files import audit_file
 from tests.waiting import PATIENCE_S
 
 
@@ -23,10 +24,11 @@ def page_of(redis_url: str, dsn: str | None = None, keys: str = "", **feed: Any)
 
     ``keys`` is the text of a key file.
     """
+    own = {"port": 0, "workers": (), "systems": ("market",), "audit": audit_file()}
     parts: dict[str, Any] = {
         "redis": {"url": redis_url},
         "sealing": {"keys": keys},
-        "feed": {"port": 0, "workers": (), "systems": ("market",), **feed},
+        "feed": own | feed,
     }
     if dsn is not None:
         parts["postgres"] = {"dsn": dsn}
