@@ -19,6 +19,7 @@
     │   ├── UnknownSchema     nothing tells what its Avro schema is
     │   ├── NoKey             the Kafka message has no key
     │   ├── FromTheFuture     its event time is too far ahead of its Kafka time
+    │   ├── Refused           a server to which it was sent on refuses it for good
     │   └── AheadOfOthers     its event time is too far ahead of the others of its partition
     └── Broken                going on would lose or falsify data: the flow stops
         ├── OffsetGone        the broker no longer holds the offset to resume from
@@ -131,6 +132,10 @@ class BadChecksum(BadRecord):
 
 class UnknownSchema(BadRecord):
     """An Avro message's schema id is not in the directory or registry of schemas."""
+
+
+class Refused(BadRecord):
+    """A server to which the record was sent on refuses it for good."""
 
 
 class NoKey(BadRecord):
