@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, SecretStr
 
+from connectors.addresses import is_safe
 from flows.settings.part import Duration, Interval, Timed
 from state.clock import NS
 
@@ -21,8 +22,14 @@ def _zone(name: str) -> str:
     return name
 
 
+def _address(url: str) -> str:
+    if url and not is_safe(url):
+        raise ValueError("it has to be https://…, or http:// to a loopback address, without a user")
+    return url.rstrip("/")
+
+
 class Adt(Timed):
-    """Patient care. All of it is part of the settings' hash."""
+    """Patient care. All but the FHIR server is part of the settings' hash."""
 
     max_ahead: Duration = 24 * HOUR_NS
     """How far ahead of its Kafka timestamp a recorded time may be: clocks of senders differ, and
@@ -40,3 +47,7 @@ class Adt(Timed):
     horizon: Interval = 400 * 24 * HOUR_NS
     """How far behind the clock of its domain a message may have been recorded; visits that are over
     are forgotten after it."""
+    fhir_base: Annotated[str, AfterValidator(_address)] = Field(default="", exclude=True)
+    """The address of a FHIR R4 server, which `headrace run fhir` sends to ..."""
+    fhir_token: SecretStr = Field(default=SecretStr(""), exclude=True)
+    """... and the bearer token that it asks for; '' for none."""

@@ -10,6 +10,6 @@ from state.adt.outputs import OUTPUTS
 SYSTEM = System(
     name="adt",
     settings={"adt": Adt, "mllp": Mllp},
-    flows={"adt": "flows.adt.flow"},
+    flows={"adt": "flows.adt.flow", "fhir": "flows.adt.fhir"},
     outputs=OUTPUTS,
 )

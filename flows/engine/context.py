@@ -66,6 +66,8 @@ class Flow:
     """Whether its state also depends on the number of shards."""
     logics: Callable[[Settings], Logics] = field(default=lambda settings: {})
     """Its stateful steps; none where it keeps nothing but offsets."""
+    secret: bool = False
+    """Whether its state is secret though it has no outputs, which otherwise say so."""
 
 
 class MakeSource(Protocol):

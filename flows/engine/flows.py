@@ -18,9 +18,9 @@ def find_flow(flow: str) -> Flow:
     """Return a flow of ours, or that of a Python file.
 
     Its module has ``build(context)`` and ``inputs(settings)``, and where it likes what else a
-    `Flow` has: ``warm_up``, ``table``, ``SHARDED`` and ``logics``; a file also ``OUTPUTS``, its
-    Outputs. Raises Misuse where ``build`` or ``inputs`` is missing; what importing it
-    raises passes through.
+    `Flow` has: ``warm_up``, ``table``, ``SHARDED``, ``logics`` and ``SECRET``; a file also
+    ``OUTPUTS``, its Outputs. Raises Misuse where ``build`` or ``inputs`` is missing; what importing
+    it raises passes through.
     """
     name, modules = flow_name(flow), flow_modules()
     module = importlib.import_module(modules[flow]) if flow in modules else _import_file(Path(flow))
@@ -38,7 +38,13 @@ def find_flow(flow: str) -> Flow:
     return Flow(name, module.build, outputs, module.inputs, **given)
 
 
-_OPTIONAL = {"warm_up": "warm_up", "table": "table", "sharded": "SHARDED", "logics": "logics"}
+_OPTIONAL = {
+    "warm_up": "warm_up",
+    "table": "table",
+    "sharded": "SHARDED",
+    "logics": "logics",
+    "secret": "SECRET",
+}
 
 
 def _import_file(path: Path) -> ModuleType:

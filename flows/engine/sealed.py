@@ -20,17 +20,21 @@ def seal_of(flow: Flow, settings: Settings) -> Seal | None:
 
     Raises SettingsError where it has one and there is no key.
     """
+    if flow.secret:
+        return _seal(flow.name, settings)
     return seal_for(flow.name, flow.outputs, settings)
 
 
 def seal_for(name: str, outputs: Iterable[Output], settings: Settings) -> Seal | None:
     """Return the same as `seal_of` for who writes to a flow's topics without running it."""
-    if not any(output.secret for output in outputs):
-        return None
+    return _seal(name, settings) if any(output.secret for output in outputs) else None
+
+
+def _seal(name: str, settings: Settings) -> Seal:
     keyring = settings.sealing.keyring()
     if keyring is None:
         raise SettingsError(
-            f"{name} has secret outputs and there is no key: make one with "
+            f"{name} handles what is secret and there is no key: make one with "
             "`headrace keys init`, or `headrace keys new FILE` and HEADRACE_SEALING__KEYS_FILE"
         )
     return Seal(keyring)

@@ -6,14 +6,13 @@ import base64
 import os
 import re
 import tomllib
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal
 
-import httpx2
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from standardwebhooks.webhooks import Webhook
 
+from connectors.addresses import is_safe
 from connectors.web.channels import Channel, Sources, UnknownChannel, parse
 from connectors.web.notify.lines import named, template_of
 from state.errors import SettingsError
@@ -92,7 +91,7 @@ class Endpoint:
             raise SettingsError(f"endpoint {name}: {_NEEDS[asked.shape]}")
         if (asked.shape == "plain") != (secret is None):
             raise SettingsError(f"endpoint {name}: {_NEEDS[asked.shape]}")
-        if not _safe(url):
+        if not is_safe(url):
             raise SettingsError(
                 f"endpoint {name}: its URL has to be https://…, or http:// to a loopback address, "
                 "without user and password"
@@ -183,20 +182,3 @@ def _signer(name: str, secret: str) -> Webhook:
             "in base64"
         )
     return Webhook(secret)
-
-
-def _safe(url: str) -> bool:
-    try:
-        parts = httpx2.URL(url)
-    except httpx2.InvalidURL:
-        return False
-    if not parts.host or parts.userinfo:
-        return False
-    return parts.scheme == "https" or (parts.scheme == "http" and _loopback(parts.host))
-
-
-def _loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False

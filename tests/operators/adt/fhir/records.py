@@ -10,9 +10,7 @@ from connectors.fhir.bundle import transaction
 from operators.adt.fhir.resources import Resources
 from operators.outputs import Outputs
 from state.adt.changes import Change
-from state.adt.outputs import OUTPUTS
 from state.clock import NS
-from state.outputs import Kind
 from state.records import Coordinates
 from state.rows import RowBlock
 

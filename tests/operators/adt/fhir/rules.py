@@ -1,8 +1,8 @@
 """What a transaction of ours has to be: the models of R4B, and rules that no model holds.
 
-The rules are FHIRPath, from the specification: obs-6, obs-7, con-3, con-5, and that what is recorded
-is an instant. Periods (per-1) are compared here, since fhirpathpy takes 08:00:00.5 for earlier than
-08:00:00.
+The rules are FHIRPath, from the specification: obs-6, obs-7, con-3, con-5, and that what is
+recorded is an instant. Periods (per-1) are compared here, since fhirpathpy takes 08:00:00.5 for
+earlier than 08:00:00.
 """
 
 from __future__ import annotations
@@ -15,24 +15,23 @@ import fhirpathpy
 from fhir.resources.R4B.bundle import Bundle
 from fhirpathpy.models import models
 
+WRONG = "verificationStatus.coding.where(code = 'entered-in-error')"
 RULES = {
     "Encounter": [
         "location.all(location.reference.exists())",
         "subject.reference.exists()",
         "meta.security.where(code = 'R').exists() = hospitalization.specialCourtesy.exists()",
     ],
-    "Patient": ["link.all(other.reference.exists())", "link.empty() or link.type.exists()"],
+    "Patient": ["link.all(other.reference.exists() and type.exists())"],
     "Observation": [
         "dataAbsentReason.empty() or value.empty()",
-        "value.empty() or component.code.where(coding.intersect(%resource.code.coding).exists())"
-        ".empty()",
+        "value.empty() or component.where(code.coding.intersect(%resource.code.coding).exists())"
+        + ".empty()",
         "code.exists()",
     ],
     "Condition": [
-        "clinicalStatus.exists() or verificationStatus.coding.code = 'entered-in-error'"
-        " or category.coding.where(code = 'problem-list-item').empty()",
-        "verificationStatus.coding.where(code = 'entered-in-error').empty()"
-        " or clinicalStatus.empty()",
+        "clinicalStatus.exists() or " + WRONG + ".exists()",
+        "clinicalStatus.empty() or " + WRONG + ".empty()",
         "subject.exists()",
     ],
     "Provenance": [

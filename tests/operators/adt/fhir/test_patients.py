@@ -16,9 +16,9 @@ def patients(*changes):
     held = {}
     for bundle in told(*changes):
         for entry in bundle["entry"]:
-            if entry["resource"]["resourceType"] == "Patient":
-                if entry["request"]["method"] == "PUT" or entry["fullUrl"] not in held:
-                    held[entry["fullUrl"]] = entry["resource"]
+            is_told = entry["request"]["method"] == "PUT" or entry["fullUrl"] not in held
+            if is_told and entry["resource"]["resourceType"] == "Patient":
+                held[entry["fullUrl"]] = entry["resource"]
     numbers = {url: each["identifier"][1]["value"] for url, each in held.items()}
     for each in held.values():
         for link in each.get("link", []):
