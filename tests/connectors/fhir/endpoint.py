@@ -150,7 +150,7 @@ class _Handler(BaseHTTPRequestHandler):
         with self.endpoint.came:
             self.endpoint.came.notify_all()
 
-    def log_message(self, format: str, *args: Any) -> None:
+    def log_message(self, *args: Any) -> None:
         """Say nothing."""
 
 

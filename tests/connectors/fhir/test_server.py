@@ -183,7 +183,7 @@ def test_a_reason_holds_no_text_of_the_server(endpoint, base, answer):
 @pytest.mark.parametrize("status", [401, 403, 404, 405, 302])
 def test_a_wrong_login_or_address_stops_and_loses_nothing(endpoint, base, status):
     endpoint.next = [(status, {}, None)]
-    with pytest.raises(SettingsError, match="adt.fhir_"):
+    with pytest.raises(SettingsError, match=r"adt\.fhir_"):
         list(server(base, token="TOPSECRET").take(items(*patients(1))))
 
 

@@ -16,6 +16,7 @@ from fhir.resources.R4B.bundle import Bundle
 from fhirpathpy.models import models
 
 WRONG = "verificationStatus.coding.where(code = 'entered-in-error')"
+SAME = "code.coding.intersect(%resource.code.coding).exists()"
 RULES = {
     "Encounter": [
         "location.all(location.reference.exists())",
@@ -25,8 +26,7 @@ RULES = {
     "Patient": ["link.all(other.reference.exists() and type.exists())"],
     "Observation": [
         "dataAbsentReason.empty() or value.empty()",
-        "value.empty() or component.where(code.coding.intersect(%resource.code.coding).exists())"
-        + ".empty()",
+        f"value.empty() or component.where({SAME}).empty()",
         "code.exists()",
     ],
     "Condition": [
