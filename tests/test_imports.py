@@ -61,12 +61,13 @@ COMMAND = {
 
 FLOW = {
     "adt": Process(NOTHING, 105),
+    "fhir": Process(NOTHING, 120),
     "history": Process(NOTHING, 110),
     "market": Process(COMPILED, 265),
     "models": Process(SOLVERS, 490),
     "trading": Process(NOTHING, 105),
 }
-"""The worker of a flow once it is built, by the default settings and with a key."""
+"""The worker of a flow once it is built, by the default settings but for what it needs."""
 
 REPORT = """
 import sys
@@ -86,11 +87,12 @@ from flows.engine import worker  # the process is one of this module
 from flows.engine.flows import find_flow
 from flows.engine.generation import Start
 from flows.engine.live import connect
-from flows.settings.settings import Settings
+from flows.settings.settings import whole
 from state.lifecycle import Lifecycle
 from state.sealing import Keyring
 
-flow, settings = find_flow({flow!r}), Settings(sealing={{"keys": Keyring.generate().text()}})
+needed = {{"sealing": {{"keys": Keyring.generate().text()}}, "adt": {{"fhir_base": "https://h/r4"}}}}
+flow, settings = find_flow({flow!r}), whole()(**needed)
 offsets = {{each.topic: {{0: 0}} for each in flow.inputs(settings)}}
 context = connect(flow, Start(flow.name, 1, "", offsets), settings, Lifecycle())
 flow.warm_up()

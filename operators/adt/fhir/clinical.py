@@ -55,12 +55,14 @@ def observation(names: Names, record: Record) -> list[Entry]:
 
 def no_observation(names: Names, key: str) -> list[Entry]:
     """Return an observation that no message names any more; FHIR insists on some code."""
+    _, patient, *_, domain = key.split("|")
     resource = {
         "resourceType": "Observation",
         "status": WRONG,
         "code": concept(ABSENT, "unknown"),
+        "subject": {"reference": names.url("Patient", patient_key(patient, domain))},
     }
-    return [names.put(key, resource)]
+    return [names.put(key, resource), patient_stub(names, patient, domain)]
 
 
 def _about(names: Names, record: Record) -> dict[str, Any]:

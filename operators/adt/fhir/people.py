@@ -53,9 +53,12 @@ def merged_patient(names: Names, patient: str, survivor: str | None, domain: str
 
 
 def place(names: Names, location: str, domain: str) -> Entry:
-    """Return a place, which is added where the server has none."""
-    parts = [unescaped(each) for each in location.split("^")]
-    code, display = PLACES[min(sum(map(bool, parts)), len(PLACES)) - 1]
+    """Return a place, which is added where the server has none.
+
+    Its name is that of ward, room and bed; a facility after them only tells it from others.
+    """
+    parts = [unescaped(each) for each in location.split("^")[: len(PLACES)]]
+    code, display = PLACES[max(sum(map(bool, parts)), 1) - 1]
     resource = {
         "resourceType": "Location",
         "identifier": [{"system": own("places", unescaped(domain)), "value": location}],

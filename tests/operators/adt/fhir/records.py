@@ -42,7 +42,7 @@ BASE: dict[str, dict[str, Any]] = {
         "time": "2024-03-05T09:00:00Z",
     },
     "observations": {
-        "visit": VISIT, "observation": f"{PATIENT}|718-7|{DOMAIN}", "code": "718-7",
+        "visit": VISIT, "observation": f"{VISIT}|{PATIENT}||718-7|{DOMAIN}", "code": "718-7",
         "system": "LN", "text": "Hemoglobin", "value": "118", "comparator": None, "unit": "g/L",
         "value_ucum": 11.8, "unit_ucum": "g/dL", "reason": None, "status": "final",
         "time": "2024-03-05T09:00:00Z", "filler": None, "sub_id": None, "nth": 0,
