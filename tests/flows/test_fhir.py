@@ -57,8 +57,8 @@ class World:
             create_topic(kafka, f"adt.{name}", PARTITIONS)
         self._counters = dict.fromkeys(READ, 0)
 
-    def run(self) -> Run:
-        return Run(self.env, ("fhir",), self.log)
+    def run(self, workers: int = 1) -> Run:
+        return Run(self.env, ("fhir", "--workers", str(workers)), self.log)
 
     def publish(self, changes: Iterable[Change]) -> None:
         """Seal and send records as the flow `adt` does."""
@@ -67,7 +67,9 @@ class World:
             self._counters[each.output] += 1
             batch = self.seal.batch(output, _batch(output, each, self._counters[each.output]))
             [value] = batch.values
-            headers = [(RETRACTED_HEADER, b"1")] if each.record is None else []
+            headers: dict[str, str | bytes | None] = {}
+            if each.record is None:
+                headers = {RETRACTED_HEADER: b"1"}
             self._producer.produce(output.topic, value, batch.keys[0].encode(), headers=headers)
         assert self._producer.flush(PATIENCE_S) == 0
 
@@ -128,7 +130,7 @@ def test_all_arrives_though_the_server_is_down_and_the_flow_is_killed(world: Wor
             [worker] = run.workers()
             worker.send_signal(signal.SIGKILL)
             worker.wait(PATIENCE_S)
-        with world.run() as run:
+        with world.run(workers=2) as run:
             eventually(lambda: status(endpoint, "finished") == COUNT)
             world.publish([retracted("encounters", f"V0^^^GH|0^^^GH|{DOMAIN}")])
             eventually(lambda: status(endpoint, "entered-in-error") == 1)

@@ -28,7 +28,8 @@ def followed(case: dict[str, Any]) -> Followed:
 
 
 def tables_of(case: dict[str, Any], name: str) -> list[dict[str, Any]]:
-    return case["expect"].get("tables", {}).get(name, [])
+    rows: list[dict[str, Any]] = case["expect"].get("tables", {}).get(name, [])
+    return rows
 
 
 @needs_cases
