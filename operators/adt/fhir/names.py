@@ -8,6 +8,7 @@ So what a server logs of a request's address tells nobody who it was about.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +18,8 @@ Resource = dict[str, Any]
 Entry = dict[str, Any]
 Hashed = Callable[[str, bytes], bytes]
 """(what for, bytes) -> 16 bytes that only who has the keys can tell."""
+KNOWN = 65_536
+"""How many addresses are not made again."""
 URI = "urn:ietf:rfc:3986"
 """The system of identifiers that are addresses themselves (FHIR R4, "Identifier")."""
 
@@ -26,8 +29,10 @@ class Names:
 
     def __init__(self, hashed: Hashed) -> None:
         self._hashed = hashed
+        # A patient, a bed or a doctor is named again and again, and a keyed hash takes time.
+        self.url = lru_cache(KNOWN)(self._url)
 
-    def url(self, kind: str, key: str) -> str:
+    def _url(self, kind: str, key: str) -> str:
         """Return the address of a resource: a UUID of version 8 (RFC 9562)."""
         number = int.from_bytes(self._hashed(f"fhir.{kind}", key.encode()))
         number = number & ~(0xF << 76) & ~(0x3 << 62) | 8 << 76 | 2 << 62
