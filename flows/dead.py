@@ -21,6 +21,7 @@ from connectors.kafka.sink import (
 from connectors.kafka.topics import offset_bounds
 from state.errors import Broken, HeadraceError, NoKeys, Undelivered
 from state.records import ORIGIN_HEADER, RETRY_HEADER, SEQUENCE_HEADER, Coordinates, Header
+from state.sealed_values import ValueSealer
 from state.sealing import Seal, letter_purpose
 
 POLL_S = 0.5
@@ -118,6 +119,17 @@ def opened(letter: Letter, system: str, seal: Seal | None) -> Letter:
     )
     length = letter.length if value is None else len(value)
     return replace(letter, key=key, value=value, length=length, sealed=False)
+
+
+def to_send(letter: Letter, system: str, seal: Seal | None) -> Letter:
+    """Return a letter of a system as it is sent again; raises as `opened`.
+
+    One that rests sealed gets a value that is sealed for the topic that it goes back to.
+    """
+    clear = opened(letter, system, seal)
+    if seal is None or not letter.sealed or clear.value is None:
+        return clear
+    return replace(clear, value=ValueSealer(seal, letter.coordinates.topic).seal(clear.value))
 
 
 def send_again(cluster: Cluster, letters: Iterable[Letter]) -> int:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from flows.config import load_settings
 from flows.keys import make_key_file
-from replay.sealed import PLAINTEXT, Protection, is_secret
+from replay.sealed import PLAINTEXT, Protection
 from state.errors import Misuse
+from state.sealed_values import is_secret
 from state.sealing import Seal
 
 

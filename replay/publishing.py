@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 
 from confluent_kafka import KafkaError, Producer
 from confluent_kafka import Message as KafkaMessage
@@ -15,9 +15,11 @@ from replay.interleave import Speed, all_streams, next_ns, take
 from replay.message import Message
 from replay.recording import Recording
 from replay.rows import to_messages
+from replay.sealed import Keys
 from state.clock import MS, NS
 from state.errors import Broken, Misuse, Undelivered
 from state.records import ORIGIN_HEADER
+from state.sealed_values import ValueSealer, is_secret
 
 _BATCH = 4096
 _POLL_S = 0.1
@@ -30,14 +32,16 @@ def publish(
     cluster: Cluster,
     speed: Speed | None = None,
     advance: Callable[[int], None] = lambda count: None,
+    keys: Keys = lambda: None,
 ) -> int:
     """Produce every message to its topic and partition; return how many were acknowledged.
 
     A message gets its first coordinates as a header unless it has them already, under the
-    cluster's mark. A topic
-    that is missing is made with the recording's partition count. Raises Misuse where a
-    count differs or the cluster cannot be reached, Undelivered where a message is refused.
+    cluster's mark. Values of secret topics are sealed with ``keys``. A topic that is missing is
+    made with the recording's partition count. Raises Misuse where a count differs, there is no key
+    or the cluster cannot be reached, Undelivered where a message is refused.
     """
+    sealers = _sealers(recording.partitions, keys)
     ensure_topics(cluster, recording.partitions, _TOPIC_CONFIG)
     for topic, count in recording.partitions.items():
         if (found := partition_count(cluster, topic)) != count:
@@ -45,7 +49,7 @@ def publish(
                 f"topic {topic} has {found} partitions and the recording {count}: keys would move; "
                 "delete the topic, or import with --partitions"
             )
-    outgoing = _Outgoing(cluster)
+    outgoing = _Outgoing(cluster, sealers)
     streams = list(all_streams(recording))
     while streams := [stream for stream in streams if not stream.ended]:
         taken = take(streams, _BATCH, None if speed is None else speed.due_ns())
@@ -60,15 +64,29 @@ def publish(
     return len(recording)
 
 
-class _Outgoing:
-    """A producer that remembers the first refusal."""
+def _sealers(topics: Iterable[str], keys: Keys) -> dict[str, ValueSealer]:
+    secret = [topic for topic in topics if is_secret(topic)]
+    seal = keys() if secret else None
+    if secret and seal is None:
+        raise Misuse(
+            f"messages of {secret[0]} are sealed and there is no key: make one with "
+            "`headrace keys init`"
+        )
+    return {} if seal is None else {topic: ValueSealer(seal, topic) for topic in secret}
 
-    def __init__(self, cluster: Cluster) -> None:
+
+class _Outgoing:
+    """A producer that seals values by ``sealers`` and remembers the first refusal."""
+
+    def __init__(self, cluster: Cluster, sealers: Mapping[str, ValueSealer]) -> None:
+        self._sealers = sealers
         self._failure: Broken | None = None
         self._mark = cluster.mark
         self._producer: Producer = cluster.producer(self._delivered, self._fatal)
 
     def send(self, message: Message) -> None:
+        if message.value and (sealer := self._sealers.get(message.topic)) is not None:
+            message = message._replace(value=sealer.seal(message.value))
         headers = self._headers(message)
         while True:
             try:

@@ -6,18 +6,19 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from confluent_kafka import Consumer, TopicPartition
 
 from connectors.kafka.client import Cluster
 from connectors.kafka.topics import offset_bounds
 from replay.message import Message
-from replay.sealed import Protection
+from replay.sealed import Keys, Protection
 from replay.topics import BATCH, IDLE_POLLS, consume
 from replay.writer import RecordingWriter, rows_content
 from state.clock import now_ns
-from state.errors import Broken
+from state.errors import Broken, CannotUnseal, DamagedSeal, Misuse
+from state.sealed_values import ValueOpener, is_secret
 
 Place = tuple[str, int]
 Marks = dict[Place, tuple[int, int]]
@@ -31,6 +32,13 @@ class Until:
     time_ns: int | None = None
 
 
+class Recorded(NamedTuple):
+    """How many messages were written, and of these how many values no key opens."""
+
+    messages: int
+    closed: int
+
+
 def record(
     topics: Sequence[str],
     cluster: Cluster,
@@ -38,12 +46,14 @@ def record(
     until: Until,
     advance: Callable[[int], None] = lambda count: None,
     protection: Protection = None,
-) -> int:
-    """Write what the topics hold, from the first message held on; return the number.
+    keys: Keys = lambda: None,
+) -> Recorded:
+    """Write what the topics hold, from the first message held on; return how many.
 
     A partition ends before its first message of ``until.time_ns`` or later; where that time
     is still to come, what arrives until then is waited for. ``until.count`` is waited for
-    too. Raises Misuse where a topic is missing or the cluster cannot be reached.
+    too. Sealed values of secret topics are opened with ``keys``. Raises Misuse where a topic or a
+    key is missing, or the cluster cannot be reached.
     """
     marks = _marks(topics, cluster)
     partitions = {topic: sum(1 for name, _ in marks if name == topic) for topic in topics}
@@ -52,9 +62,9 @@ def record(
         start = [TopicPartition(topic, p, low) for (topic, p), (low, _) in marks.items()]
         consumer.assign(start)
         with RecordingWriter(out, partitions, protection) as writer:
-            recorder = _Recorder(topics, cluster, consumer, writer, until, marks)
+            recorder = _Recorder(topics, cluster, consumer, writer, until, marks, keys)
             recorder.run(advance)
-            return writer.count
+            return Recorded(writer.count, recorder.closed)
     finally:
         consumer.close()
 
@@ -82,12 +92,16 @@ class _Recorder:
         writer: RecordingWriter,
         until: Until,
         marks: Marks,
+        keys: Keys,
     ) -> None:
+        self._opener = ValueOpener(keys() if any(map(is_secret, topics)) else None)
         self._topics = topics
         self._cluster = cluster
         self._consumer = consumer
         self._writer = writer
         self._until = until
+        self.closed = 0
+        """How many values do not open."""
         self._next = {place: low for place, (low, _) in marks.items()}
         self._ends = {place: high for place, (_, high) in marks.items()}
         self._open = set(marks)
@@ -130,7 +144,22 @@ class _Recorder:
             if time_ns is not None and message.timestamp_ns >= time_ns:
                 self._open.discard(place)
             else:
-                kept[place].append(message)
+                kept[place].append(self._clear(message))
         for (topic, partition), messages in kept.items():
             self._writer.write(topic, partition, rows_content(messages))
         return sum(map(len, kept.values()))
+
+    def _clear(self, message: Message) -> Message:
+        """Return a message of a secret topic with its value in clear.
+
+        One that no key opens stays as it is: a replay makes of it the dead letter that a flow does.
+        """
+        if not message.value or not is_secret(message.topic):
+            return message
+        try:
+            return message._replace(value=self._opener.open(message.topic, message.value))
+        except DamagedSeal:
+            self.closed += 1
+            return message
+        except CannotUnseal as error:
+            raise Misuse(f"{message.topic} cannot be recorded: {error}") from None

@@ -15,6 +15,7 @@ from bytewax.outputs import DynamicSink, StatelessSinkPartition
 from connectors.kafka.plan import BlockT
 from connectors.pacing import Pacing
 from flows.engine.context import Context, Flow, Sinks
+from flows.engine.opening import opening
 from flows.engine.sealed import seal_of
 from flows.settings.settings import Settings
 from replay.files import FileSink, OutputFiles
@@ -75,7 +76,7 @@ def replay(
         settings=settings,
         lifecycle=Lifecycle(),
         local=tuple(shard_names(settings.kafka.shards)),
-        source=source,
+        source=opening(source, flow, settings),
         # What Redis and the topics hold is the same records: one copy is enough.
         has=recording.partitions.__contains__,
         ends=True,

@@ -23,6 +23,7 @@ import orjson
 import pyarrow as pa
 
 from state.errors import CannotUnseal, DamagedSeal, Misuse, UnknownKey
+from state.sealed_values import is_secret
 from state.sealing import KEY_BYTES, NONCE_BYTES, Seal
 
 if TYPE_CHECKING:
@@ -31,9 +32,6 @@ if TYPE_CHECKING:
 SEALED_FORMAT = 2
 """The format version of a recording with sealed cells, which earlier programs cannot read."""
 SEALED_KEY = b"headrace.sealed"
-SECRET = ("adt.", "notes.")
-"""How the names of secret topics begin. By name and not by the registry of systems: a recording is
-protected whatever system is installed where it is made."""
 PLAINTEXT: Final = "plaintext"
 Protection = Seal | Literal["plaintext"] | None
 """What protects a recording: a seal, nothing on purpose, or None where no topic is secret."""
@@ -43,11 +41,6 @@ Keys = Callable[[], Seal | None]
 _CIPHER = "AES-256-GCM"
 _PURPOSE = "recording"
 _COLUMNS = ("key", "value")
-
-
-def is_secret(topic: str) -> bool:
-    """Return whether keys and values of a topic are sealed in recordings."""
-    return topic.startswith(SECRET)
 
 
 class Sealer:

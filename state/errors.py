@@ -18,6 +18,7 @@
     │   ├── BadChecksum       a packed frame was damaged
     │   ├── UnknownSchema     nothing tells what its Avro schema is
     │   ├── NoKey             the Kafka message has no key
+    │   ├── Unopened          its value is sealed and does not open
     │   ├── FromTheFuture     its event time is too far ahead of its Kafka time
     │   ├── Refused           a server to which it was sent on refuses it for good
     │   └── AheadOfOthers     its event time is too far ahead of the others of its partition
@@ -140,6 +141,10 @@ class Refused(BadRecord):
 
 class NoKey(BadRecord):
     """The Kafka message has no key, so nothing says which partition it belongs to."""
+
+
+class Unopened(BadRecord):
+    """The value is sealed and does not open: its key is missing, or it was altered."""
 
 
 class FromTheFuture(BadRecord):

@@ -1,7 +1,7 @@
 """What becomes of a message that has arrived: where it is stored, and the answer that follows.
 
-A message goes to its topic as it came. What is refused goes to the dead letters of the system, and
-is answered after that, too. There is no socket here.
+A message goes to its topic as it came, sealed. What is refused goes to the dead letters of the
+system, and is answered after that, too. There is no socket here.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from connectors.repeats import digest_of
 from state.errors import BadRecord, Malformed, OutOfRange, WrongType
 from state.metrics import DEAD, INGESTED
 from state.records import Coordinates, DeadLetter
+from state.sealed_values import ValueSealer
 from state.sealing import Seal
 
 LISTENER = "mllp"
@@ -80,8 +81,8 @@ class Taken(NamedTuple):
 class Places:
     """Where messages and dead letters go, and as what.
 
-    ``key_of`` gives a message's key; ``seal`` seals the dead letters of ``system``, None for none;
-    a dead letter's value above ``max_dead_bytes`` is left out.
+    ``key_of`` gives a message's key; ``seal`` seals the values of messages, and the dead letters of
+    ``system``, None for none; a dead letter's value above ``max_dead_bytes`` is left out.
     """
 
     system: str
@@ -120,6 +121,7 @@ class Reception:
         self._places = places
         self._policy = policy
         self._clock = clock
+        self._sealer = None if places.seal is None else ValueSealer(places.seal, places.messages)
 
     def take(self, arrived: Arrived) -> Taken:
         """Store a message that is not settled yet; return how it will be answered."""
@@ -141,7 +143,8 @@ class Reception:
 
     def _store(self, content: bytes, judged: Judged) -> Taken:
         key = self._places.key_of(judged.header)
-        message = Outgoing(self._places.messages, key, content, [])
+        value = content if self._sealer is None else self._sealer.seal(content)
+        message = Outgoing(self._places.messages, key, value, [])
         outcome, new = self._messages.take(message, digest_of(content), self._clock())
         if outcome is not None and new:
             outcome.add_done_callback(partial(self._stored, content, judged))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, nullcontext
 
 from connectors.adt.envelope import domain
@@ -27,8 +28,10 @@ from flows.engine.systems import output_topic
 from flows.settings.settings import Settings
 from state.adt.outputs import OUTPUTS
 from state.clock import MS, NS, now_ns
+from state.errors import CannotUnseal
 from state.lifecycle import Lifecycle
 from state.outputs import DEAD
+from state.sealed_values import ValueOpener
 
 LOG = logging.getLogger("headrace.mllp")
 SYSTEM = "adt"
@@ -87,12 +90,24 @@ def _prepare(cluster: Cluster, places: Places, table: Mllp) -> Repeats:
     partitions = len(offset_bounds(cluster, places.messages))
     ensure_topics(cluster, {places.letters: partitions})
     repeats = Repeats(table.dedupe_window, table.dedupe_most)
-    start_ns = now_ns() - table.dedupe_window
-    found = since(cluster, places.messages, start_ns, table.dedupe_most)
-    repeats.restore(
-        (message.timestamp()[1] * MS, digest_of(message.value() or b"")) for message in found
-    )
+    repeats.restore(_stored(cluster, places, table))
     return repeats
+
+
+def _stored(cluster: Cluster, places: Places, table: Mllp) -> Iterator[tuple[int, bytes]]:
+    """Yield when each message was stored that the topic holds of the window, and its digest."""
+    opener, closed = ValueOpener(places.seal), Counter[str]()
+    start_ns = now_ns() - table.dedupe_window
+    for message in since(cluster, places.messages, start_ns, table.dedupe_most):
+        try:
+            content = opener.open(places.messages, message.value() or b"")
+        except CannotUnseal as error:
+            closed[str(error)] += 1
+        else:
+            yield message.timestamp()[1] * MS, digest_of(content)
+    for reason, count in closed.items():
+        # No reason not to listen: who reads the topic does not mind a repetition.
+        LOG.warning("repetitions of %d messages will not be known: %s", count, reason)
 
 
 @asynccontextmanager

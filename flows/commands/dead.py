@@ -12,7 +12,7 @@ import orjson
 from connectors.kafka.client import Cluster
 from connectors.kafka.topics import partition_count
 from flows.config import add_config_argument, load_settings
-from flows.dead import Letter, content, opened, read, send_again
+from flows.dead import Letter, content, opened, read, send_again, to_send
 from flows.engine.marks import marked_cluster
 from flows.engine.systems import flow_modules, output_topic
 from state.clock import NS
@@ -62,9 +62,12 @@ def _with_letters(cluster: Cluster) -> list[str]:
 def _letters(
     args: argparse.Namespace, cluster: Cluster, system: str, seal: Seal | None
 ) -> Iterator[Letter]:
-    """Yield the letters of one flow that the filters let through; opened, but to be listed."""
+    """Yield the letters of one flow that the filters let through, as the action needs them."""
     for letter in _chosen(args, read(cluster, output_topic(system, DEAD))):
-        yield letter if args.action == "list" else opened(letter, system, seal)
+        if args.action == "list":
+            yield letter
+        else:
+            yield (to_send if args.action == "retry" else opened)(letter, system, seal)
 
 
 def _chosen(args: argparse.Namespace, letters: Iterator[Letter]) -> Iterator[Letter]:

@@ -21,6 +21,7 @@ from flows.engine.cluster import cluster_of, group_name
 from flows.engine.context import Context, Flow, Sinks
 from flows.engine.generation import Start, writer_name
 from flows.engine.marks import marked_cluster
+from flows.engine.opening import opening
 from flows.engine.sealed import seal_of
 from flows.engine.systems import output_topic
 from flows.settings.settings import Settings
@@ -68,7 +69,7 @@ def connect(
         settings=settings,
         lifecycle=lifecycle,
         local=local,
-        source=inputs.source,
+        source=opening(inputs.source, flow, settings),
         sequencer=inputs.sequencer,
         has=lambda topic: topic in start.offsets,
         sinks=_sinks(flow, start, settings, lifecycle, shards, local, redis),

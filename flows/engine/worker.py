@@ -23,10 +23,12 @@ from bytewax.recovery import RecoveryConfig
 
 from flows import config
 from flows.engine import health, logs
+from flows.engine.cluster import cluster_of
 from flows.engine.context import Flow
 from flows.engine.flows import find_flow
 from flows.engine.generation import Generation
 from flows.engine.live import connect
+from flows.engine.opening import check_keys
 from flows.engine.preparing import check_start, prepare
 from flows.engine.recovery import check_store
 from flows.engine.reports import Failure, Report, describe
@@ -156,6 +158,7 @@ def _build(
         raise Misuse(f"{args.root}/{args.generation}/start.json is missing: headrace run writes it")
     check_start(start, flow, settings)
     check_store(generation.recovery)
+    check_keys(flow, start, cluster_of(settings.kafka), settings)
     workers = max(1, len(_addresses(args)))
     context = connect(flow, start, settings, lifecycle, args.index, workers, args.writer)
     flow.warm_up()

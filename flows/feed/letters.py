@@ -15,7 +15,7 @@ from connectors.kafka.client import Cluster
 from connectors.kafka.follower import Follower
 from connectors.kafka.topics import Seen, partition_count
 from connectors.web.rest.parts import Listed
-from flows.dead import Letter, content, opened, parse, send_again
+from flows.dead import Letter, content, opened, parse, send_again, to_send
 from flows.engine.systems import output_topic
 from state.errors import Broken
 from state.outputs import DEAD
@@ -64,7 +64,7 @@ class Letters:
         letter = self._letter(system, coordinates)
         if letter is None or letter.value is None:
             return None if letter is None else False
-        return send_again(self._cluster, [opened(letter, system, self._seal)]) == 1
+        return send_again(self._cluster, [to_send(letter, system, self._seal)]) == 1
 
     def close(self) -> None:
         """Close the consumers."""

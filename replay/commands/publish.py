@@ -31,10 +31,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Produce every message; done means acknowledged."""
     cluster = marked_cluster(load_settings(args.config))
-    recording = Recording(args.recordings, partial(seal_in_force, args.config))
+    keys = partial(seal_in_force, args.config)
+    recording = Recording(args.recordings, keys)
     speed = Speed(args.speed, recording.first_ns, now_ns(), now_ns) if args.speed else None
     with progress("publish", len(recording)) as advance:
-        count = publish(recording, cluster, speed, advance)
+        count = publish(recording, cluster, speed, advance, keys)
     topics = sorted(recording.partitions)
     if args.json:
         print(orjson.dumps({"messages": count, "topics": topics}).decode())

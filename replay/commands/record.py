@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from functools import partial
 
 from flows.config import add_config_argument, load_settings
 from flows.engine.marks import marked_cluster
 from replay import arguments
-from replay.keys import protection
+from replay.keys import protection, seal_in_force
 from replay.printing import print_recorded
 from replay.progress import progress
 from replay.recorder import Until, record
@@ -38,7 +40,13 @@ def run(args: argparse.Namespace) -> int:
     until = Until(args.count, args.until)
     topics = list(dict.fromkeys(args.topics))
     protected = protection(topics, plaintext=args.plaintext, config=args.config)
+    keys = partial(seal_in_force, args.config)
     with progress("record", args.count) as advance:
-        count = record(topics, cluster, args.out, until, advance, protected)
+        count, closed = record(topics, cluster, args.out, until, advance, protected, keys)
+    if closed:
+        print(
+            f"headrace: record: {closed} values do not open with these keys, and stay sealed",
+            file=sys.stderr,
+        )
     print_recorded(args.out, count, as_json=args.json)
     return 0

@@ -15,14 +15,13 @@ import psutil  # type: ignore[import-untyped]  # it ships no types
 import pytest
 
 from connectors.kafka.client import Cluster
-from connectors.kafka.tail import since
 from flows.adt.settings import Adt
 from flows.config import load
 from flows.engine.open_files import allow_connections
 from flows.engine.ports import free_port
 from flows.engine.systems import systems
 from flows.settings.part import settings_hash
-from tests.connectors.mllp.rig import KEYS, Ack, Client, framed, message
+from tests.connectors.mllp.rig import KEYS, Ack, Client, framed, message, opened
 from tests.flows.runs import Run, headrace, settings
 from tests.waiting import PATIENCE_S, eventually
 
@@ -64,9 +63,8 @@ def running(env: dict[str, str], log: Path):
         yield run, lambda: eventually(connected)
 
 
-def stored(env: dict[str, str]) -> list[bytes | None]:
-    cluster = Cluster(env["HEADRACE_KAFKA__BOOTSTRAP"])
-    return [each.value() for each in since(cluster, env["HEADRACE_ADT__TOPIC"], 0, 1 << 30)]
+def stored(env: dict[str, str]) -> list[bytes]:
+    return opened(Cluster(env["HEADRACE_KAFKA__BOOTSTRAP"]), env["HEADRACE_ADT__TOPIC"])
 
 
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])

@@ -10,6 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from connectors.kafka.client import Cluster
+from connectors.kafka.tail import since
 from flows.__main__ import main
 from replay import writer as module
 from replay.message import Message
@@ -18,6 +20,7 @@ from replay.sealed import PLAINTEXT, SEALED_KEY, Keys
 from replay.writer import RecordingWriter
 from state.errors import DamagedSeal, Misuse
 from state.key_file import key_file
+from state.sealed_values import ValueSealer, is_sealed
 from state.sealing import Keyring, Seal
 from tests.files import bytes_of, files_below
 from tests.replay.recordings import message, read, write
@@ -25,6 +28,7 @@ from tests.replay.recordings import message, read, write
 KEYRING = Keyring.generate()
 SEAL = Seal(KEYRING)
 CANARY = b"CANARYPATIENT"
+BROKER = "HEADRACE_KAFKA__BOOTSTRAP"
 
 
 def keys() -> Seal:
@@ -332,18 +336,57 @@ def test_json_lines_of_a_secret_topic_are_sealed(tmp_path, key):
     assert CANARY in (tmp_path / "out").read_bytes()
 
 
-def test_a_recording_goes_through_kafka_and_back_sealed(kafka, topic, tmp_path, key, monkeypatch):
-    monkeypatch.setenv("HEADRACE_KAFKA__BOOTSTRAP", kafka.bootstrap)
-    name = topic(1, "adt")
-    given = [secret(n, name) for n in range(3)]
-    path = write(tmp_path / "a", {name: 1}, given, SEAL)
+@pytest.fixture
+def named(kafka, topic, monkeypatch):
+    """An empty topic of patient data, on the broker that commands find."""
+    monkeypatch.setenv(BROKER, kafka.bootstrap)
+    return topic(1, "adt")
+
+
+def held(topic):
+    return [each.value() for each in since(Cluster(os.environ[BROKER]), topic, 0, 1 << 30)]
+
+
+def test_a_recording_goes_through_kafka_and_back_sealed(named, tmp_path, key):
+    given = [secret(0, named), secret(1, named, value=b"", key=None), secret(2, named, value=None)]
+    path = write(tmp_path / "a", {named: 1}, given, SEAL)
     assert run("publish", path) == 0
-    assert run("record", name, "--out", tmp_path / "b") == 0
+    first, *others = held(named)
+    assert is_sealed(first)
+    assert CANARY not in first
+    assert others == [b"", None], "there is nothing to seal"
+    assert run("record", named, "--out", tmp_path / "b") == 0
     assert CANARY not in (tmp_path / "b").read_bytes()
     found = read(tmp_path / "b", keys)
     assert [(m.key, m.value) for m in found] == [(m.key, m.value) for m in given]
-    key.unlink()
-    assert run("record", name, "--out", tmp_path / "c") == 2
-    assert not (tmp_path / "c").exists()
-    assert run("record", name, "--out", tmp_path / "c", "--plaintext") == 0
+    assert run("diff", tmp_path / "b", tmp_path / "b") == 0
+    assert run("record", named, "--out", tmp_path / "c", "--plaintext") == 0
     assert CANARY in (tmp_path / "c").read_bytes()
+
+
+def test_without_a_key_nothing_is_published_or_recorded(named, tmp_path, key, capsys):
+    path = write(tmp_path / "a", {named: 1}, [secret(0, named)])
+    assert run("publish", path) == 0
+    other = Keyring({"k9": os.urandom(32)}, "k9", os.urandom(32))
+    key.write_text(other.text())
+    capsys.readouterr()
+    assert run("record", named, "--out", tmp_path / "c", "--plaintext") == 2
+    key.unlink()
+    assert run("record", named, "--out", tmp_path / "c", "--plaintext") == 2
+    assert run("publish", path) == 2
+    named_key, none, unpublished = capsys.readouterr().err.splitlines()
+    assert "no key 'k1'" in named_key
+    assert "are sealed" in none
+    assert "headrace keys init" in unpublished
+    assert not (tmp_path / "c").exists()
+    assert len(held(named)) == 1
+
+
+def test_a_value_that_no_key_opens_stays_sealed_in_a_recording(named, tmp_path, key, capsys):
+    damaged = ValueSealer(SEAL, named).seal(b"x" * 50)[:-1]
+    given = [secret(0, named, value=damaged), secret(1, named)]
+    path = write(tmp_path / "a", {named: 1}, given, SEAL)
+    assert run("publish", path) == 0
+    assert run("record", named, "--out", tmp_path / "b") == 0
+    assert "1 values do not open" in capsys.readouterr().err
+    assert [m.value for m in read(tmp_path / "b", keys)] == [m.value for m in given]

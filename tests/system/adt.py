@@ -76,7 +76,7 @@ def messages(seed: int, visits: int, partitions: int = 2, stem: str = "V") -> li
         made.append(Message("adt.raw", p, offsets[p], recorded_ns, hospital, value))
         offsets[p] += 1
     unusable = [
-        Message("adt.raw", p, offsets[p], START_NS, CANARY.encode(), BAD) for p in range(partitions)
+        Message("adt.raw", p, offsets[p], START_NS, b"unusable", BAD) for p in range(partitions)
     ]
     return made + unusable
 

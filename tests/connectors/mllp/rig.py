@@ -21,7 +21,8 @@ from flows.adt.listening import serve
 from flows.config import load
 from flows.dead import Letter, read
 from flows.settings.settings import Settings
-from state.sealing import Keyring
+from state.sealed_values import ValueOpener, is_sealed
+from state.sealing import Keyring, Seal
 from tests.waiting import PATIENCE_S
 
 KEYS = Keyring.generate()
@@ -127,13 +128,21 @@ class Rig:
         return self.clients[-1]
 
     def stored(self) -> list[bytes]:
-        """Return the values that the topic holds, in order of its one partition."""
-        return [each.value() or b"" for each in since(self.cluster, self.topic, 0, 1 << 30)]
+        """Return the messages that the topic holds, in order of its one partition."""
+        return opened(self.cluster, self.topic)
 
     def letters(self) -> list[Letter]:
         """Return the dead letters of messages that were to go to the topic."""
         found = read(self.cluster, "adt.dead")
         return [each for each in found if each.coordinates.topic == self.topic]
+
+
+def opened(cluster: Cluster, topic: str) -> list[bytes]:
+    """Return the messages of a topic in clear; all of them have to be sealed there."""
+    values = [each.value() or b"" for each in since(cluster, topic, 0, 1 << 30)]
+    assert all(map(is_sealed, values))
+    opener = ValueOpener(Seal(KEYS))
+    return [opener.open(topic, value) for value in values]
 
 
 @contextmanager
