@@ -40,6 +40,11 @@ def rewrap(path: Path, seal: Seal) -> None:
             table = old.read_row_group(index, use_threads=False)
             new.write_table(table.cast(new.schema), row_group_size=table.num_rows)
         new.add_key_value_metadata(said)
+    put_in_place(partial, path)
+
+
+def put_in_place(partial: Path, path: Path) -> None:
+    """Replace a file by one beside it, whole or not at all, to rest on the disk."""
     _to_disk(partial)
     partial.replace(path)
     _to_disk(path.parent)

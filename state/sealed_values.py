@@ -15,8 +15,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+import orjson
+
 from state.errors import DamagedSeal, NoKeys
-from state.sealing import KEY_BYTES, NONCE_BYTES, Seal
+from state.sealing import KEY_BYTES, NONCE_BYTES, Seal, closing_key, is_envelope
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -42,6 +44,22 @@ def is_secret(topic: str) -> bool:
 def is_sealed(value: bytes) -> bool:
     """Return whether a value has the form of a sealed one."""
     return value.startswith(MAGIC)
+
+
+def key_of(value: bytes) -> str:
+    """Return the id of the key that the value of a message names; '' for one in clear.
+
+    It may be a sealed value, an envelope or a sealed dead letter.
+    """
+    if is_sealed(value):
+        return closing_key(value[len(MAGIC) + 1 :])
+    if value.startswith(b"{") and b'"key_id"' in value:
+        try:
+            fields = orjson.loads(value)
+        except orjson.JSONDecodeError:
+            return ""
+        return str(fields["key_id"]) if is_envelope(fields) else ""
+    return closing_key(value)
 
 
 class ValueSealer:

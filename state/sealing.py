@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 KEY_BYTES = 32
 NONCE_BYTES = 12
+TAG_BYTES = 16
 BLOCK_BYTES = 64
 """Of SHA-256."""
 HASH_BYTES = 16
@@ -231,6 +232,26 @@ class Seal:
         clear = {name: value for name, value in fields.items() if name not in _UNBOUND}
         return self._decrypt(fields["key_id"], sealed, _associated(topic, clear), topic)
 
+    def reseal(self, topic: str, fields: Mapping[str, Any]) -> bytes:
+        """Return the envelope of the same record under the active key.
+
+        It keeps its nonce, and so it is the one that this key would have sealed in the first place.
+        Raises as `unseal_fields`.
+        """
+        value = self.unseal_fields(topic, fields)
+        nonce = (_decoded(fields["sealed"]) or b"")[:NONCE_BYTES]
+        clear = {name: value for name, value in fields.items() if name not in _UNBOUND}
+        return self._sealed(topic, nonce, clear, value)
+
+    def reclose(self, sealed: bytes, purpose: str) -> bytes:
+        """Return what `close` gave under the active key, with the nonce that it had.
+
+        Raises as `open`.
+        """
+        data = self.open(sealed, purpose)
+        start = len(sealed) - len(data) - TAG_BYTES - NONCE_BYTES
+        return self.close(data, purpose, sealed[start : start + NONCE_BYTES])
+
     def close(self, data: bytes, purpose: str, nonce: bytes = b"") -> bytes:
         """Return sealed bytes that only `open` with the same ``purpose`` gives back.
 
@@ -274,10 +295,12 @@ class Seal:
         retracted: bool,
     ) -> bytes:
         """Return the envelope of a record, beside the fields in ``clear``, which it takes over."""
-        key_id, nonce = self._keyring.active, _nonce(topic, origin, counter)
         if retracted:
             clear[RETRACTED] = True
-        associated = _associated(topic, clear)
+        return self._sealed(topic, _nonce(topic, origin, counter), clear, value)
+
+    def _sealed(self, topic: str, nonce: bytes, clear: dict[str, Any], value: bytes) -> bytes:
+        key_id, associated = self._keyring.active, _associated(topic, clear)
         clear["key_id"] = key_id
         # The nonce travels with the record: a reader of a file has no origin and no counter.
         clear["sealed"] = _text(
@@ -324,6 +347,15 @@ def is_envelope(fields: object) -> bool:
     time = list(others.values())
     texts = all(isinstance(fields[name], str) for name in _FIELDS)
     return flag is True and texts and len(time) == 1 and type(time[0]) is int
+
+
+def closing_key(closed: bytes) -> str:
+    """Return the id of the key that `Seal.close` used; '' where these are no such bytes."""
+    head = closed[: len(_MAGIC) + 1]
+    if len(head) <= len(_MAGIC) or not head.startswith(_MAGIC):
+        return ""
+    name = closed[len(head) : len(head) + head[-1]].decode("latin-1")
+    return name if _KEY_ID.fullmatch(name) else ""
 
 
 def letter_purpose(system: str) -> str:

@@ -13,7 +13,7 @@ import orjson
 from flows.config import add_config_argument, load_settings
 from flows.engine.systems import declared_outputs
 from flows.keys import make_key_file, write_key_file
-from replay.rewrap import names_former_key, rewrap
+from replay.rotation import Rotation
 from state.errors import CannotUnseal, Misuse
 from state.key_file import VARIABLE, key_file
 from state.outputs import DEAD, to_json
@@ -24,7 +24,9 @@ init           write the key file that commands find by themselves ({VARIABLE})
 new FILE       write a key file that nobody else may read
 list [FILE]    list the ids of a key file's keys, or of the settings' keys
 rotate FILE... add a key to a key file, which seals from the next start on; seal the data keys of
-               recordings with the newest key
+               recordings, and the lines of .jsonl files, with the newest key; with --system what a
+               flow keeps, too
+count FILE...  count what still names a former key, and change nothing; exit code 0 for nothing
 open FILE      print the lines of a sealed file (of replay or export) in clear
 """
 
@@ -33,17 +35,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what to do, and with which file."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = ACTIONS
-    parser.add_argument("action", choices=["init", "new", "list", "rotate", "open"])
+    parser.add_argument("action", choices=["init", "new", "list", "rotate", "count", "open"])
     parser.add_argument("files", nargs="*", type=Path, metavar="FILE")
     parser.add_argument(
         "--output", metavar="SYSTEM.OUTPUT", help="what FILE holds, where its name does not say so"
+    )
+    parser.add_argument(
+        "--system", help="what this flow keeps in snapshots, Redis, PostgreSQL and topics"
     )
     add_config_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Do it. No key is ever printed."""
-    if args.action == "rotate":
+    if args.action in ("rotate", "count"):
         return _rotate_all(args)
     if len(args.files) > 1:
         raise Misuse(f"{args.action} takes one FILE")
@@ -83,30 +88,27 @@ def _init() -> None:
 
 
 def _rotate_all(args: argparse.Namespace) -> int:
-    """Rotate key files, then the recordings; 1 where one of these still names a former key."""
-    if not args.files:
-        raise Misuse("rotate needs a FILE")
+    """Rotate key files, then what they have sealed; 1 where some of it names a former key."""
+    if not args.files and not args.system:
+        raise Misuse(f"{args.action} needs a FILE, or --system")
+    reseals = args.action == "rotate"
     recordings = [path for path in args.files if _is_parquet(path)]
+    lines = {path: _topic(args, path) for path in args.files if path.suffix == ".jsonl"}
     for path in args.files:
-        if path not in recordings:
-            _rotate(path)
-    if not recordings:
+        if path not in recordings and path not in lines:
+            _rotate(path) if reseals else _refuse_key_file(path)
+    if not recordings and not lines and not args.system:
         return 0
-    seal = Seal(_keyring(args))
-    left = sum(not _rewrapped(path, seal) for path in recordings)
-    print(f"{left} of {len(recordings)} recordings name a key from before {seal.key_id}")
-    return 1 if left else 0
+    found = Rotation(Seal(_keyring(args)), reseals=reseals)
+    found.recordings(recordings)
+    found.files(lines)
+    if args.system:
+        found.system(args.system, load_settings(args.config))
+    return found.said()
 
 
-def _rewrapped(path: Path, seal: Seal) -> bool:
-    """Seal the data keys of a recording with the active key; says why where that cannot be."""
-    try:
-        if names_former_key(path, seal):
-            rewrap(path, seal)
-    except (Misuse, OSError) as error:
-        print(f"headrace: keys: {error}", file=sys.stderr)
-        return False
-    return not names_former_key(path, seal)
+def _refuse_key_file(path: Path) -> None:
+    raise Misuse(f"{path} is no recording and no .jsonl file: there is nothing to count")
 
 
 def _is_parquet(path: Path) -> bool:
@@ -138,9 +140,7 @@ def _list(keyring: Keyring) -> None:
 
 def _open(args: argparse.Namespace, path: Path) -> None:
     seal = Seal(_keyring(args))
-    topic = args.output or _named_like(path)
-    if topic.count(".") != 1:
-        raise Misuse("say what the file holds: --output SYSTEM.OUTPUT")
+    topic = _topic(args, path)
     opened = _letters(seal, topic) if topic.endswith(f".{DEAD}") else _records(seal, topic)
     for number, line in _lines(path):
         try:
@@ -149,10 +149,15 @@ def _open(args: argparse.Namespace, path: Path) -> None:
             raise Misuse(f"line {number} of {path}: {error}") from None
 
 
-def _named_like(path: Path) -> str:
-    """Return the topic of the one secret output that has a file's name; '' for none or several."""
-    named = [each.topic for each in declared_outputs() if each.secret and each.name == path.stem]
-    return named[0] if len(named) == 1 else ""
+def _topic(args: argparse.Namespace, path: Path) -> str:
+    """Return the topic of what a file holds: --output, or of the one that has the file's name."""
+    secret = [output for output in declared_outputs() if output.secret]
+    named = {each.topic for each in secret if each.name == path.stem}
+    named |= {f"{each.system}.{DEAD}" for each in secret if path.stem == DEAD}
+    topic = args.output or (named.pop() if len(named) == 1 else "")
+    if topic.count(".") != 1:
+        raise Misuse(f"say what {path} holds: --output SYSTEM.OUTPUT")
+    return str(topic)
 
 
 def _records(seal: Seal, topic: str) -> Callable[[bytes], bytes]:

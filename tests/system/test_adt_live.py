@@ -7,6 +7,7 @@ the keys are rotated; one worker goes on. Each test is of what that left behind.
 from __future__ import annotations
 
 import asyncio
+import random
 import sqlite3
 import urllib.error
 import urllib.request
@@ -36,7 +37,7 @@ from flows.servers import KafkaBroker, Postgres, Valkey
 from replay.files import table_lines
 from replay.message import Message
 from replay.partitioner import partition_of
-from state.adt.outputs import LOCATION_VISITS
+from state.adt.outputs import LOCATION_VISITS, OUTPUTS
 from state.clock import NS
 from state.outputs import to_json
 from state.sealed_values import ValueSealer
@@ -48,6 +49,7 @@ from tests.connectors.web.keys import ED, jwks, token
 from tests.files import bytes_of, files_below
 from tests.flows.runs import Run, headrace, settings
 from tests.replay.recordings import write
+from tests.replay.rotating import killed_after
 from tests.system.adt import CANARY, START_NS, expected, hl7, key, messages
 from tests.system.market import done, records, wait_until_done, written
 from tests.waiting import eventually
@@ -525,3 +527,59 @@ def _content(world: World, topic: str) -> bytes:
 
 def _gone(plain: Path) -> set[str]:
     return {r["key"] for r in records(plain, "location_visits") if r.get("retracted")}
+
+
+def _held(world: World, seal: Seal) -> dict[str, list[str]]:
+    """Return what rests in Redis and PostgreSQL, opened: a multiset, whatever the key."""
+    found: dict[str, list[str]] = {"latest": [], "rows": []}
+    for output in SECRETS:
+        for value in world.reader.latest(output.name).values():
+            found["latest"].append(seal.unseal(output.topic, value).decode())
+        names = f"id, key, {output.time}, key_id, sealed"
+        for row in world.query(f"SELECT {names} FROM adt_{output.name}"):
+            envelope = dict(zip(("id", "key", output.time, "key_id", "sealed"), row, strict=True))
+            found["rows"].append(seal.unseal_fields(output.topic, envelope).decode())
+    return {name: sorted(each) for name, each in found.items()}
+
+
+SECRETS = [output for output in OUTPUTS if output.secret]
+RESEALED = ("snapshots of adt, generation 1", "latest values in Redis", "rows in PostgreSQL")
+AGES_OUT = ("entries of streams in Redis", "messages of adt.raw", "messages of adt.dead")
+
+
+def _counted(world: World, action: str) -> dict[str, tuple[int, int]]:
+    """Return what `headrace keys` counts: of a former key, and in all."""
+    done_ = headrace(world.env, "keys", action, "--system", "adt")
+    assert (done_.returncode, done_.stderr) == (1, ""), "topics and streams age out"
+    lines = [line.partition(" name a key from before k3")[0] for line in done_.stdout.splitlines()]
+    parts = [line.split(" ", 3) for line in lines]
+    return {what: (int(former), int(sealed)) for former, _, sealed, what in parts}
+
+
+def test_a_rotation_through_kills_seals_all_that_rests_with_the_new_key(
+    world: World, rotated: Path
+) -> None:
+    assert main(["keys", "rotate", str(world.keys)]) == 0
+    before, keyring = _held(world, Seal(world.keyring)), world.keyring
+    counted = _counted(world, "count")
+    assert all(counted[what][0] > 0 for what in (*RESEALED, *AGES_OUT)), counted
+    rng = random.Random(10)
+    killed = [killed_after(rng.randrange(10, 400), world.env, "--system", "adt") for _ in range(6)]
+    assert any(killed)
+    again = _counted(world, "count")
+    assert sum(again[what][0] for what in RESEALED) < sum(counted[what][0] for what in RESEALED)
+    assert _held(world, Seal(keyring)) == before
+    assert sum(_counted(world, "rotate")[what][0] for what in RESEALED) == 0
+    newest = Keyring({"k3": keyring.keys["k3"]}, "k3", keyring.index)
+    assert _held(world, Seal(newest)) == before
+    world.keys.write_text(newest.text())
+    visit_ = next(iter(expected(MESSAGES)))
+    assert orjson.loads(done(world.env, "state", "show", "adt", visit_))["shards"]
+    ended = _counted(world, "count")
+    assert {what: ended[what][0] for what in AGES_OUT} == {
+        what: counted[what][0] for what in AGES_OUT
+    }
+    world.keys.write_text(keyring.text())  # adt.raw has not aged out yet
+    with Run(world.env, ("adt",), world.directory / "renewed.log") as run:
+        run.ready()
+        assert run.end() == 0, run.log.read_text()
