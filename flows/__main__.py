@@ -24,6 +24,7 @@ COMMANDS = {
     "record": ("replay.commands.record", "write what topics hold into a recording"),
     "publish": ("replay.commands.publish", "write recordings back into Kafka"),
     "export": ("replay.commands.export", "write what the live sinks hold, as replay does"),
+    "deidentify": ("replay.commands.deidentify", "write tables without what tells whose they are"),
     "import": ("replay.commands.import_", "turn real-world files into a recording"),
     "simulate": ("replay.commands.simulate", "write a recording of made-up events of a system"),
     "try": ("replay.commands.try_", "run cases: messages, and the tables they have to give"),

@@ -38,6 +38,7 @@ COMMAND = {
     "config": Process(NOTHING, 65),
     "cut": Process(ARROW, 105),
     "dead": Process(NOTHING, 75),
+    "deidentify": Process(NOTHING, 65),
     "demo": Process(NOTHING, 65),
     "diff": Process(ARROW, 105),
     "export": Process(NOTHING, 95),

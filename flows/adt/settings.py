@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field, SecretStr
 
 from connectors.addresses import is_safe
 from flows.settings.part import Duration, Interval, Timed
+from state.adt.deidentified import SMALL_ZIP3
 from state.clock import NS
 
 HOUR_NS = 3600 * NS
@@ -29,7 +30,7 @@ def _address(url: str) -> str:
 
 
 class Adt(Timed):
-    """Patient care. All but the FHIR server is part of the settings' hash."""
+    """Patient care. What is not excluded is part of the settings' hash."""
 
     max_ahead: Duration = 24 * HOUR_NS
     """How far ahead of its Kafka timestamp a recorded time may be: clocks of senders differ, and
@@ -51,3 +52,11 @@ class Adt(Timed):
     """The address of a FHIR R4 server, which `headrace run fhir` sends to ..."""
     fhir_token: SecretStr = Field(default=SecretStr(""), exclude=True)
     """... and the bearer token that it asks for; '' for none."""
+    deidentify: Literal["", "safe_harbor", "pseudonymised"] = Field(default="", exclude=True)
+    """How ``headrace deidentify adt`` writes tables of no person. ..."""
+    deidentify_days: int = Field(default=365, ge=1, le=36_500, exclude=True)
+    """... By how many days a patient's times move at most, where they are pseudonymised. ..."""
+    small_zip3: tuple[Annotated[str, Field(pattern=r"^\d{3}$")], ...] = Field(
+        default=SMALL_ZIP3, exclude=True
+    )
+    """... First three digits of ZIP codes of areas with 20,000 people or fewer: those of 2000."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
-from datetime import datetime, tzinfo
+from datetime import UTC, datetime, tzinfo
 from itertools import permutations
 from math import factorial
 from typing import Any, NamedTuple
@@ -16,17 +16,23 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
+from connectors.adt.codes import Codes, Pseudonyms
 from connectors.adt.messages import parse
 from connectors.hl7.files import contents
 from connectors.hl7.message import Message
+from operators.adt.deidentify import Deidentifier
 from operators.adt.timeline import Timeline
 from operators.outputs import Outputs
 from replay.files import table_lines
+from state.adt.deidentified import Mode
 from state.adt.facts import Told
 from state.adt.outputs import CENSUS, OUTPUTS
+from state.clock import NS, now_ns
 from state.errors import BadRecord
+from state.outputs import to_json
 from state.records import Coordinates
 from state.rows import RowBlock
+from state.sealing import Keyring, Seal
 
 ALL_ORDERS = 6
 """So many files are tried in all orders; of more, as many orders are drawn."""
@@ -41,6 +47,8 @@ class Seen(NamedTuple):
     dead: list[str]
     """The errors of the dead letters, sorted."""
     tables: dict[str, Rows]
+    deidentified: str | None = None
+    """The tables of no person as one text, where the case says in which way."""
 
 
 class Result(NamedTuple):
@@ -57,9 +65,12 @@ def try_case(name: str, case: dict[str, Any]) -> Result:
     """Run a case in the order of its files, in others, and with each message twice."""
     expect, title = case["expect"], str(case.get("title", ""))
     files = [contents(each["bytes"].encode("latin-1")) for each in case["input"]["files"]]
-    zone = ZoneInfo(case.get("settings", {}).get("adt.timezone", "UTC"))
+    settings = case.get("settings", {})
+    zone = ZoneInfo(settings.get("adt.timezone", "UTC"))
     raws = [[*each.messages, *(part.raw for part in each.dead)] for each in files]
     first = see([raw for file in raws for raw in file], zone)
+    if mode := settings.get("adt.deidentify"):
+        first = first._replace(deidentified=_deidentified(first.tables, mode))
     checks = expect.get("checks", [])
     unchecked = [next(iter(check)) for check in checks if _check(check, first, raws) is None]
     difference = _difference(expect, first, raws)
@@ -102,6 +113,13 @@ def see(raws: Sequence[bytes], zone: tzinfo) -> Seen:
         for output in OUTPUTS
     }
     return Seen(len(raws), sorted(dead), tables)
+
+
+def _deidentified(tables: dict[str, Rows], mode: Mode) -> str:
+    seal = Seal(Keyring.generate())
+    names = Codes() if mode == "safe_harbor" else Pseudonyms(seal, most=365)
+    year = datetime.fromtimestamp(now_ns() / NS, UTC).year
+    return to_json(Deidentifier(mode, names, tables, year).tables()).decode()
 
 
 def _orders(files: list[list[bytes]]) -> Iterator[list[list[bytes]]]:
@@ -162,6 +180,10 @@ def _check(check: dict[str, Any], seen: Seen, raws: list[list[bytes]]) -> bool |
     if "boarding_minutes" in check:
         waits = [row["boarding_s"] for row in seen.tables["encounters"]]
         return check["boarding_minutes"] * 60 in waits
+    for word in ("absent", "present"):
+        texts = check.get(word, {}).get("deidentified")
+        if texts is not None and seen.deidentified is not None:
+            return all((text in seen.deidentified) == (word == "present") for text in texts)
     if check.keys() == {"field", "equals"}:
         segment, _, field = check["field"].partition("-")
         texts = (_field(raw, segment, int(field)) for file in raws for raw in file)

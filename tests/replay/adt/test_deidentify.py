@@ -1,0 +1,180 @@
+"""``headrace deidentify adt``: what is planted in messages is nowhere in what may leave."""
+
+from __future__ import annotations
+
+from datetime import UTC
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from connectors.adt.codes import Codes, Pseudonyms, kept_codes
+from flows.__main__ import main
+from operators.adt.deidentify import Deidentifier
+from replay.adt.cases import see
+from state.adt.deidentified import ALLOWED
+from state.adt.outputs import OUTPUTS
+from state.errors import Misuse
+from state.outputs import to_json
+from state.sealing import Keyring, Seal
+
+PLANTS = {
+    "A name": "CANARYFAM",
+    "B place smaller than a state": "CANARYVILLE",
+    "B ZIP code": "03601-1234",
+    "C date": "19310204",
+    "D telephone": "555-0142",
+    "E fax": "+15550143",
+    "F e-mail": "canary@example.org",
+    "G social security": "078-05-1120",
+    "G social security as a number": "078051120",
+    "H record number": "MRN7654321",
+    "I health plan": "HPB-7654321",
+    "J account": "76543210",
+    "K licence": "LIC-7654321",
+    "L vehicle": "CNRY-4711",
+    "M device": "SN-7654321",
+    "N URL": "https://canary.example",
+    "O IP address": "203.0.113.77",
+    "P biometric": "FINGERPRINT-AB12",
+    "Q photograph": "canary.jpg",
+    "R any other": "ZZ-CANARY-5",
+}
+STAY = [
+    r"MSH|^~\&|PAS|GH|||20240305090000||ADT^A01|1|P|2.5.1",
+    "EVN|A01|20240305090000||||20240305080000",
+    "PID|1||7^^^GH^MR||Doe^Jo||19650204|F|||1 Road^^Town^MA^02139||1",
+    "PV1|1|I|4W^1^A||||||||||||||||V1",
+    "DG1|1||I50.9^Failure^I10C|||A",
+    "NTE|1||x",
+    "ZCN|x",
+]
+RESULTS = [
+    r"MSH|^~\&|LAB|GH|||20240305100000||ORU^R01|2|P|2.5.1",
+    "PID|1||7^^^GH^MR",
+    "PV1|1|I|4W^1^A||||||||||||||||V1",
+    "OBR|1||F1|718-7^Hb^LN|||20240305093000",
+    "OBX|1|NM|718-7^Hb^LN||11.8|g/dL|||||F|||20240305093000",
+    "OBX|2|ST|8480-6^SBP^LN||120|mm[Hg]|||||F|||20240305093000",
+    "NTE|1||x",
+]
+FIELDS = {"MSH": 20, "EVN": 8, "PID": 40, "PV1": 54, "DG1": 22, "OBR": 46, "OBX": 26}
+MESSAGES = ([STAY, RESULTS], [STAY[:1] + STAY[2:], RESULTS])
+
+
+def planted(segments: list[str], place: int, field: int, text: str) -> bytes:
+    """Return a message with a text in a field, as a whole and in its first components."""
+    fields = segments[place].split("|")
+    fields += [""] * (field + 1 - len(fields))
+    fields[field] = "^".join([text] * 6) if field % 2 else text
+    return "\r".join([*segments[:place], "|".join(fields), *segments[place + 1 :]]).encode()
+
+
+def left(raws: list[bytes], mode: Any) -> str:
+    """Return all that is written about messages."""
+    names = Codes() if mode == "safe_harbor" else Pseudonyms(Seal(Keyring.generate()), 365)
+    tables = see(raws, UTC).tables
+    return to_json(Deidentifier(mode, names, tables, 2024).tables()).decode()
+
+
+@pytest.mark.parametrize("mode", ["safe_harbor", "pseudonymised"])
+@pytest.mark.parametrize("plant", PLANTS.values(), ids=PLANTS)
+def test_what_is_planted_in_any_field_is_nowhere(plant, mode):
+    stay, results = ("\r".join(each).encode() for each in (STAY, RESULTS))
+    texts = {plant, plant.lower(), *(part for part in (plant[:5],) if plant.startswith("03601"))}
+    assert '"class":"I"' in left([stay, results], mode)
+    for segments in (STAY, RESULTS):
+        for place, segment in enumerate(segments):
+            for field in range(1, FIELDS.get(segment[:3], 4)):
+                if segment.startswith("MSH") and field < 3:
+                    continue
+                message = planted(segments, place, field, plant)
+                raws = [message, results] if segments is STAY else [stay, message]
+                found = left(raws, mode)
+                assert not [text for text in texts if text in found], (segment[:3], field)
+
+
+def test_whole_dates_are_nowhere_and_neither_is_a_month():
+    raws = [planted(STAY, place, 6, "20231231235900") for place in (1,)]
+    found = left([*raws, "\r".join(RESULTS).encode()], "safe_harbor")
+    assert '"admitted_year":2023' in found
+    for text in ("2023-12", "12-31", "20231231", "2024", "03-05", "T0"):
+        assert text not in found
+
+
+@pytest.fixture
+def replayed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> Path:
+    """A replay of a stay and a result, sealed."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HEADRACE_KEY_FILE", str(tmp_path / "keys" / "adt.key"))
+    (tmp_path / "a.hl7").write_bytes("\r".join([*STAY, *RESULTS]).encode())
+    assert main(["import", "hl7", "a.hl7", "--out", "a.parquet"]) == 0
+    assert main(["replay", "adt", "a.parquet", "--out", "sealed"]) == 0
+    assert main(["replay", "adt", "a.parquet", "--out", "plain", "--plaintext"]) == 0
+    capsys.readouterr()
+    return tmp_path
+
+
+def lines(directory: Path) -> dict[str, list[bytes]]:
+    return {path.name: path.read_bytes().splitlines() for path in sorted(directory.iterdir())}
+
+
+def test_a_sealed_replay_and_a_plain_one_give_the_same_files_twice(replayed, monkeypatch, capsys):
+    monkeypatch.setenv("HEADRACE_ADT__DEIDENTIFY", "safe_harbor")
+    for source, out in (("sealed", "1"), ("plain", "2")):
+        assert main(["deidentify", "adt", source, "--out", out, "--json"]) == 0
+    first, again = lines(replayed / "1"), lines(replayed / "2")
+    assert first == again
+    (row,) = map(orjson.loads, first["encounters.jsonl"])
+    assert row["admitted_year"] == 2024
+    assert orjson.loads(first["counts.jsonl"][0]) == {"class": "I", "visits": None, "year": 2024}
+    codes = replayed / "keys" / "adt.codes"
+    assert codes.stat().st_mode & 0o777 == 0o600
+    assert row["patient"].encode() not in codes.read_bytes()
+    assert b"GH" not in codes.read_bytes()
+    assert {"anomalies.jsonl", "dead.jsonl"}.isdisjoint(first)
+
+
+def test_pseudonymised_needs_no_table_of_codes(replayed, monkeypatch):
+    monkeypatch.setenv("HEADRACE_ADT__DEIDENTIFY", "pseudonymised")
+    assert main(["deidentify", "adt", "sealed", "--out", "1"]) == 0
+    assert main(["deidentify", "adt", "plain", "--out", "2"]) == 0
+    assert lines(replayed / "1") == lines(replayed / "2")
+    assert not (replayed / "keys" / "adt.codes").exists()
+
+
+@pytest.mark.parametrize(
+    ("mode", "source", "told"),
+    [
+        ("", "plain", "set adt.deidentify to safe_harbor or pseudonymised"),
+        ("safe_harbor", "nowhere", "nowhere has no tables of adt"),
+    ],
+)
+def test_misuse_is_one_line(replayed, monkeypatch, capsys, mode, source, told):
+    monkeypatch.setenv("HEADRACE_ADT__DEIDENTIFY", mode)
+    assert main(["deidentify", "adt", source, "--out", "1"]) == 2
+    err = capsys.readouterr().err
+    assert told in err
+    assert err.count("\n") == 1
+
+
+def test_codes_under_other_keys_do_not_open_and_are_not_written_over(tmp_path):
+    path = tmp_path / "adt.codes"
+    with kept_codes(path, Seal(Keyring.generate())) as codes:
+        codes.code("patient", ("GH", "7"))
+    before = path.read_bytes()
+    with (
+        pytest.raises(Misuse, match="cannot read the codes"),
+        kept_codes(path, Seal(Keyring.generate())),
+    ):
+        pass
+    assert path.read_bytes() == before
+
+
+def test_every_output_of_the_list_is_written(replayed, monkeypatch):
+    monkeypatch.setenv("HEADRACE_ADT__DEIDENTIFY", "safe_harbor")
+    assert main(["deidentify", "adt", "plain", "--out", "1"]) == 0
+    listed = {field.partition(".")[0] for field in ALLOWED} & {output.name for output in OUTPUTS}
+    names = {f"{name}.jsonl" for name in listed}
+    assert lines(replayed / "1").keys() == names | {"counts.jsonl"}
