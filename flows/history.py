@@ -3,6 +3,7 @@
 ::
 
     <system>.<output>, ... ─┬─ postgres
+                            ├─ what a system adds
                             └─ dead letters ── dead
 
 It keeps no state but its offsets: the database itself says which rows it already has.
@@ -10,6 +11,7 @@ It keeps no state but its offsets: the database itself says which rows it alread
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 import bytewax.operators as op
@@ -21,7 +23,7 @@ from connectors.postgres.sink import PostgresSink
 from connectors.postgres.tables import tables_of
 from flows.engine.inputs import Inputs, NamedItem, Source
 from flows.engine.streams import dead_letters
-from flows.engine.systems import declared_outputs
+from flows.engine.systems import declared_outputs, systems
 from state.inputs import Input
 from state.shards import shard_names
 
@@ -40,6 +42,9 @@ def build(context: Context) -> Dataflow:
     }
     blocks = op.map("blocks", op.input("inputs", flow, Inputs(sources)), _block)
     op.output("postgres", blocks, _sink(context))
+    for system in systems():
+        if system.history:
+            import_module(system.history).add(context, blocks)
     op.output("dead", op.flat_map("dead_letters", blocks, dead_letters), context.sinks.dead)
     return flow
 

@@ -47,8 +47,13 @@ def migrations(folder: Path, layout: str) -> list[Migration]:
     return [m for m in found if not m.layouts or layout in m.layouts]
 
 
-def migrate(connection: Connection, outputs: Iterable[Output], folder: Path = FOLDER) -> list[str]:
+def migrate(
+    connection: Connection, outputs: Iterable[Output], folder: Path = FOLDER, layout: str = ""
+) -> list[str]:
     """Bring the database up to this program's schema; return the names of what was made now.
+
+    It is the schema that the connection's search path names. Without ``layout`` the best that the
+    server allows is chosen.
 
     Programs that start together wait for each other. Raises Misuse where the database
     was migrated by another version of these files, or the table of an output has other columns
@@ -56,7 +61,7 @@ def migrate(connection: Connection, outputs: Iterable[Output], folder: Path = FO
     """
     with _alone(connection):
         _create_own_tables(connection)
-        layout = _stored_layout(connection) or _choose_layout(connection)
+        layout = _stored_layout(connection) or _choose_layout(connection, layout)
         applied = _applied(connection)
         wanted = migrations(folder, layout)
         _check(applied, wanted)
@@ -152,8 +157,8 @@ def _stored_layout(connection: Connection) -> str | None:
     return row[0] if row else None
 
 
-def _choose_layout(connection: Connection) -> str:
-    chosen = _possible_layout(connection)
+def _choose_layout(connection: Connection, wanted: str) -> str:
+    chosen = wanted or _possible_layout(connection)
     connection.execute("INSERT INTO headrace_layout VALUES (%s)", [chosen])
     return chosen
 

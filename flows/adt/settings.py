@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -60,3 +61,7 @@ class Adt(Timed):
         default=SMALL_ZIP3, exclude=True
     )
     """... First three digits of ZIP codes of areas with 20,000 people or fewer: those of 2000."""
+    omop: bool = Field(default=False, exclude=True)
+    """Whether the history flow writes OMOP's rows as well, opened and in clear. ..."""
+    vocabulary: Path | None = Field(default=None, exclude=True)
+    """... A folder of Athena's files, by which codes become concepts."""

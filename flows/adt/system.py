@@ -12,4 +12,5 @@ SYSTEM = System(
     settings={"adt": Adt, "mllp": Mllp},
     flows={"adt": "flows.adt.flow", "fhir": "flows.adt.fhir"},
     outputs=OUTPUTS,
+    history="flows.adt.omop",
 )

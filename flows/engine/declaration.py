@@ -15,7 +15,8 @@ class System:
 
     ``settings``: the tables of the settings file that are the system's own. ``flows``: the name of
     each flow -> the module with its ``build``. ``outputs``: those of all its flows, each under its
-    flow's name.
+    flow's name. ``history``: the module that adds to the history flow, by ``add(context,
+    blocks)``; "" for none.
     """
 
     name: str
@@ -24,3 +25,4 @@ class System:
     outputs: tuple[Output, ...]
     first: bool = False
     """Whether it is the one that is shown to who names none."""
+    history: str = ""

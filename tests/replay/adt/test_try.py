@@ -58,6 +58,16 @@ def test_a_case_that_fails_says_the_first_difference(tmp_path, capsys, raws, exp
     assert out.endswith("1 cases, 1 failed.\n")
 
 
+@pytest.mark.parametrize(("absent", "failed"), [(["W^1"], 0), (["in-progress"], 1)])
+def test_a_case_may_look_at_deidentified_tables(tmp_path, capsys, absent, failed):
+    checks = [{"absent": {"deidentified": absent}}, {"present": {"deidentified": ["2024"]}}]
+    looked = case(ADMITTED, checks=checks) | {"settings": {"adt.deidentify": "safe_harbor"}}
+    assert tried(tmp_path, looked) == failed
+    assert "Not checked" not in capsys.readouterr().out
+    assert tried(tmp_path, case(ADMITTED, checks=checks)) == 0
+    assert "Not checked: absent, present." in capsys.readouterr().out
+
+
 def test_results_as_json_and_cases_of_another_kind(tmp_path, capsys):
     dialogue: dict[str, Any] = {"input": {"dialogue": []}, "expect": {}}
     cancelled = case(ADMITTED, CANCELLED, tables={"location_visits": []})
