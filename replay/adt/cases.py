@@ -19,10 +19,10 @@ import orjson
 from connectors.adt.codes import Codes, Pseudonyms
 from connectors.adt.messages import parse
 from connectors.hl7.files import contents
-from connectors.hl7.message import Message
 from operators.adt.deidentify import Deidentifier
 from operators.adt.timeline import Timeline
 from operators.outputs import Outputs
+from replay.adt.checks import Rows, Seen, check, fits, matched
 from replay.files import table_lines
 from state.adt.deidentified import Mode
 from state.adt.facts import Told
@@ -37,18 +37,6 @@ from state.sealing import Keyring, Seal
 ALL_ORDERS = 6
 """So many files are tried in all orders; of more, as many orders are drawn."""
 SEED = 20240305
-Rows = list[dict[str, Any]]
-
-
-class Seen(NamedTuple):
-    """What messages gave."""
-
-    records: int
-    dead: list[str]
-    """The errors of the dead letters, sorted."""
-    tables: dict[str, Rows]
-    deidentified: str | None = None
-    """The tables of no person as one text, where the case says in which way."""
 
 
 class Result(NamedTuple):
@@ -72,7 +60,7 @@ def try_case(name: str, case: dict[str, Any]) -> Result:
     if mode := settings.get("adt.deidentify"):
         first = first._replace(deidentified=_deidentified(first.tables, mode))
     checks = expect.get("checks", [])
-    unchecked = [next(iter(check)) for check in checks if _check(check, first, raws) is None]
+    unchecked = [next(iter(each)) for each in checks if check(each, first, raws) is None]
     difference = _difference(expect, first, raws)
     orders = 1
     if not difference and expect.get("any_order"):
@@ -139,14 +127,14 @@ def _difference(expect: dict[str, Any], seen: Seen, raws: list[list[bytes]]) -> 
         return f"dead letters: {seen.dead}, not {expect['dead']}"
     for table, wanted in expect.get("tables", {}).items():
         rows = seen.tables[table]
-        missing = [row for row in wanted if not any(_fits(row, other) for other in rows)]
+        missing = [row for row in wanted if not any(fits(row, other) for other in rows)]
         if missing:
             return f"{table} has no row {_text(missing[0])}; it has {_text(rows)}"
         if not matched(wanted, rows):
             return f"{table} has {len(rows)} rows, not the {len(wanted)} wanted: {_text(rows)}"
-    for check in expect.get("checks", []):
-        if _check(check, seen, raws) is False:
-            return f"this does not hold: {_text(check)}"
+    for each in expect.get("checks", []):
+        if check(each, seen, raws) is False:
+            return f"this does not hold: {_text(each)}"
     return ""
 
 
@@ -158,73 +146,6 @@ def _of_orders(first: Seen, found: Seen, order: list[list[bytes]], files: list[l
         if table != CENSUS.name and rows != found.tables[table]:
             return f"in the order {places} of the files {table} is {_text(found.tables[table])}"
     return ""
-
-
-def _check(check: dict[str, Any], seen: Seen, raws: list[list[bytes]]) -> bool | None:
-    """Return whether a check holds, None where it is not one of ours."""
-    strange = seen.tables["anomalies"]
-    if "anomaly" in check:
-        wanted = {**check, "kind": check["anomaly"]}
-        del wanted["anomaly"]
-        return any(_fits(wanted, row) for row in strange)
-    if "no_anomaly" in check:
-        return all(row["kind"] != check["no_anomaly"] for row in strange)
-    if "bed" in check:
-        return any(_fits(check["bed"], row) for row in seen.tables["beds"])
-    if "observation" in check:
-        return any(_fits(check["observation"], row) for row in seen.tables["observations"])
-    if "observation_ucum" in check:
-        names = ("value", "unit", "value_ucum", "unit_ucum")
-        told = [[row[name] for name in names] for row in seen.tables["observations"]]
-        return all(wanted in told for wanted in check["observation_ucum"])
-    if "boarding_minutes" in check:
-        waits = [row["boarding_s"] for row in seen.tables["encounters"]]
-        return check["boarding_minutes"] * 60 in waits
-    for word in ("absent", "present"):
-        texts = check.get(word, {}).get("deidentified")
-        if texts is not None and seen.deidentified is not None:
-            return all((text in seen.deidentified) == (word == "present") for text in texts)
-    if check.keys() == {"field", "equals"}:
-        segment, _, field = check["field"].partition("-")
-        texts = (_field(raw, segment, int(field)) for file in raws for raw in file)
-        return check["equals"] in texts
-    return None
-
-
-def _field(raw: bytes, name: str, number: int) -> str:
-    segment = Message(raw).first(name)
-    return "" if segment is None else segment.whole(number)
-
-
-def matched(wanted: Rows, rows: Rows) -> bool:
-    """Return whether each row is wanted, and each wanted row is there, one to one."""
-    if len(wanted) != len(rows):
-        return False
-    return not wanted or any(
-        matched(wanted[1:], rows[:place] + rows[place + 1 :])
-        for place, row in enumerate(rows)
-        if _fits(wanted[0], row)
-    )
-
-
-def _fits(wanted: dict[str, Any], row: dict[str, Any]) -> bool:
-    """Return whether a row has the fields that a case insists on."""
-    return all(
-        name in row and _plain(name, wanted[name]) == _plain(name, row[name]) for name in wanted
-    )
-
-
-def _plain(name: str, value: Any) -> Any:
-    """Return what is compared: numbers without authority, places without facility, instants."""
-    if value is None:
-        return None
-    if name in ("patient", "visit"):
-        return value.split("^")[0]
-    if name == "location":
-        return value.split("^")[:3]
-    if name in ("start", "end", "admitted", "discharged"):
-        return datetime.fromisoformat(value)
-    return value
 
 
 def _text(value: Any) -> str:

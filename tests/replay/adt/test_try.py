@@ -48,6 +48,10 @@ def test_a_case_that_holds(tmp_path, capsys):
         ([ADMITTED], {"checks": [{"anomaly": "double_booked"}]}, "this does not hold"),
         ([ADMITTED], {"checks": [{"bed": {"location": "W^9^A"}}]}, "this does not hold"),
         ([ADMITTED], {"checks": [{"field": "PV1-3", "equals": "X"}]}, "this does not hold"),
+        ([ADMITTED], {"checks": [{"fhir_security": {"Encounter": "R"}}]}, "this does not hold"),
+        ([ADMITTED], {"checks": [{"boarding_minutes": 1}]}, "this does not hold"),
+        ([ADMITTED], {"checks": [{"observation": {"code": "K"}}]}, "this does not hold"),
+        ([ADMITTED], {"checks": [{"metric": "adt_x", "at_least": 1}]}, "this does not hold"),
     ],
 )
 def test_a_case_that_fails_says_the_first_difference(tmp_path, capsys, raws, expect, told):
