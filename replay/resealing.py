@@ -9,7 +9,7 @@ from pathlib import Path
 import orjson
 
 from flows.engine.resealing import Count
-from replay.rewrap import put_in_place
+from replay.rewrap import alone, put_in_place
 from state.errors import Misuse
 from state.outputs import DEAD, to_json
 from state.sealing import Seal, closing_key, is_envelope, letter_purpose
@@ -28,11 +28,12 @@ def reseal_file(path: Path, topic: str, count: Count, seal: Seal, *, reseals: bo
     named = _key_of_letter if dead else _key_of_record
     try:
         if reseals and _names_former(path, named, seal):
-            partial = path.with_name(path.name + ".partial")
-            with partial.open("wb") as out:
-                for line in _lines(path):
-                    out.write((line if named(line) in ("", seal.key_id) else again(line)) + b"\n")
-            put_in_place(partial, path)
+            with alone(path) as (whole, partial):
+                with partial.open("wb") as out:
+                    for line in _lines(whole):
+                        same = named(line) in ("", seal.key_id)
+                        out.write((line if same else again(line)) + b"\n")
+                put_in_place(partial, whole)
         for line in _lines(path):
             count.add(named(line), seal.key_id)
     except OSError as error:

@@ -25,7 +25,7 @@ from flows.settings.settings import Settings
 from replay.resealing import reseal_file
 from replay.rewrap import names_former_key, rewrap
 from replay.topics import held_messages
-from state.errors import HeadraceError, Misuse
+from state.errors import HeadraceError
 from state.outputs import DEAD
 from state.sealed_values import key_of
 from state.sealing import Seal
@@ -91,10 +91,10 @@ class Rotation:
         try:
             if self._reseals and names_former_key(path, self._seal):
                 rewrap(path, self._seal)
-        except (Misuse, OSError) as error:
-            print(f"headrace: keys: {error}", file=sys.stderr)
+            return not names_former_key(path, self._seal)
+        except _FAULTS as error:
+            print(f"headrace: keys: {path}: {error}", file=sys.stderr)
             return False
-        return not names_former_key(path, self._seal)
 
     def _snapshots(self, root: Path) -> None:
         for path in sorted(root.glob("[0-9]*/recovery")):

@@ -12,6 +12,7 @@ from connectors.adt.reader import Reader
 from connectors.hl7.message import NULL, Segment
 from state.adt.attributes import ADDRESS_END, Diagnosis
 from state.clock import iso_time
+from state.errors import OutOfRange
 
 PERSON_FIELDS = (5, 7, 8, 11, 13, 29, 30)
 """All fields of PID that are read here."""
@@ -21,6 +22,8 @@ ACTIONS = {"A", "D", "U"}
 """DG1-21: add, delete, update. Source: HL7 v2.9, table 0206."""
 DATE = re.compile(r"(\d{4})(?:(\d\d)(?:(\d\d).*)?)?", re.ASCII)
 """A date; a time of the day behind it is of no use."""
+MOST_KINDS, MOST_DIAGNOSES = 32, 1000
+"""A message with more is refused: nobody sends one, and each kind is looked at by itself."""
 NAME_FROM_TEXT = 20
 """Characters of a diagnosis' text that name it where it has no code: at most 80 bytes."""
 
@@ -42,16 +45,15 @@ def person(pid: Segment, reader: Reader) -> tuple[str | None, ...]:
 
 def _person(pid: Segment, reader: Reader) -> tuple[str | None, ...]:
     died = reader.ns(pid, 29)
-    deceased = {"Y": "true", "N": "false", "": ""}.get(pid.said(30) or pid.raw(30))
+    deceased = "" if pid.raw(30) == NULL else {"Y": "true", "N": "false"}.get(pid.said(30) or "")
     return (
-        _said(pid, 5),
-        _given(pid),
+        *_name(pid),
         _birth_date(pid, reader),
         _said(pid, 8),
         _address(pid),
         _said(pid, 13),
         iso_time(died) if died is not None else "" if pid.raw(29) == NULL else None,
-        None if deceased == "" and pid.raw(30) != NULL else deceased,
+        deceased,
     )
 
 
@@ -73,18 +75,20 @@ def diagnoses(segments: Iterable[Segment], reader: Reader) -> Iterator[Listed]:
     by_kind: dict[str, list[Segment]] = {}
     for segment in segments:
         by_kind.setdefault(part(segment.text(6)), []).append(segment)
+    if len(by_kind) > MOST_KINDS or sum(map(len, by_kind.values())) > MOST_DIAGNOSES:
+        raise OutOfRange(f"a message names more than {MOST_DIAGNOSES} diagnoses, or kinds of them")
     for kind, of_kind in by_kind.items():
         whole = not any(segment.text(21) in ACTIONS for segment in of_kind)
         listed = tuple(filter(None, (_diagnosis(segment, reader) for segment in of_kind)))
         nothing = all(segment.raw(3) == NULL for segment in of_kind)
-        if listed or nothing:
+        if listed or (whole and nothing):
             yield Listed(kind, whole, listed)
 
 
 def _diagnosis(dg1: Segment, reader: Reader) -> Diagnosis | None:
     code, text, system, other, other_text, *_ = (*dg1.components(3), *FIVE)
     text = plain(text or other_text or dg1.text(4))
-    name = code or other or text[:NAME_FROM_TEXT].strip()
+    name = code or other or " ".join(text.split())[:NAME_FROM_TEXT].strip()
     if not name:
         return None
     return Diagnosis(
@@ -102,12 +106,11 @@ def _said(segment: Segment, field: int) -> str | None:
     return said and plain(said)
 
 
-def _given(pid: Segment) -> str | None:
-    """Return the given names of PID-5, spaces between them."""
-    if not pid.raw(5) or pid.raw(5) == NULL:
-        return pid.said(5)
-    first, more = (pid.text(5, 2), pid.text(5, 3))
-    return plain(" ".join(filter(None, (first, more)))) or None
+def _name(pid: Segment) -> tuple[str | None, str | None]:
+    """Return the family name and the given names of PID-5, which is told as a whole."""
+    family = plain(pid.text(5))
+    given = plain(" ".join(filter(None, (pid.text(5, 2), pid.text(5, 3)))))
+    return (family, given) if family or given or NULL in pid.raw(5) else (None, None)
 
 
 def _birth_date(pid: Segment, reader: Reader) -> str | None:

@@ -12,7 +12,7 @@ from datetime import UTC, tzinfo
 from typing import NamedTuple
 
 from connectors.adt.fields import part, plain, within
-from connectors.adt.reader import Place, Reader, needed, placed
+from connectors.adt.reader import RECORDED, Place, Reader, needed, placed
 from connectors.hl7.message import NOTHING, Message, Segment
 from state.adt.facts import Oddity
 from state.adt.observations import (
@@ -96,7 +96,7 @@ class _Results:
         self._about: dict[_Order, _About] = {}  # an order may have hundreds of OBX
         nothing = NOTHING
         evn, msh = message.first("EVN") or nothing, message.first("MSH") or nothing
-        sent_ns = self._reader.any_ns((evn, 2), (msh, 7))
+        sent_ns = self._reader.any_ns((evn, 2), (msh, 7), within=RECORDED)
         self.recorded_ns = self._latest_ns() if sent_ns is None else sent_ns
         """EVN-2, else MSH-7, else the latest time of an observation."""
 
@@ -121,7 +121,9 @@ class _Results:
         return tuple(observations), tuple(oddities)
 
     def _latest_ns(self) -> int:
-        times = (self._reader.any_ns(*_times(order, obx)) for order, obx in self._found)
+        times = (
+            self._reader.any_ns(*_times(order, obx), within=RECORDED) for order, obx in self._found
+        )
         latest_ns = max((ns for ns in times if ns is not None), default=None)
         if latest_ns is None:
             raise NoTime("neither EVN, MSH-7 nor an observation has a time")

@@ -32,6 +32,9 @@ FIRST_S, LONGEST_S = 0.1, 30.0
 MOST_ASKED_S = 900.0
 """The longest pause that a server may ask for."""
 AGAIN = frozenset({408, 425, 429})
+CONFLICT, MOST_CONFLICTS = 409, 10
+"""Another client changes the same resource: tried again, but not for ever, for some servers answer
+so to what can never be (FHIR R4, 3.1.0.1.5)."""
 LOGIN = frozenset({401, 403})
 NO_SERVER = frozenset({404, 405, 410})
 """What a base answers that is none."""
@@ -103,6 +106,7 @@ class Server:
     def _accepted(self, entries: list[Entry]) -> httpx2.Response | None:
         """Send a transaction as often as it takes; return the answer that refuses it for good."""
         body = orjson.dumps(transaction(entries), option=orjson.OPT_SORT_KEYS)
+        conflicts = 0
         while True:
             try:
                 with self._lifecycle.calling(NAME):
@@ -112,7 +116,9 @@ class Server:
                 self._wait(type(error).__name__, 0.0)
                 continue
             status = answer.status_code
-            if status in AGAIN or status >= 500:
+            conflicts += status == CONFLICT
+            passes = status == CONFLICT and conflicts <= MOST_CONFLICTS
+            if passes or status in AGAIN or status >= 500:
                 self._wait(f"status {status}", self._asked_s(answer))
                 continue
             self._over()
@@ -152,10 +158,10 @@ class Server:
         if text.isdecimal():
             return min(float(text[:9]), MOST_ASKED_S)
         try:
-            until = parsedate_to_datetime(text)
-        except ValueError:
+            until = parsedate_to_datetime(text).astimezone(UTC)
+        except (ValueError, OverflowError):
             return 0.0
-        seconds = (until.astimezone(UTC) - self._now()).total_seconds()
+        seconds = (until - self._now()).total_seconds()
         return min(max(seconds, 0.0), MOST_ASKED_S)
 
 

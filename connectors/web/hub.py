@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from connectors.redis.keys import Keys
 from connectors.web import frames
@@ -78,6 +78,14 @@ class Hub:
         return self._mirrors[channel.source].snapshot(
             channel, lambda r: channel.takes(r.values) and access.admits(r.values)
         )
+
+    def once_loaded(self, channel: Channel, then: Callable[[], None]) -> None:
+        """Call ``then`` once it is known what a channel holds: now, where Redis was heard."""
+        mirror = self._mirrors[channel.source]
+        if mirror.lost:
+            mirror.waiting.append(then)
+        else:
+            then()
 
     def group(self, channel: Channel, access: Access) -> Group:
         """Return the group of a channel under an access's rows; made where there is none."""
@@ -172,6 +180,9 @@ class Hub:
         loaded = await self._tail.load(system.keys, mirror.source.output.name)
         reason = mirror.lost
         mirror.load(system.keys.generation, loaded)
+        waiting, mirror.waiting = mirror.waiting, []
+        for then in waiting:
+            then()
         for group in self._groups_of(mirror):
             made: dict[str, list[bytes]] = {}
             for subscription in [s for members in group.members.values() for s in members]:

@@ -34,6 +34,9 @@ class Joining:
         if after is None:
             _accept(subscription)
             group.snapshot(subscription, {})
+        elif group.channel.source.private and group.access.rows:
+            # What was taken back from these rows since is not for its eyes, nor in the audit.
+            self.reset(subscription, "limited")
         elif after[0] != group.mirror.generation:
             self.reset(subscription, "generation")
         else:

@@ -66,6 +66,8 @@ class Mirror:
         self.generation = 0
         self.lost = "redis-lost"
         self.place = START
+        self.waiting: list[Callable[[], None]] = []
+        """What is to be called once it is loaded."""
         self._complete = False
         self._ring: list[Record] = []
         self._table: dict[str, Record] = {}

@@ -65,6 +65,11 @@ class Wishes:
     def add(self, subject: str, address: str, wish: Wish) -> None:
         """Audit what the client will read: what the channel holds now."""
         self.under_way[str(wish.channel)] = wish
+        self._hub.once_loaded(wish.channel, partial(self._audit, subject, address, wish))
+
+    def _audit(self, subject: str, address: str, wish: Wish) -> None:
+        if self.under_way.get(str(wish.channel)) is not wish:
+            return  # nobody waits for it any more
         held = self._hub.held(wish.channel, wish.access)
         ended = asyncio.wrap_future(self._reads.add(self._read(subject, address, wish, held)))
         ended.add_done_callback(partial(self._audited, wish))

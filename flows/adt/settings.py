@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from connectors.addresses import is_safe
 from flows.settings.part import Duration, Interval, Timed
@@ -30,6 +30,10 @@ def _address(url: str) -> str:
     return url.rstrip("/")
 
 
+MOST_WINDOWS = 1000
+"""Of the census that a message may correct: each ward has a record of each."""
+
+
 class Adt(Timed):
     """Patient care. What is not excluded is part of the settings' hash."""
 
@@ -48,7 +52,7 @@ class Adt(Timed):
     """How old a window of the census may be that a late message still corrects."""
     horizon: Interval = 400 * 24 * HOUR_NS
     """How far behind the clock of its domain a message may have been recorded; visits that are over
-    are forgotten after it."""
+    are forgotten after twice of it."""
     fhir_base: Annotated[str, AfterValidator(_address)] = Field(default="", exclude=True)
     """The address of a FHIR R4 server, which `headrace run fhir` sends to ..."""
     fhir_token: SecretStr = Field(default=SecretStr(""), exclude=True)
@@ -65,3 +69,11 @@ class Adt(Timed):
     """Whether the history flow writes OMOP's rows as well, opened and in clear. ..."""
     vocabulary: Path | None = Field(default=None, exclude=True)
     """... A folder of Athena's files, by which codes become concepts."""
+
+    @model_validator(mode="after")
+    def _fit(self) -> Adt:
+        if self.correct_census > MOST_WINDOWS * self.census_window:
+            raise ValueError(f"correct_census is more than {MOST_WINDOWS} times census_window")
+        if self.correct_census > self.horizon:
+            raise ValueError("correct_census is longer than horizon")
+        return self

@@ -73,8 +73,11 @@ class Correction(NamedTuple):
     after: Counts
 
 
-def presences(rows: Sequence[Row]) -> tuple[Presence, ...]:
-    """Return when a visit was in which ward; moves within a ward do not end it."""
+def presences(rows: Sequence[Row], discharged_ns: int | None) -> tuple[Presence, ...]:
+    """Return when a visit was in which ward; moves within a ward do not end it.
+
+    ``discharged_ns``: when the patient left; who is only moved to no place has not left.
+    """
     found: list[Presence] = []
     for before, row in zip([None, *rows], rows, strict=False):
         ward = ward_of(row.location)
@@ -86,7 +89,7 @@ def presences(rows: Sequence[Row]) -> tuple[Presence, ...]:
             found[-1] = last._replace(end_ns=row.end_ns, boarding=last.boarding + boarding)
         else:
             found.append(Presence(ward, row.start_ns, row.end_ns, not found, False, boarding))
-    if found and found[-1].end_ns is not None:
+    if found and discharged_ns is not None and found[-1].end_ns == discharged_ns:
         found[-1] = found[-1]._replace(discharged=True)
     return tuple(found)
 

@@ -34,7 +34,7 @@ OLDEST = 89
 LEAST_CELL = 11
 """A count of fewer is not told, as CMS has it for its own tables."""
 _COUNTRIES = frozenset({"", "US", "USA"})
-_ZIP = re.compile(r"(\d{3})\d{2}(-?\d{4})?")
+_ZIP = re.compile(r"([0-9]{3})[0-9]{2}(-?[0-9]{4})?")
 _DAY = timedelta(days=1)
 
 
@@ -195,7 +195,7 @@ def _times(tables: Tables) -> Iterator[tuple[Parts, int]]:
 
 def _is_measured(row: Row, found: Row) -> bool:
     """Return whether an observation is a number that is neither an age nor an identifier."""
-    digits = re.sub(r"[eE].*|\D", "", row.get("value") or "").strip("0")
+    digits = re.sub(r"[eE].*|\D", "", row.get("value") or "").lstrip("0")
     return len(digits) <= MOST_DIGITS and found.get("code") not in AGES
 
 

@@ -23,6 +23,7 @@ from operators.adt.beds import spans
 from operators.adt.cancels import by_time, having
 from operators.adt.census import presences
 from operators.adt.identity import Identity
+from operators.adt.orders import DAY_NS
 from operators.adt.shown import (
     NOTHING,
     Anomaly,
@@ -50,7 +51,7 @@ from state.adt.triggers import Effect
 from state.errors import SnapshotRefused
 from state.records import Coordinates
 
-FORM = 2
+FORM = 3
 """Of the bytes; a snapshot of another form is refused."""
 LASTING = ("in-progress", "onleave")
 """The statuses of visits that are not over."""
@@ -76,7 +77,8 @@ class Family:
         self.ordered: dict[VisitKey, list[VisitKey]] = {}
         """The numbers under which messages told of the orders of each visit (none: "")."""
         self._attributes = Attributes()
-        self._orders: dict[VisitKey, set[str]] = {}
+        self._orders: dict[VisitKey, dict[str, int]] = {}
+        """The orders of each number, and on which day each was recorded last."""
         self._facts: dict[VisitKey, dict[Fact, Coordinates]] = {}
         self._others: dict[Statement, Coordinates] = {}
         self._told: dict[VisitKey, list[VisitKey]] = {}
@@ -128,7 +130,8 @@ class Family:
         self._others.update(other._others)
         self._attributes.join(other._attributes)
         for told, orders in other._orders.items():
-            self._orders.setdefault(told, set()).update(orders)
+            known = self._orders.setdefault(told, {})
+            known.update((each, max(day, known.get(each, day))) for each, day in orders.items())
         self.patients.update(other.patients)
         self.ordered.update(other.ordered)
         self.versions.update(other.versions)
@@ -137,12 +140,12 @@ class Family:
         self.mothers = self.mothers | other.mothers
         self._identity = None
 
-    def add_order(self, told: VisitKey, order: str) -> bool:
-        """Note that a message told of an order; return whether that is new."""
-        of_key = self._orders.setdefault(told, set())
-        if order in of_key:
+    def add_order(self, told: VisitKey, order: str, recorded_ns: int) -> bool:
+        """Note that a message told of an order; return whether it is the first one of a day."""
+        of_key, day = self._orders.setdefault(told, {}), recorded_ns // DAY_NS
+        if of_key.get(order, day - 1) >= day:
             return False
-        of_key.add(order)
+        of_key[order] = day
         known = self.ordered.setdefault(self.order_key(told), [])
         if told not in known:
             known.append(told)
@@ -153,9 +156,9 @@ class Family:
         assert self._identity is not None, "results come after a refresh"
         return self._identity.key(*told) if told[1] else (self._identity.survivor(told[0]), "")
 
-    def orders(self, told: VisitKey) -> set[str]:
+    def orders(self, told: VisitKey) -> Iterable[str]:
         """Return the orders that messages told of under some numbers."""
-        return self._orders.get(told, set())
+        return self._orders.get(told, {})
 
     def refresh(self) -> Changes:
         """Return what has changed since the last call; visits in the order of their keys."""
@@ -199,27 +202,33 @@ class Family:
         Return them, with the numbers under which messages told of each. Who the patients are, and
         what was merged, stays: a message may come under a former number at any time.
         """
-        gone = {key: self._told.pop(key) for key, ns in list(self._over()) if ns < before_ns}
+        over = [key for key, ns in self._over() if ns < before_ns]
+        gone = {key: self._told.pop(key, []) for key in over}
         for key, numbers in gone.items():
             for told in numbers:
                 self._facts.pop(told, None)
                 self._attributes.forget(told)
-            self.versions.pop(key, None)
             self.shown.pop(key, None)
         return gone
 
-    def forget_orders(self, key: VisitKey) -> dict[VisitKey, set[str]]:
+    def forget_orders(self, key: VisitKey) -> dict[VisitKey, Iterable[str]]:
         """Forget the orders of a visit; return them by the numbers that messages told."""
         return {told: self._orders.pop(told) for told in self.ordered.pop(key, [])}
 
     def _over(self) -> Iterator[tuple[VisitKey, int]]:
         """Yield the visits that are over, and when each was told of last."""
-        for key, numbers in self._told.items():
+        for key in self._told.keys() | self.ordered.keys():
+            numbers = self._told.get(key, [])
             encounter = self.shown[key].encounter if key in self.shown else None
             if encounter is None or encounter.status not in LASTING:
                 facts = (fact for told in numbers for fact in self._facts.get(told, ()))
                 told_of = chain(facts, self._attributes.told(numbers, None))
-                yield key, max(max(each.recorded_ns, each.clinical_ns) for each in told_of)
+                yield key, max((*map(_last_ns, told_of), self._last_order_ns(key)))
+
+    def _last_order_ns(self, key: VisitKey) -> int:
+        """Return the end of the last day on which an order of a visit was recorded; else 0."""
+        days = (day for told in self.ordered.get(key, ()) for day in self._orders[told].values())
+        return (max(days, default=-1) + 1) * DAY_NS
 
     def because(self, key: VisitKey, most: int) -> list[Coordinates]:
         """Return where the messages lie that determine a visit, the last ones; all in order."""
@@ -265,7 +274,7 @@ class Family:
             for each, where in self._others.items()
             if isinstance(each, kind)
         )
-        orders = sorted((told, sorted(of_key)) for told, of_key in self._orders.items())
+        orders = sorted((told, sorted(of_key.items())) for told, of_key in self._orders.items())
         versions = sorted(self.versions.items())
         rest = others, self._attributes.pack(), orders, versions
         return pickle.dumps((FORM, facts, *rest), protocol=5)
@@ -285,7 +294,7 @@ class Family:
             }
         made._others = {KINDS[name](*each): Coordinates(*where) for name, each, where in others}
         made._attributes = Attributes.unpack(attributes)
-        made._orders = {told: set(of_key) for told, of_key in orders}
+        made._orders = {told: dict(of_key) for told, of_key in orders}
         made.versions = dict(versions)
         made._identity = None
         made.refresh()
@@ -404,10 +413,16 @@ class Family:
             found.encounter,
             frozenset(strange),
             spans(found.rows),
-            presences(found.rows),
+            presences(found.rows, found.encounter.discharged_ns if found.encounter else None),
             details(attributes),
             conditions(attributes),
         )
+
+
+def _last_ns(statement: Fact | Attribute) -> int:
+    """Return the last time that a statement names."""
+    left_ns = statement.discharged_ns if isinstance(statement, Fact) else None
+    return max(statement.recorded_ns, statement.clinical_ns, left_ns or 0)
 
 
 def _deleted_ns(facts: Iterable[Fact]) -> int | None:

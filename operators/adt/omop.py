@@ -192,6 +192,8 @@ class _History:
     def _span(self, table: str, start: str, end: str | None) -> Record:
         """Return start and end; what is open ends, as a date, where it was last told of."""
         begin = _moment(start)
+        if end and _moment(end) < begin:
+            begin = _moment(end)  # the discharge was told later, and counts, as for FHIR
         return {
             f"{table}_start_date": begin.date(),
             f"{table}_start_datetime": begin,

@@ -28,7 +28,8 @@ def order_of(observation: Observation) -> str:
     if observation.filler:
         return observation.filler
     day = observation.clinical_ns // DAY_NS
-    return "|".join(("", observation.system, observation.code, observation.sub_id, str(day)))
+    name = name_of(observation)
+    return "|".join(("", name.system, name.code, name.sub_id, str(day)))
 
 
 class Order:

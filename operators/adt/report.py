@@ -76,7 +76,9 @@ class Report:
 
     def patient(self, family: Family, change: PatientChange) -> None:
         """Emit who a patient is; retract one of whom nothing is told."""
-        patient, _, after = change
+        patient, before, after = change
+        if before and after and patient_row(before) == patient_row(after):
+            return
         causes = [place(each) for each in family.because_of(patient, MOST_CAUSES)]
         record = after and {"patient": patient, "because": causes, **patient_row(after)}
         self._put("patients", (patient,), self._where, record)
@@ -131,11 +133,13 @@ class Report:
         for kind_system_code in sorted(then.keys() - now.keys()):
             parts = (number, patient, *kind_system_code)
             self._put("conditions", parts, self._where, None)
+        if then == now:
+            return
+        causes = [place(each) for each in family.because(change.key, MOST_CAUSES)]
         for kind_system_code, condition in sorted(now.items()):
             if then.get(kind_system_code) != condition:
                 parts = (number, patient, *kind_system_code)
                 record = {"patient": patient, "visit": number, "condition": self._key(parts)}
-                causes = [place(each) for each in family.because(change.key, MOST_CAUSES)]
                 record = record | condition_row(condition) | {"because": causes}
                 self._put("conditions", parts, self._where, record)
 

@@ -36,7 +36,7 @@ class Results:
         if not entity.add(observation, self._told.coordinates):
             return False
         self._entities.put(place, entity)
-        if family.add_order(told, order):
+        if family.add_order(told, order, observation.recorded_ns):
             held.open()
             self._entities.put(name, held)
         return True

@@ -95,8 +95,11 @@ class Timeline(Logic):
         return -(2**63) if clock is None else clock * self.window_ns - self._horizon_ns
 
     def forget(self, domain: str, clock: int) -> None:
-        """Forget the visits that are over in a part of the pages, another one for each clock."""
-        limit_ns = self.oldest_ns(domain)
+        """Forget the visits that are over in a part of the pages, another one for each clock.
+
+        They are kept for twice the horizon: what is not late may still correct them.
+        """
+        limit_ns = self.oldest_ns(domain) - self._horizon_ns
         for page in [each for each in self.entities.filled() if each % PARTS == clock % PARTS]:
             for name, entity in self.entities.within(page).items():
                 if not name.startswith(domain + SEPARATOR) or not isinstance(entity, Held):
@@ -235,7 +238,9 @@ class Work:
         if census.clock != before and census.clock is not None:
             name = _name(self._told.domain, CLOCK)
             self._timeline.entities.put(name, Clock(census.clock))
-            self._timeline.forget(self._told.domain, census.clock)
+            first = census.clock if before is None else max(before + 1, census.clock - PARTS + 1)
+            for clock in range(first, census.clock + 1):
+                self._timeline.forget(self._told.domain, clock)
         for each in corrections:
             report.census(each, self._version(each), self._timeline.window_ns)
 

@@ -13,6 +13,7 @@ import orjson
 from flows.config import add_config_argument, load_settings
 from flows.engine.systems import declared_outputs
 from flows.keys import make_key_file, write_key_file
+from replay.rewrap import put_in_place
 from replay.rotation import Rotation
 from state.errors import CannotUnseal, Misuse
 from state.key_file import VARIABLE, key_file
@@ -124,7 +125,7 @@ def _rotate(path: Path) -> None:
     draft = path.with_name(path.name + ".draft")
     try:
         write_key_file(draft, keyring)
-        draft.replace(path)
+        put_in_place(draft, path)
     except FileExistsError:
         raise Misuse(f"{draft} is left from a rotation that was cut off: remove it") from None
     except OSError as error:

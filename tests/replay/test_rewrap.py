@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -82,6 +83,19 @@ def test_a_key_file_and_its_recordings_are_rotated_by_one_command(sealed, capsys
     assert rotate(sealed, key_file()) == 0
     assert capsys.readouterr().out.endswith("0 of 1 recordings name a key from before k3\n")
     assert len(Keyring.parse(key_file().read_text()).keys) == 3
+
+
+def test_a_link_is_rotated_where_it_leads_and_one_process_at_a_time_rotates(sealed, capsys):
+    link = sealed.with_name("link.parquet")
+    link.symlink_to(sealed)
+    with sealed.open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert rotate(link) == 1
+    assert "another process rotates" in capsys.readouterr().err
+    assert rotate(link) == 0
+    assert link.is_symlink()
+    assert rotate(sealed) == 0
+    assert "0 of 1 recordings" in capsys.readouterr().out
 
 
 def test_the_rest_of_a_rotation_that_was_killed_is_written_over(sealed):

@@ -16,7 +16,7 @@ from connectors.adt.omop.writer import Make, OmopWriter, Said
 from connectors.postgres.client import Database, passes, refusal
 from connectors.postgres.decode import RowsBlock
 from connectors.waiting import Outage
-from state.errors import CannotUnseal, Undelivered
+from state.errors import DamagedSeal, Undelivered
 from state.lifecycle import Lifecycle
 from state.sealing import Seal
 
@@ -102,14 +102,17 @@ class OmopPartition(StatefulSinkPartition[RowsBlock, None]):
         self._writer.write(said)
 
     def _said(self, block: RowsBlock) -> Iterator[Said]:
-        """Yield the records of a block, opened. One that does not open is left out, told once."""
+        """Yield the records of a block, opened. One that is damaged is left out, told once.
+
+        Raises UnknownKey where a key is missing: with the key, all of it is read again.
+        """
         output = block.table.output
         names = [column.name for column in block.table.columns]
         for generation, *fields, counter in block.rows:
             envelope = dict(zip(names, fields, strict=True))
             try:
                 record = self._seal.unseal_fields(output.topic, envelope)
-            except CannotUnseal as error:
+            except DamagedSeal as error:
                 if not self._told:
                     LOG.warning(
                         "records of %s do not open and are left out: %s", output.topic, error

@@ -36,6 +36,10 @@ Make = Callable[[Mapping[str, Iterable[Record]], Concepts], Rows]
 """Makes the rows of one person."""
 
 
+_SCHEMA_LOCK = 0x6F6D6F70
+"""A number of our own (https://www.postgresql.org/docs/15/explicit-locking.html)."""
+
+
 class Said(NamedTuple):
     """A record of an output, or its retraction, whose ``record`` is None."""
 
@@ -56,7 +60,9 @@ class OmopWriter:
     """
 
     def __init__(self, connection: Connection, make: Make, vocabulary: Vocabulary) -> None:
-        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}".encode())
+        with connection.transaction():  # two that make it at once are in each other's way
+            connection.execute("SELECT pg_advisory_xact_lock(%s)", [_SCHEMA_LOCK])
+            connection.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}".encode())
         connection.execute(f"SET search_path TO {SCHEMA}".encode())
         migrate(connection, (), FOLDER, NATIVE)
         self._connection = connection

@@ -41,11 +41,14 @@ DISPOSITION_NAMES = {
 }  # fmt: skip
 SYSTEMS = {
     "I10C": "http://hl7.org/fhir/sid/icd-10-cm",
+    "ICD-10-CM": "http://hl7.org/fhir/sid/icd-10-cm",
+    "ICD10CM": "http://hl7.org/fhir/sid/icd-10-cm",
     "I10": "http://hl7.org/fhir/sid/icd-10",
     "I9C": "http://hl7.org/fhir/sid/icd-9-cm",
     "I9CDX": "http://hl7.org/fhir/sid/icd-9-cm",
     "SCT": "http://snomed.info/sct",
     "LN": "http://loinc.org",
+    "LOINC": "http://loinc.org",
     "RXNORM": "http://www.nlm.nih.gov/research/umls/rxnorm",
     "NDC": "http://hl7.org/fhir/sid/ndc",
     "CVX": "http://hl7.org/fhir/sid/cvx",

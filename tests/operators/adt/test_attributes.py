@@ -12,6 +12,7 @@ import pytest
 from connectors.hl7.message import Message
 from operators.adt.timeline import Timeline
 from state.adt.attributes import ADDRESS, DETAILS
+from state.errors import OutOfRange
 from tests.operators.adt.tables import Rows, tables
 from tests.operators.adt.told import Told
 
@@ -68,7 +69,7 @@ def test_of_each_field_what_was_recorded_last_counts():
         adt("A31", 10, '1||7^^^GH^MR||||""||||""||555-2'),
     )
     names = ("family", "given", "birth_date", "sex", "address", "phone")
-    assert only(found["patients"], *names) == ("Roe", "Jane Q", None, "F", None, "555-2")
+    assert only(found["patients"], *names) == ("Roe", None, None, "F", None, "555-2")
 
 
 def test_an_address_has_its_parts():
@@ -105,6 +106,13 @@ def test_who_died_is_deceased_with_or_without_a_time():
     for sent, wanted in (("Y", True), ("N", False), ("", None), ('""', None), ("?", None)):
         row = only(tables([adt("A01", 8, f"{pid}|{sent}")])["patients"], "died", "deceased")
         assert row == (None, wanted)
+
+
+def test_that_a_patient_died_is_taken_back():
+    dead, not_known = (adt("A08", hour, "1||7^^^GH^MR" + "|" * 27 + said)
+                       for hour, said in ((9, "Y"), (10, '""')))  # fmt: skip
+    assert only(tables([dead])["patients"], "deceased") == (True,)
+    assert only(in_any_order(dead, not_known)["patients"], "deceased") == (None,)
 
 
 def test_a_merge_leaves_one_person_with_what_was_told_last():
@@ -159,11 +167,24 @@ def test_the_diagnoses_of_a_type_are_those_of_the_newest_message():
     assert in_any_order(told[2], added, nothing)["conditions"] == []
 
 
+def test_diagnoses_that_are_none_and_all_too_many():
+    nothing = [adt("A60", hour, "1||7^^^GH^MR", 'DG1|1||""|||W' + "|" * 15 + "D")
+               for hour in (9, 10)]  # fmt: skip
+    assert in_any_order(*nothing)["conditions"] == []
+    assert tables([*nothing], make=Restored)["conditions"] == []
+    most = [f"DG1|1||C{number}^^I10C|||W" for number in range(1000)]
+    assert len(tables([adt("A01", 8, "1||7^^^GH^MR", *most)])["conditions"]) == 1000
+    kinds = [f"DG1|1||C^^I10C|||K{number}" for number in range(33)]
+    for too_many in ([*most, most[0]], kinds):
+        with pytest.raises(OutOfRange):
+            tables([adt("A01", 8, "1||7^^^GH^MR", *too_many)])
+
+
 def test_a_diagnosis_without_a_code_is_known_by_its_text():
-    sent = "DG1|1||^Chest pain^|||W", "DG1|2|||Fever||W", "DG1|3"
+    sent = "DG1|1||^Chest\\.br\\pain^|||W", "DG1|2|||Fever||W", "DG1|3"
     found = tables([adt("A01", 8, "1||7^^^GH^MR", *sent)])["conditions"]
     assert {(row["code"], row["text"]) for row in found} == {
-        ("Chest pain", "Chest pain"), ("Fever", "Fever")}  # fmt: skip
+        ("Chest pain", "Chest\npain"), ("Fever", "Fever")}  # fmt: skip
 
 
 def test_a_result_is_corrected_taken_back_and_moved_with_its_patient():

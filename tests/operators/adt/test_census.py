@@ -128,7 +128,7 @@ def test_random_histories_have_the_census_of_their_rows():
     for number in range(150):
         raws = [*history(rng), beat("2300")]
         found = tables(raws)
-        wanted = brute(found["location_visits"])
+        wanted = brute(found["location_visits"], found["encounters"])
         assert sorted(found["census"], key=_order) == wanted, f"{number}: {raws}"
         assert tables(raws, make=Restored) == found, f"{number}: {raws}"
         rng.shuffle(raws)
@@ -142,12 +142,14 @@ def test_all_orders_of_a_day_give_one_census():
     assert all(tables(order)["census"] == found for order in permutations(raws))
 
 
-def brute(rows: Rows) -> Rows:
+def brute(rows: Rows, encounters: Rows) -> Rows:
     """Return the census of the rows of visits, minute by minute."""
     found: dict[tuple[str, datetime], dict[str, int]] = {}
+    left = {(row["patient"], row["visit"]): row["discharged"] for row in encounters}
     for stays in _visits(rows):
+        left_at = left.get((stays[0]["patient"], stays[0]["visit"]))
         for at, stay in enumerate(stays):
-            for name, when in _events(stays, at):
+            for name, when in _events(stays, at, left_at):
                 _add(found, _place(stay, when), name)
             for minute in _minutes(stay):
                 _add(found, _place(stay, minute), "patient_s", 60)
@@ -184,7 +186,7 @@ def _visits(rows: Rows) -> list[Rows]:
     ]
 
 
-def _events(stays: Rows, at: int) -> list[tuple[str, datetime]]:
+def _events(stays: Rows, at: int, left: str | None) -> list[tuple[str, datetime]]:
     before = stays[at - 1] if at else None
     after = stays[at + 1] if at + 1 < len(stays) else None
     found = []
@@ -192,7 +194,8 @@ def _events(stays: Rows, at: int) -> list[tuple[str, datetime]]:
         found.append(("admissions" if before is None else "transfers_in", _start(stays[at])))
     end = _end(stays[at])
     if end is not None and not _goes_on(stays[at], after):
-        found.append(("discharges" if after is None else "transfers_out", end))
+        is_last = after is None and stays[at]["end"] == left
+        found.append(("discharges" if is_last else "transfers_out", end))
     return [(name, when) for name, when in found if when < NOW]
 
 

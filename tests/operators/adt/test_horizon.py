@@ -65,12 +65,33 @@ def test_a_visit_that_is_over_is_forgotten_and_its_rows_stay():
     result = adt("R01", 1, 9, more=f"OBR|1||F1\r{obx}").replace(b"ADT^R01", b"ORU^R01")
     stay = [adt("A01", 1), result, adt("A03", 2)]
     before, shown, _ = run(*stay)
-    logic, found, _ = run(*stay, *beats(13))
+    logic, found, _ = run(*stay, *beats(23))
     assert before.describe("V1")
     assert logic.describe("V1") == {}
     assert len(logic.entities) == 3, "the person, the bed Z and the clock"
     for name in ("location_visits", "encounters", "patients", "observations"):
         assert found[name] == shown[name] != []
+
+
+def test_a_daily_message_at_one_hour_lets_all_be_forgotten():
+    raws = []
+    for day in range(1, 31):
+        raws += [adt("A01", day, 7, str(day)), adt("A03", day, 8, str(day))]
+    logic, _, _ = run(*raws)
+    assert [bool(logic.describe(f"V{day}")) for day in (1, 8, 12, 30)] == [False, False, True, True]
+
+
+def test_results_of_a_visit_that_no_admission_told_are_forgotten_too():
+    obx = "OBX|1|NM|K^^LN||5|mmol/L|||||F|||2024030109"
+    result = adt("R01", 1, 9, more=f"OBR|1||F1\r{obx}").replace(b"ADT^R01", b"ORU^R01")
+    logic, found, _ = run(result, *beats(23))
+    assert len(found["observations"]) == 1
+    assert len(logic.entities) == 3, "the patient, the bed Z and the clock"
+    final = result.replace(b"20240301", b"20240312").replace(b"||F|||20240312", b"||F|||20240301")
+    preliminary = result.replace(b"||F|||", b"||P|||").replace(b"PID|1", b"PID|2")
+    stay = [adt("A01", 1), adt("A03", 1, 9), final]
+    _, found, _ = run(*stay, *beats(22), preliminary.replace(b"|2024030109|", b"|2024031309|"))
+    assert [row["status"] for row in found["observations"]] == ["final"]
 
 
 def test_who_is_still_there_is_not_forgotten():
@@ -83,14 +104,14 @@ def test_who_is_still_there_is_not_forgotten():
 
 def test_a_number_that_was_merged_is_the_survivor_s_for_good():
     merge = adt("A40", 2, visit="2", more="MRG|P1^^^GH^MR")
-    raws = [adt("A01", 1), adt("A03", 1, 9), merge, *beats(20), adt("A01", 21, 3, visit="1")]
+    raws = [adt("A01", 1), adt("A03", 1, 9), merge, *beats(23), adt("A01", 24, 3, visit="1")]
     _, found, _ = run(*raws)
     assert {row["patient"] for row in found["location_visits"]} == {"P2^^^GH"}
 
 
 def test_a_bed_that_was_left_long_ago_is_free_and_another_s():
-    first = [adt("A01", 1), adt("A03", 2), *beats(15)]
-    _, found, _ = run(*first, adt("A01", 16, visit="2"))
+    first = [adt("A01", 1), adt("A03", 2), *beats(23)]
+    _, found, _ = run(*first, adt("A01", 24, visit="2"))
     assert [row["patient"] for row in found["beds"] if row["location"] == "W^1^A"] == ["P2^^^GH"]
     assert not found["anomalies"]
 

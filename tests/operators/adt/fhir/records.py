@@ -33,9 +33,9 @@ BASE: dict[str, dict[str, Any]] = {
         "visit": VISIT, "version": 1, "status": "in-progress", "class": "I",
         "admitted": "2024-03-05T08:00:00Z", "discharged": None, "disposition": None,
         "stay_s": None, "transfers": 0, "boarding_s": 0, "admission_type": None,
-        "attending": None, "service": None, "source": None, "vip": None,
+        "attending": None, "service": None, "source": None, "vip": None, "wards": [],
     },
-    "location_visits": {"visit": VISIT, "version": 1, "stays": []},
+    "location_visits": {"visit": VISIT, "version": 1, "wards": [], "stays": []},
     "conditions": {
         "visit": VISIT, "condition": f"{VISIT}|{PATIENT}|F|I10C|I50.9|{DOMAIN}", "code": "I50.9",
         "system": "I10C", "text": "Heart failure", "type": "F", "rank": "1",
