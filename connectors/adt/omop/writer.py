@@ -23,6 +23,7 @@ from state.adt.omop import TABLES, Concepts, Record, Rows
 SCHEMA = "omop"
 FOLDER = Path(__file__).parent / "migrations"
 _LOCK = 0x4F_4D_4F_50  # "OMOP"
+_SCHEMA_LOCK = 0x4F_4D_4F_50_44_44_4C  # "OMOPDDL"
 _SHARED = ("care_site",)
 """Tables with rows of no person, which stay."""
 
@@ -34,10 +35,6 @@ _KEEP = (
 
 Make = Callable[[Mapping[str, Iterable[Record]], Concepts], Rows]
 """Makes the rows of one person."""
-
-
-_SCHEMA_LOCK = 0x6F6D6F70
-"""A number of our own (https://www.postgresql.org/docs/15/explicit-locking.html)."""
 
 
 class Said(NamedTuple):

@@ -109,6 +109,8 @@ def test_changes_go_in_order_and_as_many_at_a_time_as_may(endpoint, base):
     ("answers", "reasons"),
     [
         ([(503, {}, None)] * 3, ["status 503"] * 3),
+        ([(409, {}, None)] * 10, ["status 409"] * 10),
+        ([(503, {"Retry-After": "Fri, 31 Dec 9999 23:59:59 -1200"}, None)], ["status 503"]),
         ([(429, {"Retry-After": "7"}, None)], ["status 429"]),
         ([(429, {"Retry-After": "Tue, 05 Mar 2024 08:00:07 GMT"}, None)], ["status 429"]),
         ([(500, {"Retry-After": "soon"}, None)], ["status 500"]),
@@ -163,6 +165,12 @@ def test_one_bad_change_is_a_dead_letter_and_the_others_arrive(endpoint, base):
     assert letter.coordinates.topic == "adt.patients"
     names = {each["name"][0]["family"] for each in endpoint.of("Patient")}
     assert names == {f"F{n}" for n in range(16) if n != 5}
+
+
+def test_a_conflict_that_lasts_is_a_dead_letter(endpoint, base):
+    endpoint.next = [(409, {}, None)] * 11
+    [(_, letter)] = server(base, Waits()).take(items(*patients(1)))
+    assert letter.reason == "status 409"
 
 
 @pytest.mark.parametrize(

@@ -148,6 +148,25 @@ def test_a_record_that_leaves_the_ward_leaves_the_mirror_and_one_that_was_there_
     play(scene)
 
 
+def test_a_position_does_not_lead_back_to_what_was_taken_back(asking, hospital):
+    async def scene():
+        async with asking(rows=WARD_A) as (_, url, headers):
+            async with connected(url, **headers) as client:
+                await client.subscribe("adt.encounters")
+                position = (await client.next("snapshot"))["position"]
+                hospital.admit(HERS, "V1", "A", "B")
+                await client.next("delta")
+                hospital.admit(HERS, "V1", "B")
+                await client.next("delta")
+            async with connected(url, **headers) as client:
+                await client.send(type="subscribe", channel="adt.encounters", after=position)
+                await client.next("subscribed")
+                assert (await client.next("reset"))["reason"] == "limited"
+                assert (await client.next("snapshot"))["records"] == []
+
+    play(scene)
+
+
 def test_a_retraction_of_the_other_ward_is_not_told(asking, hospital):
     async def scene():
         async with asking(rows=WARD_A) as (_, url, headers), connected(url, **headers) as client:

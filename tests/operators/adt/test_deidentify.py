@@ -148,6 +148,7 @@ def test_an_observation_that_is_no_measurement_is_dropped(other):
     ("address", "wanted"),
     [
         ({"zip": "03601", "state": "NH"}, {"zip3": "000", "state": "NH"}),
+        ({"zip": "\uff10\uff13\uff1601", "state": "NH"}, {"state": "NH"}),
         ({"zip": "02139-4307", "country": "USA"}, {"zip3": "021"}),
         ({"zip": "CANARY", "state": "CANARY", "city": "Canaryville"}, {}),
         ({"zip": "10115", "country": "DE"}, {}),
