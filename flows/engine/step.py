@@ -257,10 +257,16 @@ class Page(StatefulBatchLogic[Touched, Any, bytes]):
         return [], StatefulBatchLogic.RETAIN
 
     def snapshot(self) -> bytes:
-        """Return the page as it is at the end of the epoch."""
-        entities = self._shelves[self._shard].entities
-        assert entities is not None, "the logic touched the page, so it is open"
-        parts = {"shard": self._shard, "page": self._page, "entities": entities.dump(self._page)}
+        """Return the page as it is at the end of the epoch.
+
+        At the end of its input Bytewax asks all pages, those too that the logic has not taken over
+        since the start, for nothing came: they are as they were.
+        """
+        shelf = self._shelves[self._shard]
+        assert shelf.entities is not None, "the logic is open once there is one of its pages"
+        # What was taken over is no longer on the shelf.
+        content = shelf.entities.dump(self._page) or shelf.loaded.get(self._page, {})
+        parts = {"shard": self._shard, "page": self._page, "entities": content}
         return _encode(self._name, self._step, parts)
 
 

@@ -297,6 +297,13 @@ def test_an_epoch_that_ends_between_two_pages_loses_neither() -> None:
     assert final._logic.describe("b") == {"n": 1}
 
 
+def test_a_start_in_which_nothing_comes_loses_no_page(store: Path) -> None:
+    (name,) = shard_names(1)
+    for _ in range(3):  # at its end Bytewax has all pages written, whether they were used or not
+        run({name: [[("a", 2), ("b", 1)]]}, store)
+        assert [found["state"] for found in asked(store, "a")] == [{"n": 2}]
+
+
 def test_a_page_is_on_the_worker_of_its_shard() -> None:
     for name in shard_names(8):
         for page in range(5):
