@@ -13,7 +13,8 @@ NS = 1_000_000_000
 """Nanoseconds in a second."""
 MS = 1_000_000
 """Nanoseconds in a millisecond, the unit of Kafka's timestamps."""
-DAY_NS = 86_400 * NS
+HOUR_NS = 3600 * NS
+DAY_NS = 24 * HOUR_NS
 """Nanoseconds in a day of UTC."""
 MAX_TIME_NS = 2**62
 """Event times end here (the year 2116), so that no sum with a duration overflows."""

@@ -94,8 +94,7 @@ class _Results:
         self._digest = self._reader.digest()
         self._found = list(_observed(message))
         self._about: dict[_Order, _About] = {}  # an order may have hundreds of OBX
-        nothing = NOTHING
-        evn, msh = message.first("EVN") or nothing, message.first("MSH") or nothing
+        evn, msh = message.one("EVN"), message.one("MSH")
         sent_ns = self._reader.any_ns((evn, 2), (msh, 7), within=RECORDED)
         self.recorded_ns = self._latest_ns() if sent_ns is None else sent_ns
         """EVN-2, else MSH-7, else the latest time of an observation."""

@@ -11,9 +11,7 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 from connectors.addresses import is_safe
 from flows.settings.part import Duration, Interval, Timed
 from state.adt.deidentified import SMALL_ZIP3
-from state.clock import NS
-
-HOUR_NS = 3600 * NS
+from state.clock import DAY_NS, HOUR_NS
 
 
 def _zone(name: str) -> str:
@@ -37,7 +35,7 @@ MOST_WINDOWS = 1000
 class Adt(Timed):
     """Patient care. What is not excluded is part of the settings' hash."""
 
-    max_ahead: Duration = 24 * HOUR_NS
+    max_ahead: Duration = DAY_NS
     """How far ahead of its Kafka timestamp a recorded time may be: clocks of senders differ, and
     so do their zones."""
     topic: str = "adt.raw"
@@ -48,9 +46,9 @@ class Adt(Timed):
     """The zone of times that name none, in a message that names none, such as Europe/Berlin."""
     census_window: Interval = HOUR_NS
     """How long a window of the census is."""
-    correct_census: Duration = 7 * 24 * HOUR_NS
+    correct_census: Duration = 7 * DAY_NS
     """How old a window of the census may be that a late message still corrects."""
-    horizon: Interval = 400 * 24 * HOUR_NS
+    horizon: Interval = 400 * DAY_NS
     """How far behind the clock of its domain a message may have been recorded; visits that are over
     are forgotten after twice of it."""
     fhir_base: Annotated[str, AfterValidator(_address)] = Field(default="", exclude=True)

@@ -23,7 +23,6 @@ from operators.adt.beds import spans
 from operators.adt.cancels import by_time, having
 from operators.adt.census import presences
 from operators.adt.identity import Identity
-from operators.adt.orders import DAY_NS
 from operators.adt.shown import (
     NOTHING,
     Anomaly,
@@ -48,6 +47,7 @@ from state.adt.facts import (
 )
 from state.adt.observations import Observation
 from state.adt.triggers import Effect
+from state.clock import DAY_NS
 from state.errors import SnapshotRefused
 from state.records import Coordinates
 

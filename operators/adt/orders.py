@@ -13,9 +13,9 @@ from typing import NamedTuple
 from operators.adt.observed import Name, Observed, name_of, observed
 from state.adt.facts import VisitKey
 from state.adt.observations import Observation
+from state.clock import DAY_NS
 from state.records import Coordinates
 
-DAY_NS = 86_400_000_000_000
 Told = Mapping[Observation, Coordinates]
 
 

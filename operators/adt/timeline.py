@@ -23,10 +23,10 @@ from state.adt.attributes import Attribute
 from state.adt.facts import Alias, BedStatus, Fact, Mother, Oddity, Rekey, Statement, Told
 from state.adt.observations import Observation
 from state.adt.outputs import BEYOND_HORIZON
+from state.clock import DAY_NS, HOUR_NS
 from state.rows import RowBlock
 
 PATIENT, BED, CLOCK, WARD = "patient", "bed", "clock", "ward"
-HOUR_NS = 3_600_000_000_000
 PARTS = 24
 """What may be forgotten is sought in one of so many parts of the pages for each hour: no message
 waits for long."""
@@ -39,8 +39,8 @@ class Timeline(Logic):
         self,
         pages: int,
         window_ns: int = HOUR_NS,
-        corrected_ns: int = 7 * 24 * HOUR_NS,
-        horizon_ns: int = 400 * 24 * HOUR_NS,
+        corrected_ns: int = 7 * DAY_NS,
+        horizon_ns: int = 400 * DAY_NS,
     ) -> None:
         """``window_ns``: of the census, which is corrected for ``corrected_ns``.
 

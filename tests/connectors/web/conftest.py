@@ -7,6 +7,8 @@ import logging
 import orjson
 import pytest
 
+from tests.connectors.web.patients import HERS, HIS, KEYRING, Hospital
+
 
 @pytest.fixture
 def log(caplog):
@@ -19,3 +21,13 @@ def log(caplog):
 
     yield decisions
     assert "eyJ" not in caplog.text
+
+
+@pytest.fixture
+def hospital(redis_url, monkeypatch):
+    """A patient in each of the wards A and B, whose records the feed can open."""
+    monkeypatch.setenv("HEADRACE_SEALING__KEYS", KEYRING.text())
+    made = Hospital(redis_url)
+    made.admit(HERS, "V1", "A")
+    made.admit(HIS, "V2", "B")
+    return made

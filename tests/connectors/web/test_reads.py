@@ -15,10 +15,8 @@ from tests.connectors.web.feeds import connected, play, served
 from tests.connectors.web.patients import (
     HERS,
     HIS,
-    KEYRING,
     SCOPE,
     SEAL,
-    Hospital,
     entries,
     told,
 )
@@ -35,15 +33,6 @@ def issuer(tmp_path):
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "reads.jsonl"
-
-
-@pytest.fixture
-def hospital(redis_url, monkeypatch):
-    monkeypatch.setenv("HEADRACE_SEALING__KEYS", KEYRING.text())
-    made = Hospital(redis_url)
-    made.admit(HERS, "V1", "A")
-    made.admit(HIS, "V2", "B")
-    return made
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from connectors.web.tokens import Access
 from state.adt.outputs import ENCOUNTERS, LOCATION_VISITS, OUTPUTS
 from state.outputs import Column, Kind, Output
 from tests.connectors.web.feeds import connected, play, served
-from tests.connectors.web.patients import HERS, HIS, KEYRING, SCOPE, SEAL, Hospital
+from tests.connectors.web.patients import HERS, HIS, SCOPE, SEAL
 from tests.connectors.web.rest.rig import Issuer
 
 NOBODY = "Nobody^^^GH"
@@ -25,15 +25,6 @@ OTHERS = [output.name for output in OUTPUTS if output.name not in NAMES]
 @pytest.fixture
 def issuer(tmp_path):
     return Issuer(tmp_path)
-
-
-@pytest.fixture
-def hospital(redis_url, monkeypatch):
-    monkeypatch.setenv("HEADRACE_SEALING__KEYS", KEYRING.text())
-    made = Hospital(redis_url)
-    made.admit(HERS, "V1", "A")
-    made.admit(HIS, "V2", "B")
-    return made
 
 
 @pytest.fixture
