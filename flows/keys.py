@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from state.disk import to_disk
 from state.errors import Misuse
 from state.key_file import key_file
 from state.sealing import Keyring
@@ -36,8 +37,8 @@ def write_key_file(path: Path, keyring: Keyring) -> None:
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(keyring.text())
-            file.flush()
-            os.fsync(descriptor)
+        to_disk(draft)
         os.link(draft, path)
+        to_disk(path.parent)
     finally:
         draft.unlink()

@@ -9,7 +9,8 @@ from pathlib import Path
 import orjson
 
 from flows.engine.resealing import Count
-from replay.rewrap import alone, put_in_place
+from replay.rewrap import alone
+from state.disk import put_in_place
 from state.errors import Misuse
 from state.outputs import DEAD, to_json
 from state.sealing import Seal, closing_key, is_envelope, letter_purpose

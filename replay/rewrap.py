@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from replay.recording import metadata_of
 from replay.sealed import SEALED_KEY, sealed_metadata, wrapped
 from replay.writer import parquet_writer
+from state.disk import put_in_place
 from state.errors import Misuse
 from state.sealing import Seal
 
@@ -70,18 +71,3 @@ def _is_ours(held: int, path: Path) -> bool:
     except BlockingIOError:
         return False
     return os.path.samestat(os.fstat(held), path.stat())
-
-
-def put_in_place(partial: Path, path: Path) -> None:
-    """Replace a file by one beside it, whole or not at all, to rest on the disk."""
-    _to_disk(partial)
-    partial.replace(path)
-    _to_disk(path.parent)
-
-
-def _to_disk(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

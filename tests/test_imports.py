@@ -46,7 +46,7 @@ COMMAND = {
     "heartbeat": Process(NOTHING, 75),
     "import": Process(frozenset(), 255),
     "ingest": Process(NOTHING, 85),
-    "keys": Process(ARROW, 115),
+    "keys": Process(NOTHING, 60),
     "publish": Process(ARROW, 115),
     "record": Process(ARROW, 115),
     "replay": Process(ARROW, 115),

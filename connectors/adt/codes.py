@@ -14,6 +14,7 @@ from pathlib import Path
 
 import orjson
 
+from state.disk import put_in_place
 from state.errors import CannotUnseal, Misuse
 from state.sealing import Seal
 
@@ -98,9 +99,7 @@ def _write(path: Path, data: bytes) -> None:
     draft = path.with_name(path.name + ".new")
     with open(draft, "wb", opener=_private) as file:
         file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
+    put_in_place(draft, path)
 
 
 def _private(path: str, flags: int) -> int:

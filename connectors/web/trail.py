@@ -13,6 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol
 
+from state.disk import to_disk
 from state.errors import Misuse, Unaudited
 from state.outputs import to_json
 
@@ -152,7 +153,7 @@ class Trail:
             ) from None
         self.head = self._chain.head
         os.fsync(file)
-        _sync_directory(self._path.parent)
+        to_disk(self._path.parent)
 
     def _check_place(self, file: int) -> None:
         """Raise Misuse where the name leads elsewhere: entries would go where nobody looks."""
@@ -167,11 +168,3 @@ class Trail:
         if self._file is not None:
             os.close(self._file)
             self._file = None
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -24,6 +24,7 @@ from uuid import uuid4
 
 import orjson
 
+from state.disk import put_in_place
 from state.errors import DamagedState, Misuse
 
 if TYPE_CHECKING:
@@ -99,12 +100,8 @@ class Generation:
     def store(self, start: Start) -> None:
         """Write the start so that it outlives a power cut, whole or not at all."""
         draft = self.directory / "start.json.draft"
-        with draft.open("wb") as file:
-            file.write(orjson.dumps(_plain(start), option=orjson.OPT_INDENT_2))
-            file.flush()
-            os.fsync(file.fileno())
-        draft.rename(self.directory / "start.json")
-        sync_directory(self.directory)
+        draft.write_bytes(orjson.dumps(_plain(start), option=orjson.OPT_INDENT_2))
+        put_in_place(draft, self.directory / "start.json")
 
 
 @contextmanager
@@ -167,12 +164,3 @@ def _by_text(partitions: dict[int, int]) -> dict[str, int]:
 
 def _by_number(partitions: dict[str, int]) -> dict[int, int]:
     return {int(partition): offset for partition, offset in partitions.items()}
-
-
-def sync_directory(directory: Path) -> None:
-    """Make renames in a directory outlive a power cut."""
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -21,10 +21,11 @@ from connectors.kafka.topics import (
 from connectors.kafka.written import Place
 from flows.engine.cluster import cluster_of, group_name
 from flows.engine.context import Flow, flow_hash, shards_of
-from flows.engine.generation import Generation, Start, sync_directory
+from flows.engine.generation import Generation, Start
 from flows.engine.systems import output_topic
 from flows.settings.part import differing
 from flows.settings.settings import Settings
+from state.disk import to_disk
 from state.errors import Misuse, SnapshotRefused
 from state.inputs import Input
 from state.outputs import DEAD
@@ -153,4 +154,4 @@ def _make_snapshot_store(generation: Generation) -> None:
     draft.mkdir()
     init_db_dir(draft, RECOVERY_PARTS)  # type: ignore[no-untyped-call]  # Bytewax has no types here
     draft.rename(generation.recovery)
-    sync_directory(generation.directory)
+    to_disk(generation.directory)

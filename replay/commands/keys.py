@@ -13,8 +13,7 @@ import orjson
 from flows.config import add_config_argument, load_settings
 from flows.engine.systems import declared_outputs
 from flows.keys import make_key_file, write_key_file
-from replay.rewrap import put_in_place
-from replay.rotation import Rotation
+from state.disk import put_in_place
 from state.errors import CannotUnseal, Misuse
 from state.key_file import VARIABLE, key_file
 from state.outputs import DEAD, to_json
@@ -100,6 +99,8 @@ def _rotate_all(args: argparse.Namespace) -> int:
             _rotate(path) if reseals else _refuse_key_file(path)
     if not recordings and not lines and not args.system:
         return 0
+    from replay.rotation import Rotation  # noqa: PLC0415 - Arrow, Redis and PostgreSQL
+
     found = Rotation(Seal(_keyring(args)), reseals=reseals)
     found.recordings(recordings)
     found.files(lines)
