@@ -46,16 +46,15 @@ LONGEST = 200
 """More characters of MSH-18 are not looked at, and need not be kept."""
 
 
-def codecs_of(labels: str, repetition: str) -> tuple[str, ...]:
+def codecs_of(labels: bytes, repetition: str) -> tuple[str, ...]:
     """Return a codec for each repetition of MSH-18 that is not empty, "" for an unknown one."""
     return _codecs_of(labels[:LONGEST], repetition)
 
 
 @lru_cache(maxsize=256)
-def _codecs_of(labels: str, repetition: str) -> tuple[str, ...]:
-    return tuple(
-        CODECS.get(label.strip().upper(), "") for label in labels.split(repetition) if label.strip()
-    )
+def _codecs_of(labels: bytes, repetition: str) -> tuple[str, ...]:
+    each = labels.decode("latin_1").split(repetition)
+    return tuple(CODECS.get(label.strip().upper(), "") for label in each if label.strip())
 
 
 def decode(data: bytes, declared: tuple[str, ...], default: str, *, marked: bool) -> Decoded:

@@ -25,19 +25,20 @@ LONGEST = 8
 """More characters of MSH-2 are nobody's delimiters, and need not be kept."""
 
 
-def declared(field: str, encoding: str) -> Delimiters:
+def declared(field: bytes, encoding: bytes) -> Delimiters:
     r"""Return what MSH-1 and MSH-2 declare. Raises Malformed, which repeats nothing of them.
 
     A character that comes again is a mistake of the sender's, and counts once: ``^~\\&`` has a
     backslash too many. Three characters with ``&`` at the end lack the backslash. A fifth one is
     the truncation mark, which separates nothing.
     """
-    return _declared(field, encoding[:LONGEST])
+    return _declared(field, encoding[:LONGEST])  # bytes are what a message has: it is asked of each
 
 
 @lru_cache(maxsize=1024)
-def _declared(field: str, encoding: str) -> Delimiters:
-    characters = "".join(dict.fromkeys(encoding))
+def _declared(separator: bytes, encoding: bytes) -> Delimiters:
+    field = separator.decode("latin_1")
+    characters = "".join(dict.fromkeys(encoding.decode("latin_1")))
     if not characters:
         raise Malformed("MSH-2 is empty, so no delimiter of components is known")
     if not all("!" <= each <= "~" and not each.isalnum() for each in (field, *characters[:4])):

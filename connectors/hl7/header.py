@@ -73,12 +73,10 @@ class Header:
             line = BREAK.sub(b"\n", clean if end is None else clean[: end.start()])
         # What is behind the last field that we know is left in one piece, however long it is.
         fields = line.split(separator, LAST + 1)
-        fields[LAST + 1 :] = ()
+        del fields[LAST + 1 :]
         fields.insert(1, separator)  # MSH-1 is the separator itself
         self._fields = fields
-        self.delimiters: Delimiters = declared(
-            separator.decode("latin_1"), self.field(2).decode("latin_1")
-        )
+        self.delimiters: Delimiters = declared(separator, self.field(2))
 
     def field(self, number: int) -> bytes:
         """Return a field as it was sent; b"" where there is none."""
@@ -93,7 +91,7 @@ class Header:
 
     def codecs(self) -> tuple[str, ...]:
         """Return the codecs of the character sets that MSH-18 names, "" for an unknown one."""
-        return codecs_of(self.field(18).decode("latin_1"), self.delimiters.repetition)
+        return codecs_of(self.field(18), self.delimiters.repetition)
 
 
 @lru_cache(maxsize=64)

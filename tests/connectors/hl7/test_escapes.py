@@ -9,7 +9,7 @@ import pytest
 from connectors.hl7.delimiters import declared
 from connectors.hl7.escapes import unescape
 
-USUAL = declared("|", "^~\\&")
+USUAL = declared(b"|", b"^~\\&")
 
 
 @pytest.mark.parametrize(
@@ -60,8 +60,8 @@ def test_a_shift_that_nothing_follows_stays_alone(sent, read):
 
 
 def test_without_an_escape_character_nothing_is_a_sequence():
-    assert unescape(r"\T\ ", declared("|", "^~&"), "utf_8") == r"\T\ "
-    assert unescape(r"?T?\T\ ", declared("|", "^~?&"), "utf_8") == r"&\T\ "
+    assert unescape(r"\T\ ", declared(b"|", b"^~&"), "utf_8") == r"\T\ "
+    assert unescape(r"?T?\T\ ", declared(b"|", b"^~?&"), "utf_8") == r"&\T\ "
 
 
 def test_a_long_text_of_backslashes_is_read_in_one_pass():
