@@ -11,8 +11,8 @@ a window those of the end of the one before, and those who came, less those who 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
+from collections.abc import Iterable, Sequence
+from operator import add
 from typing import NamedTuple
 
 from operators.adt.visit import Row
@@ -53,13 +53,12 @@ class Counts(NamedTuple):
     transfers_in: int = 0
     transfers_out: int = 0
 
-    def plus(self, other: Counts, sign: int = 1) -> Counts:
-        """Return the sum, or the difference for a ``sign`` of -1."""
-        return Counts(*(one + sign * two for one, two in zip(self, other, strict=True)))
+    def plus(self, other: Counts) -> Counts:
+        """Return the sum."""
+        return Counts(*map(add, self, other))
 
 
 NOBODY = Counts()
-Contributions = dict[Place, Counts]
 Where = tuple[VisitKey, tuple[Presence, ...], tuple[Presence, ...]]
 """A visit, where it was before a message, and where it is now."""
 
@@ -114,12 +113,18 @@ class Census:
         """The number of the window that is not over yet; None before the first message."""
         self._visits: dict[VisitKey, tuple[Presence, ...]] = {}
         """Those of which a window may still have to count."""
-        self._counts: Contributions | None = None
-        """What was told of each window; made anew of the visits after a start."""
+        self._ended: dict[int, set[VisitKey]] = defaultdict(set)
+        """Those that ended in each window, by what was known once."""
+        self._moving: dict[VisitKey, tuple[Presence, ...]] = {}
+        """Those of them of which windows that are not over yet have more to count than a stay."""
+        self._staying: dict[str, set[VisitKey]] = defaultdict(set)
+        """Those of which each such window has to count the whole of it, by ward: most of them."""
+        self._counts: dict[int, dict[str, Counts]] | None = None
+        """What was told of each window, by ward; made anew of the visits after a start."""
 
     def take(self, key: VisitKey, where: tuple[Presence, ...]) -> None:
         """Add a visit that was kept."""
-        self._visits[key] = where
+        self._put(key, where)
 
     @property
     def oldest(self) -> int:
@@ -128,23 +133,23 @@ class Census:
 
     def follow(self, changes: Iterable[Where]) -> list[Correction]:
         """Take where visits are now; return what changes in windows that are over."""
-        counts, delta = self._told(), defaultdict[Place, Counts](Counts)
+        told, delta = self._told(), Tally(self._window_ns)  # what was told, before it changes
         for key, before, after in changes:
             if before == after:
                 continue
-            since = _differ_ns(before, after) // self._window_ns
-            for where, sign in ((before, -1), (after, 1)):
-                for place, one in self._contributions(where, since).items():
-                    delta[place] = delta[place].plus(one, sign)
-            self._visits[key] = after
-            if not after:
-                del self._visits[key]
+            if self.clock is not None:
+                since = max(self.oldest, _differ_ns(before, after) // self._window_ns)
+                delta.add(before, since, self.clock, -1)
+                delta.add(after, since, self.clock)
+            if before:
+                self._staying[before[-1].ward].discard(key)
+            self._put(key, after)
         corrections = []
-        for place, change in sorted(delta.items()):
-            if change != NOBODY:
-                before_it = counts.get(place, NOBODY)
-                corrections.append(_correction(place, before_it, before_it.plus(change)))
-                _put(counts, place, before_it.plus(change))
+        for (ward, window), change in sorted(delta.counts().items()):
+            before_it = told.get(window, {}).get(ward, NOBODY)
+            after_it = before_it.plus(change)
+            corrections.append(_correction(ward, window, before_it, after_it))
+            _put(told, ward, window, after_it)
         return corrections
 
     def advance(self, recorded_ns: int) -> list[Correction]:
@@ -153,85 +158,135 @@ class Census:
         if self.clock is not None and now <= self.clock:
             return []
         first = now - self._kept if self.clock is None else max(self.clock, now - self._kept)
-        counts, self.clock = self._told(), now
-        found = defaultdict[Place, Counts](Counts)
-        for where in self._visits.values():
-            for place, one in self._within(where, first, now).items():
-                found[place] = found[place].plus(one)
+        told, self.clock = self._told(), now
+        found = Tally(self._window_ns)
+        for where in self._moving.values():
+            found.add(where, first, now)
+        for ward, keys in self._staying.items():
+            found.add_stays(ward, len(keys), first, now)
         self._forget()
-        counts.update(found)
-        return [
-            _correction(place, NOBODY, one)
-            for place, one in sorted(found.items(), key=lambda each: each[0][::-1])
-        ]
+        self._settle()
+        corrections = []
+        for (ward, window), one in sorted(found.counts().items(), key=lambda each: each[0][::-1]):
+            corrections.append(_correction(ward, window, NOBODY, one))
+            _put(told, ward, window, one)
+        return corrections
 
-    def _told(self) -> Contributions:
+    def _put(self, key: VisitKey, where: tuple[Presence, ...]) -> None:
+        if not where:
+            self._visits.pop(key, None)
+            self._moving.pop(key, None)
+            return
+        self._visits[key] = self._moving[key] = where
+        if (end_ns := where[-1].end_ns) is not None:
+            self._ended[end_ns // self._window_ns].add(key)
+
+    def _told(self) -> dict[int, dict[str, Counts]]:
         if self._counts is None:
-            self._counts = defaultdict[Place, Counts](Counts)
-            for where in self._visits.values():
-                for place, one in self._contributions(where).items():
-                    self._counts[place] = self._counts[place].plus(one)
-            self._counts = {place: one for place, one in self._counts.items() if one != NOBODY}
+            self._counts, found = {}, Tally(self._window_ns)
+            if self.clock is not None:
+                for where in self._visits.values():
+                    found.add(where, self.oldest, self.clock)
+            for (ward, window), one in found.counts().items():
+                _put(self._counts, ward, window, one)
         return self._counts
 
     def _forget(self) -> None:
         """Forget what can no longer be corrected."""
-        counts, since_ns = self._told(), self.oldest * self._window_ns
-        for place in [place for place in counts if place[1] < self.oldest]:
-            del counts[place]
-        gone = [key for key, where in self._visits.items() if _is_over(where, since_ns)]
-        for key in gone:
-            del self._visits[key]
+        assert self.clock is not None, "the clock has moved"
+        told = self._told()
+        for window in [window for window in told if window < self.oldest]:
+            del told[window]
+        since_ns = self.oldest * self._window_ns
+        for window in [window for window in self._ended if window < self.oldest]:
+            for key in self._ended.pop(window):
+                where = self._visits.get(key)
+                if where is not None and _is_over(where, since_ns):
+                    del self._visits[key]
 
-    def _contributions(self, where: Sequence[Presence], since: int | None = None) -> Contributions:
-        """Return what a visit counts in the windows that are over, and may be corrected."""
-        if self.clock is None:
-            return {}
-        first = self.oldest if since is None else max(self.oldest, since)
-        return self._within(where, first, self.clock)
-
-    def _within(self, where: Sequence[Presence], first: int, until: int) -> Contributions:
-        found = defaultdict[Place, Counts](Counts)
-        for window, one, presence in chain.from_iterable(
-            self._of_presence(presence, first, until) for presence in where
-        ):
-            found[presence.ward, window] = found[presence.ward, window].plus(one)
-        return found
-
-    def _of_presence(
-        self, presence: Presence, first: int, until: int
-    ) -> Iterator[tuple[int, Counts, Presence]]:
-        """Yield what a presence counts in each window from ``first`` to before ``until``."""
-        length, end_ns = self._window_ns, presence.end_ns
-        last = until - 1 if end_ns is None else min(until - 1, end_ns // length)
-        for window in range(max(first, presence.start_ns // length), last + 1):
-            start_ns, stop_ns = window * length, (window + 1) * length
-            comes = presence.start_ns >= start_ns
-            leaves = end_ns is not None and end_ns < stop_ns
-            boarding = [_overlap_ns(each, start_ns, stop_ns) for each in presence.boarding]
-            boards = any(_lasts(each, stop_ns) for each in presence.boarding)
-            one = Counts(
-                occupied=int(not leaves),
-                boarding=int(boards),
-                patient_ns=_overlap_ns((presence.start_ns, end_ns), start_ns, stop_ns),
-                boarding_ns=sum(boarding),
-                admissions=int(comes and presence.admitted),
-                discharges=int(leaves and presence.discharged),
-                transfers_in=int(comes and not presence.admitted),
-                transfers_out=int(leaves and not presence.discharged),
-            )
-            yield window, one, presence
+    def _settle(self) -> None:
+        """Find the visits that only stay where they are, until a message says otherwise."""
+        assert self.clock is not None, "the clock has moved"
+        since_ns = self.clock * self._window_ns
+        for key, where in [*self._moving.items()]:
+            if _stays(where[-1], since_ns):
+                self._staying[where[-1].ward].add(key)
+                del self._moving[key]
+            elif _is_over(where, since_ns):
+                del self._moving[key]
 
 
-def _correction(place: Place, before: Counts, after: Counts) -> Correction:
-    return Correction(*place, None if before == NOBODY else before, after)
+class Tally:
+    """Adds up what presences count in windows. Lists, for most of the work is to add to them."""
+
+    def __init__(self, window_ns: int) -> None:
+        self._window_ns = window_ns
+        self._found: dict[Place, list[int]] = defaultdict(lambda: [0] * len(NOBODY))
+
+    def add(self, where: Iterable[Presence], first: int, until: int, sign: int = 1) -> None:
+        """Add what a visit counts in each window from ``first`` to before ``until``."""
+        length, found = self._window_ns, self._found
+        for presence in where:
+            ward, begin_ns, end_ns, *_ = presence
+            last = until - 1 if end_ns is None else min(until - 1, end_ns // length)
+            for window in range(max(first, begin_ns // length), last + 1):
+                start_ns = window * length
+                of_place = found[ward, window]
+                if (
+                    begin_ns < start_ns
+                    and (end_ns is None or end_ns >= start_ns + length)
+                    and not presence.boarding
+                ):
+                    of_place[0] += sign
+                    of_place[2] += sign * length
+                    continue
+                for at, count in enumerate(_counted(presence, start_ns, start_ns + length)):
+                    of_place[at] += sign * count
+
+    def add_stays(self, ward: str, patients: int, first: int, until: int) -> None:
+        """Add patients who were in a ward for the whole of each window."""
+        for window in range(first, until):
+            of_place = self._found[ward, window]
+            of_place[0] += patients
+            of_place[2] += patients * self._window_ns
+
+    def counts(self) -> dict[Place, Counts]:
+        """Return what is counted; of a window in which that is nothing there is none."""
+        return {place: Counts(*each) for place, each in self._found.items() if any(each)}
 
 
-def _put(counts: Contributions, place: Place, one: Counts) -> None:
+def _counted(presence: Presence, start_ns: int, stop_ns: int) -> Counts:
+    """Return what a presence, not over before a window and begun in it or before, counts in it."""
+    comes = presence.start_ns >= start_ns
+    leaves = presence.end_ns is not None and presence.end_ns < stop_ns
+    span = presence.start_ns, presence.end_ns
+    return Counts(
+        occupied=int(not leaves),
+        boarding=int(any(_lasts(each, stop_ns) for each in presence.boarding)),
+        patient_ns=_overlap_ns(span, start_ns, stop_ns),
+        boarding_ns=sum(_overlap_ns(each, start_ns, stop_ns) for each in presence.boarding),
+        admissions=int(comes and presence.admitted),
+        discharges=int(leaves and presence.discharged),
+        transfers_in=int(comes and not presence.admitted),
+        transfers_out=int(leaves and not presence.discharged),
+    )
+
+
+def _correction(ward: str, window: int, before: Counts, after: Counts) -> Correction:
+    return Correction(ward, window, None if before == NOBODY else before, after)
+
+
+def _put(told: dict[int, dict[str, Counts]], ward: str, window: int, one: Counts) -> None:
+    of_window = told.setdefault(window, {})
     if one == NOBODY:
-        counts.pop(place, None)
+        of_window.pop(ward, None)
     else:
-        counts[place] = one
+        of_window[ward] = one
+
+
+def _is_over(where: Sequence[Presence], time_ns: int) -> bool:
+    end_ns = where[-1].end_ns
+    return end_ns is not None and end_ns < time_ns
 
 
 def _differ_ns(before: Sequence[Presence], after: Sequence[Presence]) -> int:
@@ -251,9 +306,14 @@ def _differ_ns(before: Sequence[Presence], after: Sequence[Presence]) -> int:
     return longer[min(len(before), len(after))].start_ns
 
 
-def _is_over(where: Sequence[Presence], time_ns: int) -> bool:
-    end_ns = where[-1].end_ns
-    return end_ns is not None and end_ns < time_ns
+def _stays(presence: Presence, since_ns: int) -> bool:
+    """Return whether a presence lasts, and nothing of it begins or ends after a time."""
+    boarding = presence.boarding and presence.boarding[-1]
+    return (
+        presence.end_ns is None
+        and presence.start_ns < since_ns
+        and (not boarding or (boarding[1] is not None and boarding[1] < since_ns))
+    )
 
 
 def _overlap_ns(span: tuple[int, int | None], start_ns: int, stop_ns: int) -> int:
