@@ -5,10 +5,11 @@ It is made of the rows of all visits, and follows each change of them.
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from operators.adt.visit import Row
 from state.adt.facts import VisitKey
@@ -56,24 +57,73 @@ def _is_bed(location: str) -> bool:
     return bool("".join(location.split("^")[2:3]))
 
 
+class _Bed:
+    """The visits in one bed. There are hundreds in a year, of which few are at any one time."""
+
+    __slots__ = ("_ended", "_longest_ns", "there", "visits")
+
+    def __init__(self) -> None:
+        self.visits: dict[VisitKey, tuple[Span, ...]] = {}
+        self.there: dict[VisitKey, Span] = {}
+        """Those who are in it now."""
+        self._ended: list[tuple[int, int, VisitKey]] = []
+        """The stays of all others, by their begin: begin, end, whose."""
+        self._longest_ns = 0
+        """Of these stays, of those that are known no more, too."""
+
+    def put(self, key: VisitKey, when: tuple[Span, ...]) -> None:
+        for span in self.visits.pop(key, ()):
+            if span.end_ns is not None:
+                del self._ended[bisect_left(self._ended, (*span, key))]
+        self.there.pop(key, None)
+        if not when:
+            return
+        self.visits[key] = when
+        for start_ns, end_ns in when:
+            if end_ns is None:
+                self.there[key] = Span(start_ns, None)
+            else:
+                insort(self._ended, (start_ns, end_ns, key))
+                self._longest_ns = max(self._longest_ns, end_ns - start_ns)
+
+    def beside(self, mine: Iterable[Span]) -> set[VisitKey]:
+        """Return the visits of which a stay overlaps one of some, or meets it."""
+        found: set[VisitKey] = set()
+        for start_ns, end_ns in mine:
+            first = bisect_left(self._ended, (start_ns - self._longest_ns,))
+            last = len(self._ended) if end_ns is None else bisect_left(self._ended, (end_ns + 1,))
+            found.update(key for _, end, key in self._ended[first:last] if end >= start_ns)
+            found.update(
+                key for key, span in self.there.items() if end_ns is None or span[0] <= end_ns
+            )
+        return found
+
+
+NO_BED = _Bed()
+"""Stands for a bed in which nobody ever was."""
+
+
 class Beds:
     """The visits in each bed of one domain."""
 
     def __init__(self) -> None:
-        self._visits: dict[str, dict[VisitKey, tuple[Span, ...]]] = {}
-        self._there: dict[str, dict[VisitKey, Span]] = {}
-        """Those who are in it now. A bed has hundreds of visits in a year."""
+        self._beds: dict[str, _Bed] = {}
 
     def put(self, location: str, key: VisitKey, when: tuple[Span, ...]) -> None:
         """Set when a visit was in a bed: () for never."""
-        _put(self._visits, location, key, when)
-        last = when[-1] if when and when[-1].end_ns is None else None
-        _put(self._there, location, key, last)
+        bed = self._beds.get(location)
+        if bed is None:
+            if not when:
+                return
+            bed = self._beds[location] = _Bed()
+        bed.put(key, when)
+        if not bed.visits:
+            del self._beds[location]
 
     def last(self, location: str) -> tuple[VisitKey, Span] | None:
         """Return the visit that is in a bed, the last one to come; None where it is empty."""
-        there = self._there.get(location)
-        if there is None:
+        there = self._beds.get(location, NO_BED).there
+        if not there:
             return None
         return max(there.items(), key=lambda each: (each[1].start_ns, each[0]))
 
@@ -85,14 +135,14 @@ class Beds:
         Visits of all others with each other are not looked at: in a place that is called a bed,
         and is a hall, there may be hundreds. A mother and her newborns may share a bed.
         """
-        of_bed = self._visits.get(location, {})
+        bed = self._beds.get(location, NO_BED)
         found: set[DoubleBooking] = set()
         for one in keys:
-            mine = of_bed.get(one, ())
-            for two in _beside(mine, of_bed):
+            mine = bed.visits.get(one, ())
+            for two in bed.beside(mine):
                 if two[0] == one[0] or _may_share(one[0], two[0], mothers):
                     continue
-                for start_ns, end_ns in _overlaps(mine, of_bed[two]):
+                for start_ns, end_ns in _overlaps(mine, bed.visits[two]):
                     found.add(DoubleBooking(one, location, start_ns, end_ns))
                     found.add(DoubleBooking(two, location, start_ns, end_ns))
         return found
@@ -103,7 +153,7 @@ class Beds:
         """Return those of one bed's double bookings that hold without some visits, too."""
         if not bookings:
             return set()
-        of_bed = self._visits.get(next(iter(bookings)).location, {})
+        of_bed = self._beds.get(next(iter(bookings)).location, NO_BED).visits
         others = {key: when for key, when in of_bed.items() if key not in but}
         # It begins with one of the two: seldom with another than those that were left out.
         starts = {span.start_ns for when in others.values() for span in when}
@@ -112,22 +162,6 @@ class Beds:
             for each in bookings
             if each.start_ns in starts and _is_booked(each, others, mothers)
         }
-
-
-V = TypeVar("V")
-
-
-def _put(
-    places: dict[str, dict[VisitKey, V]], location: str, key: VisitKey, value: V | None
-) -> None:
-    """Set what a place has under a key; nothing is no entry."""
-    if value:
-        places.setdefault(location, {})[key] = value
-        return
-    of_place = places.get(location, {})
-    of_place.pop(key, None)
-    if not of_place:
-        places.pop(location, None)
 
 
 def _is_booked(
@@ -139,22 +173,6 @@ def _is_booked(
         for other, spans in others.items()
         if other[0] != key[0] and not _may_share(key[0], other[0], mothers)
     )
-
-
-def _beside(mine: Sequence[Span], of_bed: Mapping[VisitKey, Sequence[Span]]) -> list[VisitKey]:
-    """Return the visits of a bed that are not all before some spans, nor all behind them.
-
-    Most of a bed's visits are, and to see that must cost little: it was a fifth of all work.
-    """
-    if not mine:
-        return []
-    begin_ns, end_ns = mine[0].start_ns, mine[-1].end_ns
-    return [
-        key
-        for key, spans in of_bed.items()
-        if ((last_ns := spans[-1][1]) is None or last_ns >= begin_ns)
-        and (end_ns is None or spans[0][0] <= end_ns)
-    ]
 
 
 def _overlaps(some: Iterable[Span], others: Iterable[Span]) -> list[tuple[int, int | None]]:
