@@ -30,11 +30,13 @@ Packed = tuple[bytes, bytes, int | None]
 class Held:
     """A family, as bytes while nobody asks for it."""
 
-    __slots__ = ("_family", "_packed")
+    __slots__ = ("_family", "_packed", "is_recent")
 
     def __init__(self, family: Family | None = None, packed: Packed | None = None):
         """Either of the two; ``packed`` is what `pack` gave, without its form."""
         self._family, self._packed = family, packed
+        self.is_recent = False
+        """Whether the family stays open (`Recent`)."""
 
     def read(self) -> Family:
         """Return the family; nobody may change it."""
@@ -67,8 +69,8 @@ class Held:
         return self.read().over_ns() if self._packed is None else self._packed[2]
 
     def rest(self) -> None:
-        """Keep the bytes alone, where the family has not been changed."""
-        if self._packed is not None:
+        """Keep the bytes alone, where the family has not been changed and is not a recent one."""
+        if self._packed is not None and not self.is_recent:
             self._family = None
 
     def pack(self) -> tuple[str, int, bytes, bytes, int | None]:
@@ -76,8 +78,31 @@ class Held:
         if self._packed is None:
             family = self.read()
             self._packed = _plain(family.summary()), family.pack(), family.over_ns()
-        self._family = None
+        self.rest()
         return "family", FORM, *self._packed
+
+
+class Recent:
+    """The families that messages were about last, which stay open.
+
+    Most messages are about one of them, and to read a family anew takes longer than all else that
+    a message does.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._held: dict[Held, None] = {}
+
+    def use(self, held: Held) -> None:
+        """Take a family that a message is about; close the one that was asked for longest ago."""
+        self._held.pop(held, None)
+        self._held[held] = None
+        held.is_recent = True
+        if len(self._held) > self._most:
+            oldest = next(iter(self._held))
+            del self._held[oldest]
+            oldest.is_recent = False
+            oldest.rest()
 
 
 class Joined(str):

@@ -13,7 +13,7 @@ from typing import Any
 from operators.adt.census import Census, Correction, Where
 from operators.adt.domain import Births, Domain, Effects
 from operators.adt.family import Family
-from operators.adt.held import SEPARATOR, Clock, Entities, Entity, Held, Joined, Versions
+from operators.adt.held import SEPARATOR, Clock, Entities, Entity, Held, Joined, Recent, Versions
 from operators.adt.report import Report, document
 from operators.adt.results import Results, order_name
 from operators.adt.shown import Change
@@ -27,6 +27,8 @@ from state.clock import DAY_NS, HOUR_NS
 from state.rows import RowBlock
 
 PATIENT, BED, CLOCK, WARD = "patient", "bed", "clock", "ward"
+MOST_OPEN = 4096
+"""Families that stay open, of some 10 kB each: more than a large hospital has patients in it."""
 PARTS = 24
 """What may be forgotten is sought in one of so many parts of the pages for each hour: no message
 waits for long."""
@@ -47,6 +49,7 @@ class Timeline(Logic):
         What was recorded ``horizon_ns`` before the clock of its domain is late.
         """
         self.entities = Entities(pages, self._loaded)
+        self.recent = Recent(MOST_OPEN)
         self.window_ns = window_ns
         self._horizon_ns = horizon_ns
         self._corrected_ns = corrected_ns
@@ -168,7 +171,7 @@ class Work:
             self._tell(report)
         self._count(report)
         for held in self._held.values():
-            held.rest()
+            self._timeline.recent.use(held)
         self._results.rest()
 
     def _take(self, statement: Statement) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
+from operators.adt import timeline
 from operators.adt.held import Held
 from operators.adt.timeline import Timeline
 from operators.outputs import Outputs
@@ -176,7 +177,21 @@ def test_a_hall_that_is_called_a_bed_costs_what_is_new_in_it():
     assert emitted["anomalies"] == 1, "the others have been double booked since then, too"
 
 
-def test_what_is_read_and_not_changed_rests_as_bytes_again():
+def test_families_stay_open_while_messages_are_about_them(monkeypatch):
+    monkeypatch.setattr(timeline, "MOST_OPEN", 2)
+    raws = [message("A01", "0900", visit("W^1^A", f"P{n}", f"V{n}")) for n in range(4)]
+    logic = Timeline(1)
+    for block in told([*raws, raws[2]]):
+        list(logic.process(block, Outputs(OUTPUTS)))
+    logic.entities.dump(0)
+    held = {name: logic.entities.get(name) for name in logic.entities}
+    families = {name: each for name, each in held.items() if isinstance(each, Held)}
+    still_open = [name for name, each in families.items() if each._family is not None]
+    assert [name.rpartition("\x1f")[2] for name in still_open] == ["P2^^^GH", "P3^^^GH"]
+
+
+def test_what_is_read_and_not_changed_rests_as_bytes_again(monkeypatch):
+    monkeypatch.setattr(timeline, "MOST_OPEN", 0)
     first = Timeline(2)
     for block in told([ADMITTED, MOVED]):
         list(first.process(block, Outputs(OUTPUTS)))
