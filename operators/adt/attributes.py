@@ -59,6 +59,11 @@ class Attributes:
         told = self._told.get(key, {})
         if statement in told:
             return False
+        outdone = _outdone(told, statement)
+        if outdone is not None:
+            del told[outdone]
+            told[statement] = where
+            return True
         left = _outstanding({**told, statement: where})
         self._told[key] = left
         return statement in left
@@ -136,6 +141,22 @@ def conditions(told: Iterable[Attribute]) -> tuple[Condition, ...]:
         for key, one in sorted(found.items())
         if not one.is_gone
     )
+
+
+def _outdone(told: Iterable[Attribute], statement: Attribute) -> Attribute | None:
+    """Return the one statement of its kind, if a newer one says something of all that it does.
+
+    So it is with nearly all messages about a patient. None where that is not so, or not known.
+    """
+    if isinstance(statement, Diagnoses):
+        return None
+    alike = [each for each in told if type(each) is type(statement)]
+    if len(alike) != 1 or isinstance(known := alike[0], Diagnoses):
+        return None
+    if _order(known) >= _order(statement):
+        return None
+    both = zip(known.values, statement.values, strict=True)
+    return None if any(now is None and then is not None for then, now in both) else known
 
 
 def _outstanding(told: Mapping[Attribute, Coordinates]) -> dict[Attribute, Coordinates]:

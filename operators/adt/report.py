@@ -45,12 +45,12 @@ class Report:
         """Emit the timeline and the encounter of a visit; retract what there is none of."""
         key, before, after = change
         self._conditions(family, change)
-        encounters = encounter_row(before), encounter_row(after)
-        if before.rows == after.rows and encounters[0] == encounters[1]:
+        stays, stands = before.rows != after.rows, _stands(before) != _stands(after)
+        if not stays and not stands:
             return
         patient, number = key
         wards = wards_of(row.location for row in after.rows)
-        moved = wards != wards_of(row.location for row in before.rows)
+        moved = stays and wards != wards_of(row.location for row in before.rows)
         version = family.versions[key] = family.versions.get(key, 0) + 1
         rest = {
             "patient": patient,
@@ -59,12 +59,12 @@ class Report:
             "because": [place(each) for each in family.because(key, MOST_CAUSES)],
             "wards": wards,
         }
-        if before.rows != after.rows:
-            stays = {"stays": stay_rows(after.rows)} if after.rows else None
-            self._put("location_visits", (number, patient), str(version), stays and rest | stays)
+        if stays:
+            rows = rest | {"stays": stay_rows(after.rows)} if after.rows else None
+            self._put("location_visits", (number, patient), str(version), rows)
         # Where it has moved, other wards may read it from now on.
-        if encounters[0] != encounters[1] or (moved and encounters[1]):
-            row = encounters[1]
+        if stands or (moved and after.encounter):
+            row = encounter_row(after)
             self._put("encounters", (number, patient), str(version), row and rest | row)
 
     def late(self, reason: str) -> None:
@@ -213,10 +213,22 @@ def encounter_row(shown: Shown) -> dict[str, Any] | None:
         "discharged": _time(discharged_ns),
         "disposition": disposition or None,
         "stay_s": _seconds(admitted_ns, discharged_ns),
-        "transfers": sum(one.location != two.location for one, two in pairwise(shown.rows)),
+        "transfers": transfers(shown),
         "boarding_s": boarding_s(shown),
         **dict(zip(DETAILS, shown.details, strict=True)),
     }
+
+
+def _stands(shown: Shown) -> tuple[Any, ...] | None:
+    """Return all that `encounter_row` depends on, which is faster than to make it twice."""
+    if shown.encounter is None:
+        return None
+    return shown.encounter, shown.details, transfers(shown), boarding_s(shown)
+
+
+def transfers(shown: Shown) -> int:
+    """Return how often a patient was moved to another bed."""
+    return sum(one.location != two.location for one, two in pairwise(shown.rows))
 
 
 def boarding_s(shown: Shown) -> int:
