@@ -59,7 +59,7 @@ def eventually(what: str, fact: Callable[[], Any], patience_s: float = PATIENCE_
 
 
 class FlowRun:
-    """One ``headrace run``, a supervisor and its workers; or a listener, which has none."""
+    """One ``headrace run``, a supervisor and its workers; or a listener or feed, without any."""
 
     def __init__(
         self,
@@ -70,8 +70,9 @@ class FlowRun:
     ) -> None:
         self.name = words[0]
         self.log = log
-        self._port = int(environment["HEADRACE_RUN__HTTP_PORT"])
-        program = [sys.executable, "-P", "-m", "flows", command, *words]
+        self.http_port = int(environment["HEADRACE_RUN__HTTP_PORT"])
+        """Where its first worker answers."""
+        program = [sys.executable, "-P", "-m", "flows", *filter(None, (command, *words))]
         with log.open("ab") as said:
             self._process = subprocess.Popen(
                 [*_LAUNCH, str(os.getpid()), str(int(SIGKILL)), "root", *program],
@@ -102,7 +103,7 @@ class FlowRun:
     def ready(self) -> bool:
         """Say whether its workers have opened their sources and wait for no server."""
         count = len(self.workers())
-        return count > 0 and all(_answers(self._port + index) for index in range(count))
+        return count > 0 and all(_answers(self.http_port + index) for index in range(count))
 
     def code(self) -> int | None:
         """Return the exit code; None while it runs."""
@@ -228,7 +229,8 @@ class Rig:
     def start(self, *words: str, command: str = "run") -> FlowRun:
         """Start ``headrace run``, or ``ingest``, with these words; its log is ``<flow>.log``.
 
-        From a thread that lives as long as the flow should: Linux ends it with that.
+        Without a ``command`` the words are the command itself. From a thread that lives as long as
+        the flow should: Linux ends it with that.
         """
         port = free_port(in_a_row=4)  # one for each worker
         environment = {"HEADRACE_RUN__HTTP_PORT": str(port), **self.environment}

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]  # it ships no types
 
+from benchmarks.adt import seen
 from benchmarks.adt.listener import Listening, settings
 from benchmarks.adt.mllp_load import PATIENCE_S
 from benchmarks.child import Child
@@ -99,30 +100,39 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--idle", type=positive, default=1000, metavar="N", help="c (1,000)")
     parser.add_argument("--repeats", type=positive, default=5, metavar="N")
+    parser.add_argument("--only", choices=("load", "seen"), help="a to c, or d (all)")
+    parser.add_argument("--rate", type=positive, default=100, metavar="N", help="d (100)")
+    parser.add_argument("--seconds", type=positive, default=60, metavar="N", help="d (60)")
     arguments.add_json(parser, "all figures")
 
 
 def run(args: argparse.Namespace) -> int:
     """Measure and print; a goal that is missed is printed as missed, and is no failure."""
-    allow_connections(args.idle, "--idle")
     report = Report(args.json, facts())
+    report.begin()
+    with tempfile.TemporaryDirectory(prefix="headrace-mllp-") as directory:
+        if args.only != "seen":
+            _loaded(report, Path(directory) / "load", args)
+        if args.only != "load":
+            seen.run(report, Path(directory) / "seen", args.rate, args.seconds)
+    report.end()
+    return 0
+
+
+def _loaded(report: Report, directory: Path, args: argparse.Namespace) -> None:
+    allow_connections(args.idle, "--idle")
     port = free_port()
-    with (
-        tempfile.TemporaryDirectory(prefix="headrace-mllp-") as directory,
-        Rig(Path(directory), settings(port)) as rig,
-    ):
-        report.facts |= {"kafka": rig.kafka.kind}
-        report.begin()
+    with Rig(directory, settings(port)) as rig:
         listening = Listening(rig, port)
         # First, for what a load has freed again would be used for connections.
         idle = _idle_bytes(listening, args.idle)
         load = Load(listening, args.connections, args.messages)
         _loads(report, load, args)
-        report.part("c", f"{args.idle:,} idle connections", "growth of the listener's RSS")
+        report.part(
+            "c", f"{args.idle:,} idle connections; {rig.kafka.kind}", "growth of the listener's RSS"
+        )
         report.figure("c", "memory", "MiB", [idle / KIB / KIB])
         report.figure("c", "a connection", "KiB", [idle / KIB / args.idle])
-    report.end()
-    return 0
 
 
 def _loads(report: Report, load: Load, args: argparse.Namespace) -> None:

@@ -18,15 +18,18 @@ from flows.engine.ports import HOST, free_port
 from state.errors import Broken
 from tests.waiting import PATIENCE_S
 
-SHORT = ("--connections", "3", "--messages", "60", "--window", "4", "--idle", "5", "--repeats", "1")
+SHORT = ("--connections", "3", "--messages", "60", "--window", "4", "--idle", "5", "--repeats", "1",
+         "--rate", "20", "--seconds", "2")  # fmt: skip
 
 
 def test_every_figure_is_there(capsys):
     assert main(["bench", "mllp", *SHORT, "--json"]) == 0
     figures = orjson.loads(capsys.readouterr().out)["figures"]
-    assert [each["part"] for each in figures] == ["a"] * 8 + ["b"] * 8 + ["c"] * 2
+    assert [each["part"] for each in figures] == ["a"] * 8 + ["b"] * 8 + ["c"] * 2 + ["d"] * 9
     told = [each for each in figures if each["part"] != "c" and each["unit"] != "cores"]
-    assert all(each["value"] > 0 for each in told)
+    seen = {each["name"]: each["value"] for each in figures if each["part"] == "d"}
+    assert all(each["value"] > 0 for each in told if not each["name"].startswith("answered"))
+    assert seen["due -> seen, p50"] > seen["answered -> seen, p50"]
 
 
 def test_the_messages_are_of_adt_and_no_two_are_the_same():
