@@ -288,5 +288,5 @@ class Restored(Timeline):
         fresh = Timeline(self.entities.count)
         for page in list(self.entities.filled()):
             fresh.entities.load(page, self.entities.dump(page))
-        self.entities, self._domains = fresh.entities, fresh._domains
+        self.__dict__ |= fresh.__dict__  # all of it: none of the old one may be left
         return super().process(item, outbox)

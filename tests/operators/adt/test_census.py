@@ -8,6 +8,9 @@ from functools import partial
 from itertools import permutations
 from typing import Any
 
+import pytest
+from orjson import loads
+
 from operators.adt.timeline import Timeline
 from operators.outputs import Outputs
 from state.adt.outputs import OUTPUTS
@@ -91,6 +94,37 @@ def test_an_inpatient_in_an_emergency_bed_waits_for_a_bed():
     assert (encounter["boarding_s"], encounter["transfers"]) == (5400, 1)
 
 
+def test_who_is_nowhere_for_a_while_leaves_a_ward_and_comes_back():
+    raws = [adt("A01", "0810", "W^1^A"), adt("A02", "0850", '""'), adt("A02", "1010", "W^2^A")]
+    names = ("occupied", "transfers_out", "transfers_in", "patient_s")
+    assert by_place(tables([*raws, beat("1100")])["census"], *names) == {
+        ("W", 8): (0, 1, 0, 2400),
+        ("W", 10): (1, 0, 1, 3000),
+    }
+
+
+@pytest.mark.parametrize("kind", ["O", "B", "R"])
+def test_who_becomes_an_inpatient_elsewhere_than_in_an_emergency_does_not_wait(kind):
+    raws = [adt("A04", "0800", "W^1^A", kind=kind), adt("A06", "0845", "W^1^A")]
+    found = tables([*raws, adt("A02", "0850", "W^2^A"), beat("0900")])
+    assert by_place(found["census"], "boarding", "boarding_s") == {("W", 8): (0, 0)}
+    assert [each["boarding_s"] for each in found["encounters"]] == [0]
+
+
+def test_a_wait_counts_after_a_move_within_the_ward_and_to_the_end_of_an_hour():
+    comes = [adt("A04", "0800", "ED^1^A", kind="E"), adt("A06", "0815", "ED^1^A")]
+    names = ("occupied", "boarding", "boarding_s", "transfers_out")
+    within = tables([*comes, adt("A02", "0845", "ED^2^A"), beat("0900")])
+    assert by_place(within["census"], *names) == {("ED", 8): (1, 0, 1800, 0)}
+    sharp = tables([*comes, adt("A02", "0900", "W^1^A"), beat("1000")])["census"]
+    assert by_place(sharp, *names) == {
+        ("ED", 8): (1, 1, 2700, 0),
+        ("ED", 9): (0, 0, 0, 1),
+        ("W", 9): (1, 0, 0, 0),
+    }
+    assert [each["boarding_s"] for each in tables(comes)["encounters"]] == [0], "it lasts"
+
+
 def test_a_late_message_corrects_what_was_told():
     outputs, logic = Outputs(OUTPUTS), Timeline(8)
     raws = [adt("A01", "0810", "W^1^A"), beat("1000"), adt("A03", "0930", "W^1^A")]
@@ -105,6 +139,8 @@ def test_a_late_message_corrects_what_was_told():
     ]
     # Hours 8 and 9; hour 9 again; none of the two, for the admission was an error.
     assert versions == [(0, 0, 0), (0, 1), (2, 0, 0)]
+    deltas = [[loads(each).get("delta") for each in batch.values] for batch in said[:2]]
+    assert deltas == [[None, None], [-1]]
 
 
 def test_what_is_too_late_corrects_nothing():

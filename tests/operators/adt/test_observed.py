@@ -167,6 +167,7 @@ def test_without_an_order_and_a_time_each_one_is_an_observation_of_its_own():
 def test_results_of_an_order_without_times_are_one_and_leave_those_with_a_time():
     preliminary, final = made(12, "6.0", "P", **by_sending(12)), made(13, "6.2", **by_sending(13))
     assert standing(preliminary, final) == [("6.2", "final")]
+    assert [row.time[11:13] for row in observed(KEY, [preliminary, final])] == ["13"]
     assert standing(preliminary, final, made(10)) == [("6.1", "final"), ("6.2", "final")]
     wrong = made(14, None, "W", **by_sending(14))
     assert standing(preliminary, final, made(10), wrong) == [(None, "entered-in-error")] * 2
