@@ -80,7 +80,8 @@ class Pages(Generic[E]):
 
     def within(self, page: int) -> dict[str, E]:
         """Return the entities of a page by id: a copy, so that they may be dropped meanwhile."""
-        return dict(self._pages.get(page, {}))
+        entities = self._pages.get(page)
+        return {} if entities is None else dict(entities)
 
     def dump(self, page: int) -> dict[str, Plain]:
         """Return a page as plain values, copied; {} for an empty one."""

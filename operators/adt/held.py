@@ -36,7 +36,7 @@ class Held:
         """Either of the two; ``packed`` is what `pack` gave, without its form."""
         self._family, self._packed = family, packed
         self.is_recent = False
-        """Whether the family stays open (`Recent`)."""
+        """Whether the family stays open (`operators.adt.recent`)."""
 
     def read(self) -> Family:
         """Return the family; nobody may change it."""
@@ -80,29 +80,6 @@ class Held:
             self._packed = _plain(family.summary()), family.pack(), family.over_ns()
         self.rest()
         return "family", FORM, *self._packed
-
-
-class Recent:
-    """The families that messages were about last, which stay open.
-
-    Most messages are about one of them, and to read a family anew takes longer than all else that
-    a message does.
-    """
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._held: dict[Held, None] = {}
-
-    def use(self, held: Held) -> None:
-        """Take a family that a message is about; close the one that was asked for longest ago."""
-        self._held.pop(held, None)
-        self._held[held] = None
-        held.is_recent = True
-        if len(self._held) > self._most:
-            oldest = next(iter(self._held))
-            del self._held[oldest]
-            oldest.is_recent = False
-            oldest.rest()
 
 
 class Joined(str):

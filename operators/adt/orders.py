@@ -35,10 +35,12 @@ def order_of(observation: Observation) -> str:
 class Order:
     """The observations of one order, each with the coordinates of the message that told it."""
 
-    __slots__ = ("_packed", "_told")
+    __slots__ = ("_packed", "_told", "is_recent")
 
     def __init__(self, packed: bytes | None = None) -> None:
         """Empty, or what `pack` gave."""
+        self.is_recent = False
+        """Whether it stays open (`operators.adt.recent`)."""
         self._told: dict[Observation, Coordinates] | None = {} if packed is None else None
         self._packed = packed
 
@@ -52,6 +54,16 @@ class Order:
             }
         return self._told
 
+    def at(self, time_ns: int | None) -> Told:
+        """Return the observations of one time; all for None.
+
+        What a monitor tells of one time says nothing of another, and of a day there are hundreds.
+        """
+        told = self.read()
+        if time_ns is None:
+            return told
+        return {each: where for each, where in told.items() if each.clinical_ns == time_ns}
+
     def add(self, observation: Observation, where: Coordinates) -> bool:
         """Take an observation; return whether it is a new one."""
         if observation in self.read():
@@ -62,15 +74,16 @@ class Order:
         return True
 
     def rest(self) -> None:
-        """Keep the bytes alone."""
-        self.pack()
-        self._told = None
+        """Keep the bytes alone, where it has not been changed and is not a recent one."""
+        if self._packed is not None and not self.is_recent:
+            self._told = None
 
     def pack(self) -> bytes:
         """Return it as bytes, which is all that is kept."""
         if self._packed is None:
             told = sorted((tuple(each), tuple(where)) for each, where in self.read().items())
             self._packed = pickle.dumps(told, protocol=5)
+        self.rest()
         return self._packed
 
 

@@ -13,6 +13,8 @@ from state.adt.facts import Told, VisitKey
 from state.adt.observations import Observation
 
 ORDER = "order"
+Part = tuple[VisitKey, str, int | None]
+"""A visit, an order of it, and the time of what may have changed: None for all of the order."""
 
 
 class Results:
@@ -21,7 +23,7 @@ class Results:
     def __init__(self, entities: Entities, told: Told) -> None:
         self._entities, self._told = entities, told
         self._open: dict[str, Order] = {}
-        self._before: dict[tuple[VisitKey, str], Standing] = {}
+        self._before: dict[Part, Standing] = {}
         self._families: dict[VisitKey, Family] = {}
 
     def take(self, observation: Observation, name: str, held: Held) -> bool:
@@ -29,8 +31,9 @@ class Results:
         told, order = (observation.patient, observation.visit), order_of(observation)
         family = held.read()
         key = family.order_key(told)
-        if (key, order) not in self._before:
-            self._before[key, order] = self._standing(key, family.ordered.get(key, ()), order)
+        part = key, order, None if observation.filler else observation.clinical_ns
+        if part not in self._before:
+            self._before[part] = self._standing(part, family.ordered.get(key, ()))
             self._families[key] = family
         place, entity = self._order(told, order)
         if not entity.add(observation, self._told.coordinates):
@@ -45,22 +48,23 @@ class Results:
         """Note the orders that are known under other numbers since a merge."""
         for key, before, after in moved:
             for order in {each for told in (*before, *after) for each in family.orders(told)}:
-                self._before[key, order] = self._standing(key, before, order)
+                part = key, order, None
+                self._before[part] = self._standing(part, before)
             self._families[key] = family
 
     def tell(self, report: Report) -> None:
         """Emit what stands otherwise than before."""
-        for (key, order), before in sorted(self._before.items(), key=lambda each: each[0]):
-            told = self._families[key].ordered.get(key, ())
-            report.observations(before, self._standing(key, told, order))
+        for part, before in sorted(self._before.items(), key=lambda each: each[0]):
+            told = self._families[part[0]].ordered.get(part[0], ())
+            report.observations(before, self._standing(part, told))
 
-    def rest(self) -> None:
-        """Keep the bytes of the orders alone."""
-        for order in self._open.values():
-            order.rest()
+    def opened(self) -> Iterable[Order]:
+        """Return the orders that were asked for."""
+        return self._open.values()
 
-    def _standing(self, key: VisitKey, told: Sequence[VisitKey], order: str) -> Standing:
-        return standing(key, [self._order(each, order)[1].read() for each in told])
+    def _standing(self, part: Part, told: Sequence[VisitKey]) -> Standing:
+        key, order, time_ns = part
+        return standing(key, [self._order(each, order)[1].at(time_ns) for each in told])
 
     def _order(self, told: VisitKey, order: str) -> tuple[str, Order]:
         """Return an order of a visit and its name, an empty one where nothing was told of it."""

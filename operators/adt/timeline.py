@@ -13,7 +13,8 @@ from typing import Any
 from operators.adt.census import Census, Correction, Where
 from operators.adt.domain import Births, Domain, Effects
 from operators.adt.family import Family
-from operators.adt.held import SEPARATOR, Clock, Entities, Entity, Held, Joined, Recent, Versions
+from operators.adt.held import SEPARATOR, Clock, Entities, Entity, Held, Joined, Versions
+from operators.adt.recent import Recent
 from operators.adt.report import Report, document
 from operators.adt.results import Results, order_name
 from operators.adt.shown import Change
@@ -28,10 +29,10 @@ from state.rows import RowBlock
 
 PATIENT, BED, CLOCK, WARD = "patient", "bed", "clock", "ward"
 MOST_OPEN = 4096
-"""Families that stay open, of some 10 kB each: more than a large hospital has patients in it."""
-PARTS = 24
+"""Families that stay open, and orders, of some 10 kB each: a large hospital has fewer patients."""
+PARTS = 24 * 7
 """What may be forgotten is sought in one of so many parts of the pages for each hour: no message
-waits for long."""
+waits for long, and a small hospital has few messages in an hour."""
 
 
 class Timeline(Logic):
@@ -49,7 +50,7 @@ class Timeline(Logic):
         What was recorded ``horizon_ns`` before the clock of its domain is late.
         """
         self.entities = Entities(pages, self._loaded)
-        self.recent = Recent(MOST_OPEN)
+        self.families, self.orders = Recent(MOST_OPEN), Recent(MOST_OPEN)
         self.window_ns = window_ns
         self._horizon_ns = horizon_ns
         self._corrected_ns = corrected_ns
@@ -103,9 +104,9 @@ class Timeline(Logic):
         They are kept for twice the horizon: what is not late may still correct them.
         """
         limit_ns = self.oldest_ns(domain) - self._horizon_ns
-        for page in [each for each in self.entities.filled() if each % PARTS == clock % PARTS]:
+        for page in range(clock % PARTS, self.entities.count, PARTS):
             for name, entity in self.entities.within(page).items():
-                if not name.startswith(domain + SEPARATOR) or not isinstance(entity, Held):
+                if not isinstance(entity, Held) or not name.startswith(domain + SEPARATOR):
                     continue
                 over_ns = entity.over_ns()
                 if over_ns is not None and over_ns < limit_ns:
@@ -171,8 +172,9 @@ class Work:
             self._tell(report)
         self._count(report)
         for held in self._held.values():
-            self._timeline.recent.use(held)
-        self._results.rest()
+            self._timeline.families.use(held)
+        for order in self._results.opened():
+            self._timeline.orders.use(order)
 
     def _take(self, statement: Statement) -> bool:
         """Add a statement to what it is about; return whether it is a new one."""
