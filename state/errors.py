@@ -18,6 +18,7 @@
     │   ├── BadChecksum       a packed frame was damaged
     │   ├── UnknownSchema     nothing tells what its Avro schema is
     │   ├── NoKey             the Kafka message has no key
+    │   ├── OtherDomain       its key says that it belongs together with others than it does
     │   ├── Unopened          its value is sealed and does not open
     │   ├── FromTheFuture     its event time is too far ahead of its Kafka time
     │   ├── Refused           a server to which it was sent on refuses it for good
@@ -125,6 +126,10 @@ class OutOfRange(BadRecord):
 
 class NoTime(BadRecord):
     """A message names no time that could be, neither of the event nor of the sending."""
+
+
+class OtherDomain(BadRecord):
+    """A message lies under the key of others: what belongs to it may be in another partition."""
 
 
 class BadChecksum(BadRecord):

@@ -61,11 +61,16 @@ class Memo(dict[str, T], Generic[T]):
 
 
 class Fields:
-    """What fields mean under the delimiters, the codec, the facility and the zone of a message."""
+    """What fields mean under the delimiters, the codec, the facility and the zone of a message.
 
-    def __init__(self, delimiters: Delimiters, codec: str, facility: str, zone: tzinfo) -> None:
+    ``home`` is whose beds are told without their facility.
+    """
+
+    def __init__(
+        self, delimiters: Delimiters, codec: str, facility: str, zone: tzinfo, home: str
+    ) -> None:
         self._delimiters, self._codec = delimiters, codec
-        self._facility, self._zone = facility, zone
+        self._facility, self._zone, self._home = facility, zone, home
         self.persons: Memo[tuple[str | None, ...]] = Memo(lambda _: ())
         """What PID says of a person, by the fields that are read (`connectors.adt.attributes`)."""
         self.events = Memo(self._event)
@@ -75,8 +80,8 @@ class Fields:
         self.numbers = Memo(partial(self._number, types=()))
         """The first usable number of a list, as ``id^^^authority``; "" without any."""
         self.locations = Memo(self._location)
-        """ward^room^bed, and the facility where it is not the sender's: None where nothing is said,
-        "" where it is said to be nowhere."""
+        """ward^room^bed, and the facility where it is not ``home``, the sender or the domain that
+        it shares: None where nothing is said, "" where it is said to be nowhere."""
         self.times = Memo(self._time)
         """ns since 1970 and the kind of doubt, if any; None where there is none, or it does not
         exist."""
@@ -99,7 +104,9 @@ class Fields:
         if not field:
             return None
         *parts, facility = (*self._alone(field).components(1), *FIVE)[:4]
-        if any(parts) and facility != self._facility:
+        # A ward has the same name in two facilities of one domain, and is not the same.
+        facility = facility or (self._facility if self._home != self._facility else "")
+        if any(parts) and facility != self._home:
             parts.append(facility)
         return "^".join(map(part, parts)).rstrip("^") or ("" if NULL in field else None)
 
@@ -117,16 +124,18 @@ class Fields:
         return Segment.alone(field, self._delimiters, self._codec)
 
 
-def fields_of(delimiters: Delimiters, codec: str, facility: str, zone: tzinfo) -> Fields:
+def fields_of(delimiters: Delimiters, codec: str, facility: str, zone: tzinfo, home: str) -> Fields:
     """Return what fields mean, remembered from message to message."""
     if len(facility) > LONGEST:
-        return Fields(delimiters, codec, facility, zone)
-    return _fields_of(delimiters, codec, facility, zone)
+        return Fields(delimiters, codec, facility, zone, home)
+    return _fields_of(delimiters, codec, facility, zone, home)
 
 
 @lru_cache(maxsize=SENDERS)
-def _fields_of(delimiters: Delimiters, codec: str, facility: str, zone: tzinfo) -> Fields:
-    return Fields(delimiters, codec, facility, zone)
+def _fields_of(
+    delimiters: Delimiters, codec: str, facility: str, zone: tzinfo, home: str
+) -> Fields:
+    return Fields(delimiters, codec, facility, zone, home)
 
 
 def identity(number: str, authority: str) -> str:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from connectors.adt import observations
 from connectors.adt.attributes import details, diagnoses, person
+from connectors.adt.envelope import ALONE, Domains, domain
 from connectors.adt.reader import RECORDED, Reader, needed, placed
 from connectors.hl7.message import NOTHING, Message, Segment
 from state.adt.attributes import Attribute, Details, Diagnoses, Person
@@ -39,7 +40,7 @@ from state.adt.triggers import (
     effect,
 )
 from state.clock import MAX_TIME_NS
-from state.errors import BadRecord, FromTheFuture, NoTime, OutOfRange, WrongType
+from state.errors import BadRecord, FromTheFuture, NoTime, OtherDomain, OutOfRange, WrongType
 from state.metrics import RECORDS
 from state.records import HEARTBEAT_HEADER, Messages
 from state.rows import RowBlock
@@ -51,12 +52,17 @@ MOST_GROUPS = 1000
 
 
 def decode(
-    messages: Messages, zone: tzinfo = UTC, max_ahead_ns: int = MAX_TIME_NS
+    messages: Messages,
+    zone: tzinfo = UTC,
+    max_ahead_ns: int = MAX_TIME_NS,
+    domains: Domains = ALONE,
 ) -> RowBlock[Told]:
     """Return what the messages of a batch say, and a dead letter for what is no message.
 
     ``zone`` counts where a message names none. What was recorded more than ``max_ahead_ns`` after
-    its Kafka timestamp is a dead letter: it would move the clock of all others.
+    its Kafka timestamp is a dead letter: it would move the clock of all others. So is, in a topic
+    of several partitions, what lies under the key of another domain: the rest of its own may be in
+    another partition.
     """
     block: RowBlock[Told] = RowBlock.of(messages)
     for row in range(len(messages)):
@@ -64,9 +70,11 @@ def decode(
         if not value and HEARTBEAT_HEADER in dict(messages.headers.get(row, ())):
             continue
         try:
-            said = parse(value, zone)
+            said = parse(value, zone, domains)
             if said.recorded_ns > int(messages.timestamp_ns[row]) + max_ahead_ns:
                 raise FromTheFuture("it was recorded too far ahead of the Kafka timestamp")
+            if messages.partitions > 1 and said.statements:
+                _check_key(messages.keys[row], value, said.domain, domains)
         except BadRecord as error:
             block.dead.append(messages.dead(row, error))
         else:
@@ -74,6 +82,14 @@ def decode(
                 block.rows.append(Told(messages.coordinates(row), *said))
     RECORDS.labels(messages.topic).inc(len(block))
     return block
+
+
+def _check_key(key: bytes | None, value: bytes, of_message: str, domains: Domains) -> None:
+    """Raise OtherDomain where a key is not that of the message's domain; none says nothing."""
+    if key is None or key == of_message.encode():
+        return
+    if key != domain(Message(value).header, domains):  # as it was sent, it may be other bytes
+        raise OtherDomain("its key is not the domain of its sender (adt.domains)")
 
 
 class Parsed(NamedTuple):
@@ -84,15 +100,15 @@ class Parsed(NamedTuple):
     statements: tuple[Statement, ...]
 
 
-def parse(raw: bytes, zone: tzinfo = UTC) -> Parsed:
+def parse(raw: bytes, zone: tzinfo = UTC, domains: Domains = ALONE) -> Parsed:
     """Return what a message says; ``zone`` counts where it names none.
 
     Raises BadRecord, which repeats nothing of the message.
     """
     message = Message(raw)
-    reader = Reader(message, zone)
+    reader = Reader(message, zone, domains)
     if reader.event[0] == observations.RESULTS:
-        told = observations.results(message, zone)
+        told = observations.results(message, zone, domains)
         return Parsed(told.domain, told.recorded_ns, (*told.observations, *told.oddities))
     trigger = _trigger(message, reader)
     if not trigger:
@@ -106,7 +122,7 @@ def parse(raw: bytes, zone: tzinfo = UTC) -> Parsed:
         if len(groups) > MOST_GROUPS:
             raise OutOfRange(f"the message is about more than {MOST_GROUPS} patients")
         tellers = [
-            _Teller(message, trigger, groups, place, Reader(message, zone), of_message)
+            _Teller(message, trigger, groups, place, Reader(message, zone, domains), of_message)
             for place in range(len(groups))
         ]
         teller, statements = tellers[0], [each for teller in tellers for each in teller.tell()]

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from datetime import UTC, tzinfo
 from typing import NamedTuple
 
+from connectors.adt.envelope import ALONE, Domains
 from connectors.adt.fields import part, plain, within
 from connectors.adt.reader import RECORDED, Place, Reader, needed, placed
 from connectors.hl7.message import NOTHING, Message, Segment
@@ -59,13 +60,13 @@ class Results(NamedTuple):
     """Times that cannot be, or may be two."""
 
 
-def results(message: Message, zone: tzinfo = UTC) -> Results:
+def results(message: Message, zone: tzinfo = UTC, domains: Domains = ALONE) -> Results:
     """Return the observations of a message (`RESULTS`); ``zone`` counts where it names none.
 
     Raises BadRecord, which repeats nothing of the message: where a patient has no number (PID-3),
     or where neither MSH-7 nor an observation has a time.
     """
-    reader = _Results(message, zone)
+    reader = _Results(message, zone, domains)
     return Results(reader.domain(), reader.recorded_ns, *reader.read())
 
 
@@ -89,8 +90,8 @@ class _About(NamedTuple):
 class _Results:
     """Reads the observations of one message."""
 
-    def __init__(self, message: Message, zone: tzinfo) -> None:
-        self._reader = Reader(message, zone)
+    def __init__(self, message: Message, zone: tzinfo, domains: Domains) -> None:
+        self._reader = Reader(message, zone, domains)
         self._digest = self._reader.digest()
         self._found = list(_observed(message))
         self._about: dict[_Order, _About] = {}  # an order may have hundreds of OBX

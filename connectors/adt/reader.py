@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, tzinfo
 
-from connectors.adt.envelope import UNKNOWN
+from connectors.adt.envelope import ALONE, UNKNOWN, Domains, shared
 from connectors.adt.fields import fields_of, identity, part
 from connectors.hl7.message import Message, Segment
 from connectors.hl7.times import RANGE_NS, zone_of
@@ -23,16 +23,18 @@ Place = tuple[Segment, int]
 class Reader:
     """Reads patients, visits and times, and notes which of the times are doubtful."""
 
-    def __init__(self, message: Message, zone: tzinfo) -> None:
+    def __init__(self, message: Message, zone: tzinfo, domains: Domains = ALONE) -> None:
         """Read ``message``; ``zone`` counts where neither a time nor MSH-7 names one."""
         msh = message.one("MSH")
         self.facility = msh.text(4)
         self.doubts: dict[tuple[str, str], None] = {}
         """The kind of each doubt and its field, such as EVN-6, in the order of reading."""
         self._message, self._codec = message, message.decoded.codec
+        self._shared = shared(message.header, domains)
         self._own = zone_of(msh.text(7))
         zone = self._own or zone
-        self._fields = fields_of(message.delimiters, self._codec, self.facility, zone)
+        home = self._shared or self.facility
+        self._fields = fields_of(message.delimiters, self._codec, self.facility, zone, home)
         self.persons = self._fields.persons
         """Persons that were read before."""
         self.event: tuple[str, str] = self._fields.events[msh.raw(9)]
@@ -40,7 +42,8 @@ class Reader:
 
     def domain(self) -> str:
         """Return the merge domain as text (`connectors.adt.envelope.domain`)."""
-        return part(self.facility or self._message.text("MSH", 3)) or UNKNOWN.decode()
+        name = self._shared or part(self.facility or self._message.text("MSH", 3))
+        return name or UNKNOWN.decode()
 
     def digest(self) -> str:
         """Return what stands for a message in the order of statements.
@@ -69,7 +72,7 @@ class Reader:
         return self._fields.numbers[raw] if raw else ""
 
     def location(self, segment: Segment, field: int) -> str | None:
-        """Return ward^room^bed, and the facility where it is not the sender's.
+        """Return ward^room^bed, and the facility where it is not the sender's, or others share it.
 
         None where nothing is said, "" where it is said to be nowhere.
         """

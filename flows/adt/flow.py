@@ -32,7 +32,8 @@ def build(context: Context) -> Dataflow:
     """Return the dataflow."""
     flow = Dataflow("adt")
     settings = table(context.settings)
-    read = partial(decode, zone=ZoneInfo(settings.timezone), max_ahead_ns=settings.max_ahead)
+    zone, ahead_ns = ZoneInfo(settings.timezone), settings.max_ahead
+    read = partial(decode, zone=zone, max_ahead_ns=ahead_ns, domains=settings.domains)
     messages = op.input("messages", flow, context.source(settings.topic, read))
     timeline = context.step("timeline", messages)
     context.write(timeline, dead=[op.flat_map("undecoded", messages, dead_letters)])

@@ -7,6 +7,7 @@ import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, nullcontext
+from functools import partial
 
 from connectors.adt.envelope import domain
 from connectors.intake import Intake
@@ -49,12 +50,12 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[str], 
     Raises Misuse where the settings cannot be served or Kafka has no topic of messages, and Broken
     where its producer can go on no more.
     """
-    table, topic, cluster = settings.of(Mllp), settings.of(Adt).topic, cluster_of(settings.kafka)
+    table, adt, cluster = settings.of(Mllp), settings.of(Adt), cluster_of(settings.kafka)
     places = Places(
         SYSTEM,
-        topic,
+        adt.topic,
         output_topic(SYSTEM, DEAD),
-        domain,
+        partial(domain, domains=adt.domains),
         settings.run.max_dead_bytes,
         seal_for(SYSTEM, OUTPUTS, settings),
     )

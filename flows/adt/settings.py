@@ -9,9 +9,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from connectors.addresses import is_safe
+from connectors.adt.fields import part
 from flows.settings.part import Duration, Interval, Timed
 from state.adt.deidentified import SMALL_ZIP3
 from state.clock import DAY_NS, HOUR_NS
+from state.errors import OutOfRange
 
 
 def _zone(name: str) -> str:
@@ -28,6 +30,16 @@ def _address(url: str) -> str:
     return url.rstrip("/")
 
 
+def _domain(name: str) -> str:
+    try:
+        is_plain = name == part(name).strip() != ""
+    except OutOfRange as error:
+        raise ValueError(f"{name!r} is no name of a domain: {error}") from None
+    if not is_plain:
+        raise ValueError(f"{name!r} is no name of a domain")
+    return name
+
+
 MOST_WINDOWS = 1000
 """Of the census that a message may correct: each ward has a record of each."""
 
@@ -42,6 +54,9 @@ class Adt(Timed):
     """HL7 v2 messages; what belongs together is in one partition."""
     pages: int = Field(default=65_536, ge=1)
     """Pages of patients in each shard: an epoch writes those that were touched."""
+    domains: dict[str, Annotated[str, AfterValidator(_domain)]] = {}
+    """Facilities (MSH-4, else MSH-3, as sent) that share an index of patients -> the name of what
+    they are together: only within it patients are merged, and visits moved."""
     timezone: Annotated[str, AfterValidator(_zone)] = "UTC"
     """The zone of times that name none, in a message that names none, such as Europe/Berlin."""
     census_window: Interval = HOUR_NS
@@ -72,6 +87,9 @@ class Adt(Timed):
     def _fit(self) -> Adt:
         if self.correct_census > MOST_WINDOWS * self.census_window:
             raise ValueError(f"correct_census is more than {MOST_WINDOWS} times census_window")
+        for name in self.domains.values():
+            if self.domains.get(name, name) != name:
+                raise ValueError(f"domains: {name} is a domain, and part of another one")
         if self.correct_census > self.horizon:
             raise ValueError("correct_census is longer than horizon")
         return self

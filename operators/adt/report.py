@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 from operators.adt.attributes import Condition, Patient
-from operators.adt.census import NOBODY, Correction, Counts
+from operators.adt.census import NOBODY, Correction, Counts, ward_of
 from operators.adt.domain import EMPTY, Bed
 from operators.adt.family import Family
 from operators.adt.observed import ALIKE, Name, Observed
@@ -304,7 +304,7 @@ def wards_of(locations: Iterable[str]) -> list[str]:
     >>> wards_of(["ICU^1^A", "ICU^2^B", "2N", ""])
     ['2N', 'ICU']
     """
-    return sorted({location.split("^", 1)[0] for location in locations} - {""})
+    return sorted(set(map(ward_of, locations)) - {""})
 
 
 def place(where: Coordinates) -> str:

@@ -7,7 +7,7 @@ from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import NamedTuple
 
-from connectors.adt.envelope import TOPIC, UNKNOWN, domain
+from connectors.adt.envelope import ALONE, TOPIC, UNKNOWN, Domains, domain
 from connectors.adt.reader import recorded_ns
 from connectors.hl7.files import Contents, Miscount, contents
 from connectors.hl7.message import Message
@@ -54,6 +54,7 @@ def import_hl7(
     partitions: int,
     protection: Protection,
     zone: tzinfo = UTC,
+    domains: Domains = ALONE,
     advance: Callable[[int], None] = lambda count: None,
 ) -> Imported:
     """Write all that the files hold to ``out``, one record a message, in the order of the files.
@@ -73,7 +74,7 @@ def import_hl7(
         for path in files:
             found = contents(_read(path))
             miscounts += [(path, miscount) for miscount in found.miscounts]
-            for record in _records(found, zone):
+            for record in _records(found, zone, domains):
                 keyed.add(record.key, record.time_ns, record.value)
                 no_messages += not record.is_message
                 advance(1)
@@ -88,14 +89,14 @@ def _read(path: Path) -> bytes:
         raise Misuse(f"cannot read {path}: {error.strerror}") from error
 
 
-def _records(found: Contents, zone: tzinfo) -> Iterator[Record]:
+def _records(found: Contents, zone: tzinfo, domains: Domains) -> Iterator[Record]:
     for raw in found.messages:
-        yield _record(raw, zone)
+        yield _record(raw, zone, domains)
     for raw in (*(dead.raw for dead in found.dead), *found.outside):
         yield Record(UNKNOWN, None, raw, is_message=False)
 
 
-def _record(raw: bytes, zone: tzinfo) -> Record:
+def _record(raw: bytes, zone: tzinfo, domains: Domains) -> Record:
     try:
         message = Message(raw)
     except Malformed:
@@ -103,4 +104,4 @@ def _record(raw: bytes, zone: tzinfo) -> Record:
     time_ns = recorded_ns(message, zone)
     if time_ns is not None and not 0 <= time_ns <= MAX_TIME_NS:
         time_ns = None
-    return Record(domain(message.header), time_ns, raw, is_message=True)
+    return Record(domain(message.header, domains), time_ns, raw, is_message=True)

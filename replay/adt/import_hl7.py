@@ -37,9 +37,10 @@ def run(args: argparse.Namespace) -> int:
 
     files = files_of(args.paths)
     protected = protection([TOPIC], plaintext=args.plaintext, makes_key=True)
-    zone = ZoneInfo(load_settings(None).of(Adt).timezone)
+    settings = load_settings(None).of(Adt)
+    zone, domains = ZoneInfo(settings.timezone), settings.domains
     with progress("import", None) as advance:
-        imported = import_hl7(files, args.out, args.partitions, protected, zone, advance)
+        imported = import_hl7(files, args.out, args.partitions, protected, zone, domains, advance)
     print_recorded(args.out, imported.records, as_json=args.json)
     for path, miscount in imported.miscounts:
         told = f"tells {miscount.told:,} and holds {miscount.found:,}"

@@ -8,7 +8,7 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
-from connectors.adt.envelope import TOPIC
+from connectors.adt.envelope import ALONE, TOPIC, Domains
 from replay.adt.hospital import Hospital
 from replay.adt.people import BEGIN, DAY_S, HOUR_S, MINUTE_S
 from replay.adt.segments import FACILITY, RESULTS, header
@@ -18,7 +18,6 @@ from replay.writer import RecordingWriter
 from state.clock import NS
 
 BEGIN_NS = int(BEGIN.timestamp()) * NS
-KEY = FACILITY.encode()
 LATE, VERY_LATE = 0.02, 0.002
 """Shares that arrive hours and days after they were recorded; the others take seconds."""
 SAME_BYTES, OTHER_ENVELOPE = 0.01, 0.005
@@ -59,6 +58,7 @@ def record_hospital(
     out: Path,
     partitions: int,
     protection: Protection,
+    domains: Domains = ALONE,
     advance: Callable[[int], None] = lambda count: None,
 ) -> int:
     """Write the messages of a hospital as a recording; return their number, without heartbeats.
@@ -66,10 +66,11 @@ def record_hospital(
     The key is the merge domain, and the timestamp the recorded time. ``advance`` is told the
     messages.
     """
+    key = domains.get(FACILITY, FACILITY).encode()
     with RecordingWriter(out, {TOPIC: partitions}, protection) as writer:
         keyed = KeyedWriter(writer, TOPIC, partitions)
         for message in sent(Hospital(seed), seed, count):
-            keyed.add(KEY, message.timestamp_ns, message.value)
+            keyed.add(key, message.timestamp_ns, message.value)
             advance(1)
         keyed.end()
     return keyed.count

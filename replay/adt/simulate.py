@@ -68,13 +68,15 @@ def run(args: argparse.Namespace) -> int:
 
 def _record(args: argparse.Namespace) -> int:
     from connectors.adt.envelope import TOPIC
+    from flows.adt.settings import Adt
     from replay.adt.sending import record_hospital
     from replay.keys import protection
 
     protected = protection([TOPIC], plaintext=args.plaintext, makes_key=True)
+    domains = load_settings(args.config).of(Adt).domains
     with progress("simulate", args.count) as advance:
         count = record_hospital(
-            args.seed, args.count, args.out, args.partitions, protected, advance
+            args.seed, args.count, args.out, args.partitions, protected, domains, advance
         )
     print_recorded(args.out, count, as_json=args.json)
     return 0

@@ -239,7 +239,7 @@ CENSUS = Output(
     (
         Column("id", Kind.KEY, "ward|start|domain|message.", passing=True),
         DOMAIN,
-        Column("ward", Kind.KEY, "The first part of a location."),
+        Column("ward", Kind.KEY, "Of a location; ward^^^facility where that is another one."),
         Column("start", Kind.KEY, "When the window begins.", TIME),
         Column("end", Kind.TEXT, "When it ends.", TIME),
         RECORDED,

@@ -7,6 +7,7 @@ import orjson
 import pytest
 
 from flows.__main__ import main
+from flows.adt.settings import Adt
 from flows.config import duration_text, load, secrets
 from flows.market.settings import Market
 from flows.settings.part import duration_ns
@@ -214,3 +215,19 @@ def test_the_file_on_the_page_about_running_is_right(tmp_path):
     loaded = load(path, {})
     assert loaded.settings.of(Market).portfolios == {"tech": {"AAPL": 0.6, "MSFT": 0.4}}
     assert loaded.origins["run", "workers"] == f"{path}:9"
+
+
+@pytest.mark.parametrize(
+    ("domains", "says"),
+    [
+        ('{"GH": ""}', "no name of a domain"),
+        ('{"GH": "a|b"}', "no name of a domain"),
+        (orjson.dumps({"GH": "x" * 81}).decode(), "80 bytes"),
+        ('{"GH": "GN", "GN": "trust"}', "part of another one"),
+    ],
+)
+def test_domains_that_are_none_are_refused(domains, says):
+    with pytest.raises(SettingsError, match=says):
+        load(None, {"HEADRACE_ADT__DOMAINS": domains})
+    [found] = load(None, {"HEADRACE_ADT__DOMAINS": '{"GN": "GH"}'}).settings.of(Adt).domains.items()
+    assert found == ("GN", "GH")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from connectors.adt.messages import decode
-from state.errors import FromTheFuture, WrongType
+from state.errors import FromTheFuture, OtherDomain, WrongType
 from state.records import Messages
 
 DAY_NS = 86_400 * 10**9
@@ -17,17 +18,19 @@ RAW = (
 )
 
 
-def batch(*values: bytes, came_ns: int = SENT_NS) -> Messages:
+def batch(
+    *values: bytes, came_ns: int = SENT_NS, partitions: int = 1, key: bytes | None = b"GH"
+) -> Messages:
     return Messages(
         topic="adt.raw",
-        partitions=1,
+        partitions=partitions,
         partition=np.zeros(len(values), np.int32),
         offset=np.arange(len(values)),
         timestamp_ns=np.full(len(values), came_ns),
         keyed=np.ones(len(values), np.bool_),
         data=np.frombuffer(b"".join(values), np.uint8),
         starts=np.cumsum([0, *map(len, values)]),
-        keys=[b"GH"] * len(values),
+        keys=[key] * len(values),
         headers={},
         ranges={0: (0, len(values))},
     )
@@ -45,3 +48,27 @@ def test_what_was_recorded_in_the_future_is_a_dead_letter():
     assert len(decode(early, max_ahead_ns=DAY_NS)) == 1
     block = decode(early, max_ahead_ns=DAY_NS - 1)
     assert (len(block), block.dead[0].error) == (0, FromTheFuture.__name__)
+
+
+@pytest.mark.parametrize(
+    ("key", "domains", "dead"),
+    [
+        (b"GH", {}, False),
+        (None, {}, False),
+        (b"trust", {"GH": "trust"}, False),
+        (b"GH", {"GH": "trust"}, True),
+        (b"trust", {}, True),
+    ],
+)
+def test_of_several_partitions_what_is_under_another_key_is_a_dead_letter(key, domains, dead):
+    block = decode(batch(RAW, partitions=2, key=key), domains=domains)
+    assert [each.error for each in block.dead] == [OtherDomain.__name__] * dead
+    [row] = (decode(batch(RAW, key=key), domains=domains)).rows
+    assert row.domain == domains.get("GH", "GH")
+
+
+def test_a_key_may_be_of_the_bytes_that_were_sent():
+    raw = RAW.replace(b"|GH|", "|Z\u00fcrich\\T\\B|".encode("latin_1"))
+    key = "Z\u00fcrich\\T\\B".encode("latin_1")
+    [row] = decode(batch(raw, partitions=2, key=key)).rows
+    assert row.domain == "Z\u00fcrich&B"

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC
+
 import pytest
 
 from connectors.adt.envelope import domain
+from connectors.adt.reader import Reader
 from connectors.hl7.header import Header
+from connectors.hl7.message import Message
 
 
 @pytest.mark.parametrize(
@@ -27,3 +31,48 @@ def test_it_is_the_facility_else_the_application_else_unknown(application, facil
 
 def test_what_has_no_header_is_of_an_unknown_domain():
     assert domain(None) == b"unknown"
+
+
+DOMAINS = {"GH": "trust", "Zürich": "trust", "LAB": "Süd", "unknown": "rest"}
+
+
+@pytest.mark.parametrize(
+    ("application", "facility", "key"),
+    [
+        (b"PAS", b"GH^1.2.3^ISO", "trust"),
+        (b"GH", b"GN", "GN"),
+        (b"LAB", b"", "Süd"),
+        (b"PAS", "Zürich".encode(), "trust"),
+        (b"PAS", "Zürich".encode("latin_1"), "trust"),
+        (b"", b"", "rest"),
+    ],
+)
+def test_facilities_that_share_an_index_have_one_domain_and_the_flow_agrees(
+    application, facility, key
+):
+    raw = b"MSH|^~\\&|" + application + b"|" + facility + b"|H||2024||ADT^A01|C1|P|2.5"
+    message = Message(raw)
+    assert domain(message.header, DOMAINS) == key.encode()
+    assert Reader(message, UTC, DOMAINS).domain() == key
+
+
+@pytest.mark.parametrize(
+    ("facility", "place", "domains", "wanted"),
+    [
+        ("GH", "ICU^1^A", {}, "ICU^1^A"),
+        ("GH", "ICU^1^A^GN", {}, "ICU^1^A^GN"),
+        ("GH", "ICU^1^A^GH", {}, "ICU^1^A"),
+        ("GH", "ICU^1^A", {"GH": "trust"}, "ICU^1^A^GH"),
+        ("GH", "ICU^1^A^GN", {"GH": "trust"}, "ICU^1^A^GN"),
+        ("GN", "ICU^1^A", {"GN": "GH"}, "ICU^1^A^GN"),
+        ("GN", "ICU^1^A^GH", {"GN": "GH"}, "ICU^1^A"),
+        ("GH", "ICU^1^A", {"GN": "GH"}, "ICU^1^A"),
+        ("GH", "ICU", {"GH": "trust"}, "ICU^^^GH"),
+        ("GH", '""', {"GH": "trust"}, ""),
+        ("GH", "^^^GN", {"GH": "trust"}, None),
+    ],
+)
+def test_a_bed_of_a_shared_domain_names_its_facility(facility, place, domains, wanted):
+    head = rf"MSH|^~\&|PAS|{facility}|H||2024||ADT^A01|C1|P|2.5"
+    message = Message(f"{head}\rPV1|1|I|{place}".encode())
+    assert Reader(message, UTC, domains).location(message.one("PV1"), 3) == wanted

@@ -6,7 +6,11 @@ import { NONE } from "../numbers.js";
 export const short = (id) => (id ? id.split("^")[0] : NONE);
 /** Return a place as people say it: MED R01 1. */
 export const placeText = (location) => (location ? location.split("^").filter(Boolean).join(" ") : NONE);
-export const wardOf = (location) => location.split("^")[0];
+/** Return a ward, with its facility where that is another one: ICU, or ICU GN. */
+export const wardOf = (location) => {
+  const [ward, , , facility] = location.split("^");
+  return facility ? `${ward} ${facility}` : ward;
+};
 /** Whether a place names a bed, and no mere room, hall or ward. */
 export const isBed = (location) => Boolean(location.split("^")[2]);
 export const visitKey = ({ visit, patient, domain }) => `${visit}|${patient}|${domain}`;
