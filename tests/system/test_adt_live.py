@@ -275,10 +275,25 @@ def test_pages_rest_in_the_store_and_state_show_opens_them(world: World, rotated
     visit = next(iter(wanted))
     (shown,) = orjson.loads(done(world.env, "state", "show", "adt", visit))["shards"]
     assert [each["stays"] for each in shown["state"]["visits"]] == [wanted[visit]]
+    [document] = shown["state"]["visits"]
+    head, *causes = done(world.env, "state", "show", "adt", "visit", visit, "--why").splitlines()
+    assert head == f"domain {document['domain']}, patient {document['patient']}, visit {visit}"
+    assert causes == [
+        f"  message {each['message']}, trigger {each['trigger']}, "
+        f"time {each['time']}, recorded {each['recorded']}"
+        for each in document["because"]
+    ]
+    end = f"|{visit.partition('^')[0]}".encode()
+    assert len(causes) == len({e.value for e in MESSAGES if (e.value or b"").endswith(end)})
     bare = {k: v for k, v in world.env.items() if "SEALING" not in k}
-    refused = headrace(bare, "state", "show", "adt", visit)
-    assert (refused.returncode, refused.stdout) == (2, "")
-    assert "HEADRACE_SEALING__KEYS_FILE" in refused.stderr
+    for more in ((), ("--why",)):
+        refused = headrace(bare, "state", "show", "adt", visit, *more)
+        assert (refused.returncode, refused.stdout) == (2, "")
+        assert "HEADRACE_SEALING__KEYS_FILE" in refused.stderr
+    for kind, number in (("patient", visit), ("visit", "nobody")):
+        unknown = headrace(world.env, "state", "show", "adt", kind, number, "--why")
+        assert (unknown.returncode, unknown.stdout) == (1, "")
+        assert "knows nothing of" in unknown.stderr
 
 
 def test_a_flow_does_not_start_with_other_keys(world: World, rotated: Path) -> None:

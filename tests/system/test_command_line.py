@@ -84,6 +84,7 @@ CUT = ["cut", "t.parquet", "--out", "x.parquet"]
         (["heartbeat", "t", "--every", "0"], "--every must be above 0"),
         (["dead", "retry"], "say which letters to retry"),
         (["state", "show", "market", "A"], "there are no snapshots"),
+        (["state", "show", "adt", "a", "visit", "V1"], "say one key"),
         (["state", "show", "market", "A", "--generation", "0"], "generations count from 1"),
         (["run", "market", "--generation", "-3"], "generations count from 1"),
         (["demo", "moon"], "there is no demo of 'moon'"),

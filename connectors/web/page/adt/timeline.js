@@ -63,7 +63,7 @@ function messages({ because, visit, ts_ns: ns }) {
   const number = because.length;
   return disclosed(`${number === 32 ? "The last 32" : number} ${number === 1 ? "message" : "messages"} behind it`,
     el("p", { class: "note" }, "Where they lie (topic:partition:offset), the newest last. ",
-      el("code", {}, `headrace state show adt ${short(visit)}`), " tells trigger and time of each. ",
+      el("code", {}, `headrace state show adt visit ${short(visit)} --why`), " tells trigger and time of each. ",
       `The last change was recorded ${dateTime(Number(String(ns).slice(0, -6)))}.`),
     el("ol", { class: "causes num" }, ...because.map((place) => el("li", {}, el("code", {}, place)))));
 }
