@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
 
 from connectors.web.reads import MAX_NAMED, PURPOSE, hashed
-from state.errors import CannotUnseal
-from state.sealing import Seal
+from state.errors import CannotUnseal, Misuse
+from state.sealing import Seal, closing_key
+
+if TYPE_CHECKING:
+    from flows.engine.resealing import Count  # it takes Redis and PostgreSQL
 
 
 def told(event: dict[str, Any], seal: Seal | None) -> str:
@@ -46,6 +52,31 @@ def concerns(event: dict[str, Any], seal: Seal, person: str) -> bool:
     query = base64.b64decode(asked.get("query", "")).decode()
     named = any(each["what"]["identifier"]["value"] == sought for each in about)
     return named or sought in query or (not about and _records(asked) > MAX_NAMED)
+
+
+def is_audit(line: bytes) -> bool:
+    """Return whether a line of a file is an entry of the audit of reads."""
+    try:
+        what = orjson.loads(line)["what"]
+        return bool(what["resourceType"] == "AuditEvent")
+    except (orjson.JSONDecodeError, TypeError, KeyError):
+        return False
+
+
+def count_reasons(path: Path, count: Count, active: str) -> None:
+    """Count the sealed reasons of an audit file, which nobody can change: it is chained.
+
+    The gateway may write it: an entry that is not whole yet is left out. Raises Misuse where a
+    line is none, and OSError.
+    """
+    with path.open("rb") as lines:
+        for line in lines:
+            if not line.endswith(b"\n"):
+                return
+            if not is_audit(line):
+                raise Misuse(f"{path} holds a line that is no entry of an audit of reads")
+            for purpose in orjson.loads(line)["what"].get("purposeOfEvent", ()):
+                count.add(active, closing_key(base64.b64decode(purpose["text"])))
 
 
 def _records(asked: dict[str, Any]) -> int:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import base64
+import binascii
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import orjson
 
-from flows.engine.resealing import Count
+from flows.engine.resealing import Count, names_former
 from replay.rewrap import alone
 from state.disk import put_in_place
-from state.errors import Misuse
+from state.errors import CannotUnseal, Misuse
 from state.outputs import DEAD, to_json
+from state.sealed_values import is_sealed, keys_of_letter, rewrapped
 from state.sealing import Seal, closing_key, is_envelope, letter_purpose
 
 _CONTENT = ("key", "value")
@@ -26,23 +30,21 @@ def reseal_file(path: Path, topic: str, count: Count, seal: Seal, *, reseals: bo
     """
     dead = topic.endswith(f".{DEAD}")
     again = _letters(topic, seal) if dead else _records(topic, seal)
-    named = _key_of_letter if dead else _key_of_record
+    named = _keys_of_letters(topic, seal) if dead else _keys_of_record
     try:
-        if reseals and _names_former(path, named, seal):
-            with alone(path) as (whole, partial):
-                with partial.open("wb") as out:
+        if reseals and any(names_former(seal.key_id, named(line)) for line in _lines(path)):
+            with alone(path) as (whole, draft):
+                with draft.open("wb") as out:
                     for line in _lines(whole):
-                        same = named(line) in ("", seal.key_id)
-                        out.write((line if same else again(line)) + b"\n")
-                put_in_place(partial, whole)
+                        former = names_former(seal.key_id, named(line))
+                        out.write((again(line) if former else line) + b"\n")
+                put_in_place(draft, whole)
         for line in _lines(path):
-            count.add(named(line), seal.key_id)
+            count.add(seal.key_id, *named(line))
     except OSError as error:
         raise Misuse(f"cannot read or write {path}: {error.strerror}") from None
-
-
-def _names_former(path: Path, named: Callable[[bytes], str], seal: Seal) -> bool:
-    return any(named(line) not in ("", seal.key_id) for line in _lines(path))
+    except (orjson.JSONDecodeError, binascii.Error, AttributeError) as error:
+        raise Misuse(f"{path} holds a line that is no record of {topic}") from error
 
 
 def _lines(path: Path) -> Iterator[bytes]:
@@ -51,21 +53,23 @@ def _lines(path: Path) -> Iterator[bytes]:
             yield line.rstrip(b"\n")
 
 
-def _key_of_record(line: bytes) -> str:
+def _keys_of_record(line: bytes) -> set[str]:
     fields = orjson.loads(line)
-    return str(fields["key_id"]) if is_envelope(fields) else ""
+    return {str(fields["key_id"])} if is_envelope(fields) else set()
 
 
 def _records(topic: str, seal: Seal) -> Callable[[bytes], bytes]:
     return lambda line: seal.reseal(topic, orjson.loads(line))
 
 
-def _key_of_letter(line: bytes) -> str:
-    letter = orjson.loads(line)
-    if not letter.get("sealed"):
-        return ""
-    named = [closing_key(base64.b64decode(letter[name])) for name in _CONTENT if letter.get(name)]
-    return next(filter(None, named), "")
+def _keys_of_letters(topic: str, seal: Seal) -> Callable[[bytes], set[str]]:
+    purpose = letter_purpose(topic.removesuffix(f".{DEAD}"))
+
+    def named(line: bytes) -> set[str]:
+        parts = _parts(orjson.loads(line)).values()
+        return {each for part in parts for each in keys_of_letter(part, seal, purpose)}
+
+    return named
 
 
 def _letters(topic: str, seal: Seal) -> Callable[[bytes], bytes]:
@@ -73,10 +77,26 @@ def _letters(topic: str, seal: Seal) -> Callable[[bytes], bytes]:
 
     def again(line: bytes) -> bytes:
         letter = orjson.loads(line)
-        for name in _CONTENT:
-            if letter.get(name):
-                content = seal.reclose(base64.b64decode(letter[name]), purpose)
-                letter[name] = base64.b64encode(content).decode()
+        for name, part in _parts(letter).items():
+            letter[name] = base64.b64encode(_again(part, seal, purpose)).decode()
         return to_json(letter)
 
     return again
+
+
+def _parts(letter: dict[str, Any]) -> dict[str, bytes]:
+    return {name: base64.b64decode(letter[name]) for name in _CONTENT if letter.get(name)}
+
+
+def _again(part: bytes, seal: Seal, purpose: str) -> bytes:
+    if not closing_key(part):
+        return _message_again(part, seal)
+    return seal.reclose(part, purpose, partial(_message_again, seal=seal))
+
+
+def _message_again(message: bytes, seal: Seal) -> bytes:
+    """Seal the data key of a message that did not open anew, if it opens now."""
+    try:
+        return rewrapped(message, seal) if is_sealed(message) else message
+    except CannotUnseal:
+        return message

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import sqlite3
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
+import pyarrow as pa
 import redis
 
+from connectors.kafka.client import Cluster
 from connectors.kafka.topics import partition_count
-from connectors.postgres.client import Database
+from connectors.postgres.client import Database, refusal
 from connectors.redis.client import client
 from flows.engine import resealing
 from flows.engine.cluster import cluster_of
@@ -22,16 +24,19 @@ from flows.engine.generation import Generation
 from flows.engine.resealing import Count
 from flows.engine.systems import output_topic
 from flows.settings.settings import Settings
+from replay.reads import count_reasons
 from replay.resealing import reseal_file
 from replay.rewrap import names_former_key, rewrap
 from replay.topics import held_messages
 from state.errors import HeadraceError
+from state.key_file import key_file
 from state.outputs import DEAD
-from state.sealed_values import key_of
-from state.sealing import Seal
+from state.sealed_files import is_closed, reclose_file
+from state.sealed_values import key_of, keys_of_letter
+from state.sealing import Seal, closing_key, letter_purpose
 
-_FAULTS = (HeadraceError, OSError, ValueError, sqlite3.Error, redis.RedisError, psycopg.Error)
-"""What may be wrong with one place; ValueError is what a damaged snapshot raises."""
+_FAULTS = (HeadraceError, OSError, sqlite3.Error, redis.RedisError, psycopg.Error, pa.ArrowInvalid)
+"""What may be wrong with one place; all else is a fault of ours."""
 
 
 class Rotation:
@@ -60,9 +65,29 @@ class Rotation:
             with self._counting(f"lines of {path}") as count:
                 reseal_file(path, topic, count, self._seal, reseals=self._reseals)
 
+    def tables(self, purposes: Mapping[Path, str]) -> None:
+        """Take files that are sealed whole, each with what it was sealed for."""
+        for path, purpose in purposes.items():
+            with self._counting(f"tables in {path}") as count:
+                if self._reseals and closing_key(path.read_bytes()) != self._seal.key_id:
+                    reclose_file(path, self._seal, purpose)
+                count.add(self._seal.key_id, closing_key(path.read_bytes()))
+
+    def audits(self, paths: Iterable[Path]) -> None:
+        """Take audits of reads, of which the reasons are sealed: nobody can change these."""
+        for path in paths:
+            with self._counting(f"reasons in {path}") as count:
+                count_reasons(path, count, self._seal.key_id)
+
     def system(self, name: str, settings: Settings) -> None:
-        """Take what a flow keeps: snapshots, Redis, PostgreSQL, and its topics, which age out."""
+        """Take what a flow keeps: snapshots, Redis, PostgreSQL, and its topics, which age out.
+
+        So are files beside the key file that have its name, and the gateway's audit of reads.
+        """
         flow = find_flow(name)
+        self.tables({path: path.name for path in sorted(key_file().parent.glob(f"{name}.*"))
+                     if is_closed(path)})  # fmt: skip
+        self.audits(filter(Path.exists, [settings.feed.audit]))
         self._snapshots(settings.run.state_dir.resolve() / flow.name)
         self._redis(flow, settings)
         self._postgres(flow, settings)
@@ -83,7 +108,7 @@ class Rotation:
             yield count
         except _FAULTS as error:
             self._failed = True
-            print(f"headrace: keys: {what}: {' '.join(str(error).split())}", file=sys.stderr)
+            print(f"headrace: keys: {what}: {fault(error)}", file=sys.stderr)
         self._counts.append(count)
 
     def _rewrapped(self, path: Path) -> bool:
@@ -93,7 +118,7 @@ class Rotation:
                 rewrap(path, self._seal)
             return not names_former_key(path, self._seal)
         except _FAULTS as error:
-            print(f"headrace: keys: {path}: {error}", file=sys.stderr)
+            print(f"headrace: keys: {path}: {fault(error)}", file=sys.stderr)
             return False
 
     def _snapshots(self, root: Path) -> None:
@@ -129,10 +154,28 @@ class Rotation:
         cluster = cluster_of(settings.kafka)
         named = [each.topic for each in flow.inputs(settings)]
         named += [each.topic for each in flow.outputs if each.secret]
-        for topic in [*named, output_topic(flow.name, DEAD)]:
-            with self._counting(f"messages of {topic}") as count:
-                if not partition_count(cluster, topic):
-                    continue
-                for messages in held_messages(topic, cluster):
-                    for message in messages:
-                        count.add(key_of(message.value or b""), self._seal.key_id)
+        for topic in named:
+            self._topic(topic, cluster, lambda value: {key_of(value)})
+        purpose = letter_purpose(flow.name)
+        self._topic(
+            output_topic(flow.name, DEAD),
+            cluster,
+            lambda value: keys_of_letter(value, self._seal, purpose),
+        )
+
+    def _topic(self, topic: str, cluster: Cluster, named: Callable[[bytes], set[str]]) -> None:
+        with self._counting(f"messages of {topic}") as count:
+            if not partition_count(cluster, topic):
+                return
+            for messages in held_messages(topic, cluster):
+                for message in messages:
+                    count.add(self._seal.key_id, *named(message.value or b""))
+
+
+def fault(error: Exception) -> str:
+    """Return what went wrong on one line, without the data that a database may repeat."""
+    if isinstance(error, psycopg.Error) and error.sqlstate is not None:
+        # What is wrong with a statement names tables and columns, what with a row its content.
+        stated = error.sqlstate.startswith("42") and error.diag.message_primary
+        return f"PostgreSQL refuses it: {stated or refusal(error)}"
+    return " ".join(str(error).split()) or type(error).__name__

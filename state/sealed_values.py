@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from state.errors import DamagedSeal, NoKeys
+from state.errors import DamagedSeal, NoKeys, UnknownKey
 from state.sealing import KEY_BYTES, NONCE_BYTES, Seal, closing_key, is_envelope
 
 if TYPE_CHECKING:
@@ -60,6 +60,30 @@ def key_of(value: bytes) -> str:
             return ""
         return str(fields["key_id"]) if is_envelope(fields) else ""
     return closing_key(value)
+
+
+def keys_of_letter(part: bytes, seal: Seal, purpose: str) -> set[str]:
+    """Return the ids of the keys that it takes to read the key or the value of a dead letter.
+
+    Those are its own, and where it holds a message that did not open, that of the message. The
+    latter stays unknown where the former is missing. Raises DamagedSeal.
+    """
+    own = closing_key(part)
+    try:
+        content = seal.open(part, purpose) if own else part
+    except UnknownKey:
+        content = b""
+    return {own, key_of(content)} - {""}
+
+
+def rewrapped(value: bytes, seal: Seal) -> bytes:
+    """Return a sealed value with its data key sealed by the active key.
+
+    Raises UnknownKey and DamagedSeal.
+    """
+    start, end = _data_key(value)
+    wrapped = seal.reclose(value[start:end], _PURPOSE)
+    return MAGIC + bytes([len(wrapped)]) + wrapped + value[end:]
 
 
 class ValueSealer:
@@ -113,8 +137,7 @@ class ValueOpener:
             return value
         from cryptography.exceptions import InvalidTag  # noqa: PLC0415 - as in state.sealing
 
-        start = len(MAGIC) + 1
-        end = start + value[len(MAGIC)] if len(value) >= start else start
+        start, end = _data_key(value)
         cipher = self._cipher(topic, value[start:end])
         nonce, content = value[end : end + NONCE_BYTES], value[end + NONCE_BYTES :]
         try:
@@ -136,6 +159,12 @@ class ValueOpener:
             self._ciphers.clear()
         self._ciphers[wrapped] = cipher
         return cipher
+
+
+def _data_key(value: bytes) -> tuple[int, int]:
+    """Return where in a sealed value its data key begins and ends."""
+    start = len(MAGIC) + 1
+    return start, start + value[len(MAGIC)] if len(value) >= start else start
 
 
 def _associated(topic: str) -> bytes:

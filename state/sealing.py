@@ -21,7 +21,7 @@ import binascii
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
@@ -48,6 +48,8 @@ HASH_BYTES = 16
 """Of HMAC-SHA-256; RFC 2104, section 5, asks for no less than half."""
 
 _MAGIC = b"hrs1"
+HEAD_BYTES = len(_MAGIC) + 1 + 32
+"""So many bytes at the beginning of what `Seal.close` gives tell its key."""
 _KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,32}")
 _UNBOUND = {"key_id", "sealed"}
 _FIELDS = {"id", "key", *_UNBOUND}
@@ -243,14 +245,17 @@ class Seal:
         clear = {name: value for name, value in fields.items() if name not in _UNBOUND}
         return self._sealed(topic, nonce, clear, value)
 
-    def reclose(self, sealed: bytes, purpose: str) -> bytes:
+    def reclose(
+        self, sealed: bytes, purpose: str, change: Callable[[bytes], bytes] | None = None
+    ) -> bytes:
         """Return what `close` gave under the active key, with the nonce that it had.
 
-        Raises as `open`.
+        ``change`` is done to the content first. Raises as `open`.
         """
         data = self.open(sealed, purpose)
         start = len(sealed) - len(data) - TAG_BYTES - NONCE_BYTES
-        return self.close(data, purpose, sealed[start : start + NONCE_BYTES])
+        nonce = sealed[start : start + NONCE_BYTES]
+        return self.close(change(data) if change else data, purpose, nonce)
 
     def close(self, data: bytes, purpose: str, nonce: bytes = b"") -> bytes:
         """Return sealed bytes that only `open` with the same ``purpose`` gives back.

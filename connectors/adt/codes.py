@@ -6,7 +6,6 @@ word or looks like a number.
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -14,8 +13,8 @@ from pathlib import Path
 
 import orjson
 
-from state.disk import put_in_place
 from state.errors import CannotUnseal, Misuse
+from state.sealed_files import held, write_sealed
 from state.sealing import Seal
 
 PURPOSE = "adt.codes"
@@ -71,18 +70,10 @@ def kept_codes(path: Path, seal: Seal) -> Iterator[Codes]:
 
     One process at a time has them. Raises Misuse where the file does not open.
     """
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = os.open(path.with_name(path.name + ".lock"), os.O_WRONLY | os.O_CREAT, 0o600)
-    except OSError as error:
-        raise Misuse(f"cannot write {path}: {error.strerror}") from None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with held(path):
         codes = Codes(_read(path, seal))
         yield codes
-        _write(path, seal.close(orjson.dumps(codes.known), PURPOSE, os.urandom(12)))
-    finally:
-        os.close(lock)
+        write_sealed(path, seal.close(orjson.dumps(codes.known), PURPOSE))
 
 
 def _read(path: Path, seal: Seal) -> dict[str, str]:
@@ -93,17 +84,6 @@ def _read(path: Path, seal: Seal) -> dict[str, str]:
     except (OSError, CannotUnseal) as error:
         raise Misuse(f"cannot read the codes in {path}: {error}") from None
     return known
-
-
-def _write(path: Path, data: bytes) -> None:
-    draft = path.with_name(path.name + ".new")
-    with open(draft, "wb", opener=_private) as file:
-        file.write(data)
-    put_in_place(draft, path)
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
 
 
 def _key(kind: str, parts: Parts) -> str:

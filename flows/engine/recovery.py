@@ -62,7 +62,7 @@ def last_snapshots(recovery: Path) -> Iterator[tuple[str, str, int, Any]]:
             rows = connection.execute(_NEWEST).fetchall()
         for step, key, epoch, state in rows:
             if state is not None:
-                yield step, key, epoch, _state(part, step, key, state)
+                yield step, key, epoch, state_of(part, step, key, state)
 
 
 @contextmanager
@@ -97,7 +97,7 @@ def _way(recovery: Path) -> str:
     return f"move {recovery} away to work the input off again from where the flow began, "
 
 
-def _state(part: Path, step: str, key: str, pickled: bytes) -> Any:
+def state_of(part: Path, step: str, key: str, pickled: bytes) -> Any:
     """Return what a step gave Bytewax. Raises DamagedState where it is not that any more."""
     try:
         state = pickle.loads(pickled)  # noqa: S301  # our own store

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import pickle
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,7 @@ from connectors.postgres.client import Connection
 from connectors.postgres.reader import retraction_selected, selected, to_record, to_retraction
 from connectors.postgres.tables import Table
 from connectors.redis.keys import Keys
+from flows.engine.recovery import state_of
 from flows.engine.step import SNAPSHOT
 from state.outputs import Output
 from state.sealed_values import key_of
@@ -33,6 +34,9 @@ from state.snapshots import checked, unchecked
 ROWS = 500
 """Sealed anew at once."""
 _BUSY_S = 30.0
+_AFTER = (
+    "SELECT rowid, step_id, state_key, ser_change FROM snaps WHERE rowid > ? ORDER BY rowid LIMIT ?"
+)
 _SWAP = """
 if redis.call('HGET', KEYS[1], ARGV[1]) == ARGV[2] then
     redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
@@ -49,36 +53,37 @@ class Count:
     former: int = 0
     sealed: int = 0
 
-    def add(self, key_id: str, active: str) -> bool:
-        """Count one thing, '' for one in clear; return whether it names a former key."""
-        former = key_id not in ("", active)
-        self.sealed += bool(key_id)
-        self.former += former
-        return former
+    def add(self, active: str, *named: str) -> None:
+        """Count one thing by the ids of the keys that it names; '' is that of what is in clear."""
+        self.sealed += any(named)
+        self.former += names_former(active, named)
+
+
+def names_former(active: str, named: Iterable[str]) -> bool:
+    """Return whether an id of a key that something names is another than the active one's."""
+    return any(each not in ("", active) for each in named)
 
 
 def snapshots(recovery: Path, count: Count, seal: Seal, *, reseals: bool) -> None:
     """Count the snapshots of a store, and seal them anew: only while no flow writes it.
 
-    Raises CannotUnseal where a key is missing.
+    Raises CannotUnseal where a key is missing, and DamagedState.
     """
     for part in sorted(recovery.glob("*.sqlite3")):
         with closing(sqlite3.connect(part, timeout=_BUSY_S)) as store:
             if reseals:
-                _reseal_part(store, seal)
-            for (pickled,) in store.execute("SELECT ser_change FROM snaps"):
-                count.add(closing_key(_sealed_state(pickled)), seal.key_id)
+                _reseal_part(part, store, seal)
+            for row in store.execute("SELECT step_id, state_key, ser_change FROM snaps"):
+                count.add(seal.key_id, closing_key(_sealed_state(part, *row)))
 
 
-def _reseal_part(store: sqlite3.Connection, seal: Seal) -> None:
+def _reseal_part(part: Path, store: sqlite3.Connection, seal: Seal) -> None:
     last = 0
-    while rows := store.execute(
-        "SELECT rowid, ser_change FROM snaps WHERE rowid > ? ORDER BY rowid LIMIT ?", (last, ROWS)
-    ).fetchall():
+    while rows := store.execute(_AFTER, (last, ROWS)).fetchall():
         last = rows[-1][0]
         changed = []
-        for rowid, pickled in rows:
-            state = _sealed_state(pickled)
+        for rowid, *row in rows:
+            state = _sealed_state(part, *row)
             if closing_key(state) not in ("", seal.key_id):
                 anew = checked(seal.reclose(state, SNAPSHOT))
                 changed.append((pickle.dumps(anew), rowid))
@@ -86,10 +91,10 @@ def _reseal_part(store: sqlite3.Connection, seal: Seal) -> None:
             store.executemany("UPDATE snaps SET ser_change = ? WHERE rowid = ?", changed)
 
 
-def _sealed_state(pickled: bytes | None) -> bytes:
+def _sealed_state(part: Path, step: str, key: str, pickled: bytes | None) -> bytes:
     """Return what a step has sealed; b"" for what is no step's, and a key that is gone."""
-    state = b"" if pickled is None else pickle.loads(pickled)  # noqa: S301  # our own store
-    return unchecked(state) if isinstance(state, bytes) and state else b""
+    state = b"" if pickled is None else state_of(part, step, key, pickled)
+    return unchecked(state) if isinstance(state, bytes) else b""
 
 
 def latest(
@@ -104,7 +109,7 @@ def latest(
                 anew = seal.reseal(output.topic, orjson.loads(value))
                 swap(keys=[name], args=[field, value, anew])
     for _, value in client.hscan_iter(name, count=ROWS):
-        count.add(key_of(value), seal.key_id)
+        count.add(seal.key_id, key_of(value))
 
 
 def table(
@@ -189,5 +194,5 @@ def stream(client: redis.Redis, keys: Keys, output: Output, count: Count, active
     after = "-"
     while page := cast("list[Any]", client.xrange(keys.stream(output.name), after, "+", ROWS)):
         for entry, fields in page:
-            count.add(key_of(fields[b"v"]), active)
+            count.add(active, key_of(fields[b"v"]))
             after = f"({entry.decode()}"

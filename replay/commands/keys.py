@@ -17,16 +17,24 @@ from state.disk import put_in_place
 from state.errors import CannotUnseal, Misuse
 from state.key_file import VARIABLE, key_file
 from state.outputs import DEAD, to_json
-from state.sealing import Keyring, Seal, is_envelope, letter_purpose
+from state.sealing import (
+    HEAD_BYTES,
+    Keyring,
+    Seal,
+    closing_key,
+    is_envelope,
+    letter_purpose,
+)
 
 ACTIONS = f"""\
 init           write the key file that commands find by themselves ({VARIABLE})
 new FILE       write a key file that nobody else may read
 list [FILE]    list the ids of a key file's keys, or of the settings' keys
 rotate FILE... add a key to a key file, which seals from the next start on; seal the data keys of
-               recordings, and the lines of .jsonl files, with the newest key; with --system what a
-               flow keeps, too
-count FILE...  count what still names a former key, and change nothing; exit code 0 for nothing
+               recordings, the lines of .jsonl files and tables of codes with the newest key; with
+               --system what a flow keeps, too
+count FILE...  count what still names a former key, an audit of reads as well, and change nothing;
+               exit code 0 for nothing
 open FILE      print the lines of a sealed file (of replay or export) in clear
 """
 
@@ -92,33 +100,66 @@ def _rotate_all(args: argparse.Namespace) -> int:
     if not args.files and not args.system:
         raise Misuse(f"{args.action} needs a FILE, or --system")
     reseals = args.action == "rotate"
-    recordings = [path for path in args.files if _is_parquet(path)]
-    lines = {path: _topic(args, path) for path in args.files if path.suffix == ".jsonl"}
+    found = _Found()
     for path in args.files:
-        if path not in recordings and path not in lines:
-            _rotate(path) if reseals else _refuse_key_file(path)
-    if not recordings and not lines and not args.system:
+        _sort(args, path, found)
+    for path in found.others:
+        _rotate(path) if reseals else _refuse_key_file(path)
+    if len(found.others) == len(args.files) and not args.system:
         return 0
     from replay.rotation import Rotation  # noqa: PLC0415 - Arrow, Redis and PostgreSQL
 
-    found = Rotation(Seal(_keyring(args)), reseals=reseals)
-    found.recordings(recordings)
-    found.files(lines)
+    rotation = Rotation(Seal(_keyring(args)), reseals=reseals)
+    rotation.recordings(found.recordings)
+    rotation.files(found.lines)
+    rotation.tables(found.tables)
+    rotation.audits(found.audits)
     if args.system:
-        found.system(args.system, load_settings(args.config))
-    return found.said()
+        rotation.system(args.system, load_settings(args.config))
+    return rotation.said()
+
+
+class _Found:
+    """Files by what they are; some with the topic or the purpose of what they hold."""
+
+    def __init__(self) -> None:
+        self.recordings: list[Path] = []
+        self.lines: dict[Path, str] = {}
+        self.tables: dict[Path, str] = {}
+        self.audits: list[Path] = []
+        self.others: list[Path] = []
+
+
+def _sort(args: argparse.Namespace, path: Path, found: _Found) -> None:
+    from replay.reads import is_audit  # noqa: PLC0415 - the feed's parts
+
+    begins = _begins(path)
+    if begins.startswith(b"PAR1"):
+        found.recordings.append(path)
+    elif closing_key(begins):
+        found.tables[path] = args.output or path.name
+    elif path.suffix != ".jsonl":
+        found.others.append(path)
+    elif is_audit(_first_line(path)):
+        found.audits.append(path)
+    else:
+        found.lines[path] = _topic(args, path)
 
 
 def _refuse_key_file(path: Path) -> None:
-    raise Misuse(f"{path} is no recording and no .jsonl file: there is nothing to count")
+    raise Misuse(f"{path} is no recording, no .jsonl file and not sealed: nothing to count")
 
 
-def _is_parquet(path: Path) -> bool:
+def _begins(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            return file.read(4) == b"PAR1"
+            return file.read(HEAD_BYTES)
     except OSError as error:
         raise Misuse(f"cannot read {path}: {error.strerror}") from None
+
+
+def _first_line(path: Path) -> bytes:
+    return next((line for _, line in _lines(path)), b"")
 
 
 def _rotate(path: Path) -> None:
