@@ -8,7 +8,7 @@ for those that were touched (flows/engine/step.py).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Generic, Protocol, TypeVar, runtime_checkable
 from zlib import crc32
 
@@ -74,14 +74,13 @@ class Pages(Generic[E]):
         self._touched.clear()
         return touched
 
-    def filled(self) -> Iterable[int]:
+    def filled(self) -> Collection[int]:
         """Return the pages that hold an entity."""
         return self._pages.keys()
 
     def within(self, page: int) -> dict[str, E]:
         """Return the entities of a page by id: a copy, so that they may be dropped meanwhile."""
-        entities = self._pages.get(page)
-        return {} if entities is None else dict(entities)
+        return dict(self._pages.get(page, {}))
 
     def dump(self, page: int) -> dict[str, Plain]:
         """Return a page as plain values, copied; {} for an empty one."""

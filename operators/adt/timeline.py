@@ -30,9 +30,9 @@ from state.rows import RowBlock
 PATIENT, BED, CLOCK, WARD = "patient", "bed", "clock", "ward"
 MOST_OPEN = 4096
 """Families that stay open, and orders, of some 10 kB each: a large hospital has fewer patients."""
-PARTS = 24 * 7
+PARTS = 24
 """What may be forgotten is sought in one of so many parts of the pages for each hour: no message
-waits for long, and a small hospital has few messages in an hour."""
+waits for long."""
 
 
 class Timeline(Logic):
@@ -104,7 +104,10 @@ class Timeline(Logic):
         They are kept for twice the horizon: what is not late may still correct them.
         """
         limit_ns = self.oldest_ns(domain) - self._horizon_ns
+        filled = self.entities.filled()
         for page in range(clock % PARTS, self.entities.count, PARTS):
+            if page not in filled:
+                continue
             for name, entity in self.entities.within(page).items():
                 if not isinstance(entity, Held) or not name.startswith(domain + SEPARATOR):
                     continue
