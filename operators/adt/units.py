@@ -163,6 +163,7 @@ CHARGES = {"2951-2": 1, "2823-3": 1}
 """Of the ion of a code: Na+, K+. So many equivalents are one mole."""
 
 
+@lru_cache(maxsize=1 << 12)
 def ucum(value: str, unit: str | None, code: str = "") -> Ucum:
     """Return a number in UCUM, in the canonical unit of its LOINC code if the code has one.
 
