@@ -8,11 +8,10 @@ from datetime import date
 from typing import NamedTuple
 
 from connectors.adt.fields import FIVE, part, plain
-from connectors.adt.reader import Reader
+from connectors.adt.reader import FIELD_INVALID, Reader
 from connectors.hl7.message import NULL, Segment
 from state.adt.attributes import ADDRESS_END, Diagnosis
 from state.clock import iso_time
-from state.errors import OutOfRange
 
 PERSON_FIELDS = (5, 7, 8, 11, 13, 29, 30)
 """All fields of PID that are read here."""
@@ -23,7 +22,7 @@ ACTIONS = {"A", "D", "U"}
 DATE = re.compile(r"(\d{4})(?:(\d\d)(?:(\d\d).*)?)?", re.ASCII)
 """A date; a time of the day behind it is of no use."""
 MOST_KINDS, MOST_DIAGNOSES = 32, 1000
-"""A message with more is refused: nobody sends one, and each kind is looked at by itself."""
+"""Of a message with more none is read: nobody sends one, and each kind is looked at by itself."""
 NAME_FROM_TEXT = 20
 """Characters of a diagnosis' text that name it where it has no code: at most 80 bytes."""
 
@@ -71,15 +70,23 @@ class Listed(NamedTuple):
 
 
 def diagnoses(segments: Iterable[Segment], reader: Reader) -> Iterator[Listed]:
-    """Yield the diagnoses that a message names, by their type."""
+    """Yield the diagnoses that a message names, by their type.
+
+    One that cannot be kept is left out, and so are all where there are too many: that is doubtful
+    (`Reader.doubts`), and no reason to lose where the patient is.
+    """
     by_kind: dict[str, list[Segment]] = {}
     for segment in segments:
-        by_kind.setdefault(part(segment.text(6)), []).append(segment)
+        kind = reader.kept("DG1-6", part, segment.text(6))
+        if kind is not None:
+            by_kind.setdefault(kind, []).append(segment)
     if len(by_kind) > MOST_KINDS or sum(map(len, by_kind.values())) > MOST_DIAGNOSES:
-        raise OutOfRange(f"a message names more than {MOST_DIAGNOSES} diagnoses, or kinds of them")
+        reader.doubts[FIELD_INVALID, "DG1"] = None
+        return
     for kind, of_kind in by_kind.items():
         whole = not any(segment.text(21) in ACTIONS for segment in of_kind)
-        listed = tuple(filter(None, (_diagnosis(segment, reader) for segment in of_kind)))
+        found = (reader.kept("DG1-3", _diagnosis, segment, reader) for segment in of_kind)
+        listed = tuple(filter(None, found))
         nothing = all(segment.raw(3) == NULL for segment in of_kind)
         if listed or (whole and nothing):
             yield Listed(kind, whole, listed)

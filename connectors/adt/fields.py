@@ -92,13 +92,15 @@ class Fields:
 
     def _number(self, field: str, types: Collection[str]) -> str:
         segment = self._alone(field)
-        usable: list[tuple[bool, str]] = []
+        usable: list[tuple[bool, str, str]] = []
         for each in range(1, min(segment.repetitions(1), MOST_NUMBERS) + 1):
             number, _, _, authority, kind, *_ = (*segment.components(1, each), *FIVE)
             if number:
                 authority = authority or segment.text(1, 4, 2, each) or self._facility
-                usable.append((kind in types, identity(number, authority)))
-        return max(usable, key=lambda each: each[0], default=(False, ""))[1]
+                usable.append((kind in types, number, authority))
+        # Only the number that counts has to be one that can be kept.
+        _, *found = max(usable, key=lambda each: each[0], default=(False, "", ""))
+        return identity(*found)
 
     def _location(self, field: str) -> str | None:
         if not field:

@@ -197,8 +197,8 @@ class _Teller:
     def tell(self) -> Iterator[Statement]:
         """Yield what the group says; raises WrongType where what it is about is not named."""
         trigger = self._trigger
-        visit = self._reader.visit(self._group.pid, self._group.pv1)
-        mother = self._reader.patient(self._group.pid, 21)
+        visit = self._visit()
+        mother = self._reader.kept("PID-21", self._reader.patient, self._group.pid, 21)
         if self._patient and mother:
             yield Mother(self._patient, mother)
         if trigger in OF_VISITS:
@@ -214,6 +214,13 @@ class _Teller:
         if self._patient and trigger in OF_PATIENTS:
             yield from self._attributes(visit)
         yield from self._oddities(visit)
+
+    def _visit(self) -> str:
+        """Return the visit; where nothing is told of one, it need not be one that can be kept."""
+        reader, (pid, _, pv1) = self._reader, self._group
+        if self._trigger in OF_VISITS:
+            return reader.visit(pid, pv1)
+        return reader.kept("PV1-19", reader.visit, pid, pv1) or ""
 
     def _oddities(self, visit: str) -> Iterator[Oddity]:
         """Yield what is strange in the message itself."""
@@ -273,9 +280,7 @@ class _Teller:
         gone = needed("MRG-1", self._reader.patient(self._group.mrg, 1))
         survivor = needed("PID-3", self._patient)
         if gone == survivor:
-            return self._oddity(
-                "merge_into_itself", self._reader.visit(self._group.pid, self._group.pv1)
-            )
+            return self._oddity("merge_into_itself", self._visit())
         return Alias(self.recorded_ns, self._clinical_ns, self._digest, gone, survivor)
 
     def _rekey(self) -> Iterator[Statement]:

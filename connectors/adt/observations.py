@@ -84,7 +84,8 @@ class _About(NamedTuple):
 
     patient: str
     visit: str
-    filler: str
+    filler: str | None
+    """None where the number of the order cannot be kept."""
 
 
 class _Results:
@@ -112,11 +113,13 @@ class _Results:
         observations: list[Observation] = []
         oddities: dict[Oddity, None] = {}
         for place, (order, obx) in enumerate(self._found):
-            observation = self._observation(place, order, obx)
-            observations.append(observation)
+            about = self._about_of(order)
+            taken_ns = self._reader.any_ns(*_times(order, obx))
+            if (found := self._observation(place, about, taken_ns, obx)) is not None:
+                observations.append(found)
+            clinical_ns = self.recorded_ns if taken_ns is None else taken_ns
             for kind, field in self._reader.doubts:
-                who = observation.patient, observation.visit
-                oddities[Oddity(observation.clinical_ns, kind, *who, field)] = None
+                oddities[Oddity(clinical_ns, kind, about.patient, about.visit, field)] = None
             self._reader.doubts.clear()
         return tuple(observations), tuple(oddities)
 
@@ -129,19 +132,25 @@ class _Results:
             raise NoTime("neither EVN, MSH-7 nor an observation has a time")
         return latest_ns
 
-    def _observation(self, place: int, order: _Order, obx: Segment) -> Observation:
-        if order not in self._about:
-            self._about[order] = self._read_about(order)
-        taken_ns = self._reader.any_ns(*_times(order, obx))
+    def _observation(
+        self, place: int, about: _About, taken_ns: int | None, obx: Segment
+    ) -> Observation | None:
+        """Return what an OBX tells; None, and a doubt, where what names it cannot be kept."""
+        code = self._reader.kept("OBX-3", _code, obx)
+        sub_id = self._reader.kept("OBX-4", _sub_id, obx)
+        if about.filler is None or code is None or sub_id is None:
+            return None
         value = _value(obx)
         status = obx.text(11).upper()
         return Observation(
             self.recorded_ns,
             self.recorded_ns if taken_ns is None else taken_ns,
             placed(self._digest, place),
-            *self._about[order],
-            *_code(obx),
-            _sub_id(obx),
+            about.patient,
+            about.visit,
+            about.filler,
+            *code,
+            sub_id,
             taken_ns is not None,
             *value,
             _unit(obx),
@@ -149,9 +158,13 @@ class _Results:
             value.value is None and status == CONFIRMS,
         )
 
-    def _read_about(self, order: _Order) -> _About:
-        patient = needed("PID-3", self._reader.patient(order.pid))
-        return _About(patient, self._reader.visit(order.pid, order.pv1), _filler(order))
+    def _about_of(self, order: _Order) -> _About:
+        if order not in self._about:
+            reader, pid = self._reader, order.pid
+            patient = needed("PID-3", reader.patient(pid))
+            filler = reader.kept("OBR-3", _filler, order)
+            self._about[order] = _About(patient, reader.visit(pid, order.pv1), filler)
+        return self._about[order]
 
 
 def _observed(message: Message) -> Iterator[tuple[_Order, Segment]]:

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, tzinfo
+from typing import ParamSpec, TypeVar
 
 from connectors.adt.envelope import ALONE, UNKNOWN, Domains, shared
 from connectors.adt.fields import fields_of, identity, part
 from connectors.hl7.message import Message, Segment
 from connectors.hl7.times import RANGE_NS, zone_of
 from state.clock import MAX_TIME_NS, iso_time
-from state.errors import NoTime, WrongType
+from state.errors import NoTime, OutOfRange, WrongType
 
 RECORDED = range(MAX_TIME_NS)
 """Recorded times are event times, which begin in 1970."""
 DIGITS = 24
 """Of a digest, 96 bits: enough to tell messages of one time apart, and a third of the state."""
+
+FIELD_INVALID = "field_invalid"
+"""The kind of doubt of a field that is left out, for it is longer than any such field is."""
+P = ParamSpec("P")
+T = TypeVar("T")
 
 Place = tuple[Segment, int]
 """A segment and the number of a field of it."""
@@ -102,6 +109,14 @@ class Reader:
                     return found
                 self._doubt("time_invalid", place)
         return None
+
+    def kept(self, field: str, read: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
+        """Return what ``read`` reads of a field; None, and a doubt, where that cannot be kept."""
+        try:
+            return read(*args, **kwargs)
+        except OutOfRange:
+            self.doubts[FIELD_INVALID, field] = None
+            return None
 
     def ns(self, segment: Segment, field: int) -> int | None:
         """Return a time in ns since 1970 UTC, None where there is none, or it does not exist."""

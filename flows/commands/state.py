@@ -86,9 +86,9 @@ def _print_reasons(found: list[dict[str, Any]], flow: str) -> int:
 def reasons(said: Any) -> Iterator[str]:
     """Yield the lines of each document that says why: its texts, then each reason's.
 
-    >>> why = [{"message": "adt.raw:0:7", "trigger": "A01"}]
+    >>> why = [{"message": "T:0:7", "trigger": "A01"}]
     >>> list(reasons([{"visit": "V1", "stays": [], "because": why}]))
-    ['visit V1', '  message adt.raw:0:7, trigger A01']
+    ['visit V1', '  message T:0:7, trigger A01']
     """
     if isinstance(said, dict):
         if WHY in said:

@@ -30,6 +30,7 @@ const STRANGE = {
   cancel_without_target: ["Cancels what nobody has told", "the sender: is a message missing?"],
   time_invalid: ["A time that does not exist", "the sender: when was it?"],
   time_ambiguous: ["A time that the clock passed twice", "the sender: when was it?"],
+  field_invalid: ["A field that is too long", "the sender: what was meant?"],
   charset_mismatch: ["Another character set than it says", "the sender: its settings"],
   trigger_unknown: ["A trigger that HL7 does not know", "the sender: its settings"],
 };
