@@ -309,7 +309,8 @@ class _Teller:
         return BedStatus(self._clinical_ns, self.recorded_ns, self._digest, location, status)
 
     def _oddity(self, kind: str, visit: str, field: str = "") -> Oddity:
-        return Oddity(self._clinical_ns, kind, self._patient, visit, field)
+        told = kind, self._patient, visit, field
+        return Oddity(self._clinical_ns, *told, self.recorded_ns)
 
     def _prior(self) -> str | None:
         """Return the bed before: PV1-6; in a swap else the other's new bed."""

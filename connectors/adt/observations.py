@@ -119,7 +119,8 @@ class _Results:
                 observations.append(found)
             clinical_ns = self.recorded_ns if taken_ns is None else taken_ns
             for kind, field in self._reader.doubts:
-                oddities[Oddity(clinical_ns, kind, about.patient, about.visit, field)] = None
+                told = kind, about.patient, about.visit, field
+                oddities[Oddity(clinical_ns, *told, self.recorded_ns)] = None
             self._reader.doubts.clear()
         return tuple(observations), tuple(oddities)
 

@@ -192,15 +192,29 @@ class Family:
                 new.add(_strange(each, identity))
         return new - self.anomalies
 
+    @property
+    def is_empty(self) -> bool:
+        """Return whether nothing is known of it, not even how often a visit has changed."""
+        return not (self.size or self.versions or self._orders)
+
     def over_ns(self) -> int | None:
-        """Return when the first of the visits that are over was told of last; None without any."""
-        return min((ns for _, ns in self._over()), default=None)
+        """Return when the first of what may be forgotten was told of last; None without any.
+
+        That is visits that are over, and what is strange in messages.
+        """
+        of_visits = (ns for _, ns in self._over())
+        return min((*of_visits, *(each.recorded_ns for each in self.strange())), default=None)
+
+    def strange(self) -> list[Oddity]:
+        """Return what is strange in messages, as they told it."""
+        return [each for each in self._others if isinstance(each, Oddity)]
 
     def forget(self, before_ns: int) -> dict[VisitKey, list[VisitKey]]:
         """Forget the visits that are over and of which nothing was told since a time.
 
-        Return them, with the numbers under which messages told of each. Who the patients are, and
-        what was merged, stays: a message may come under a former number at any time.
+        So is what was strange in messages by then. Return the visits, with the numbers under which
+        messages told of each. Who the patients are, and what was merged, stays: a message may come
+        under a former number at any time.
         """
         over = [key for key, ns in self._over() if ns < before_ns]
         gone = {key: self._told.pop(key, []) for key in over}
@@ -209,7 +223,16 @@ class Family:
                 self._facts.pop(told, None)
                 self._attributes.forget(told)
             self.shown.pop(key, None)
+        self._forget_strange(before_ns)
         return gone
+
+    def _forget_strange(self, before_ns: int) -> None:
+        """Forget what was strange in messages: its anomalies stay, as do rows of visits."""
+        old = [each for each in self.strange() if each.recorded_ns < before_ns]
+        for each in old:
+            del self._others[each]
+        if old and self._identity is not None:
+            self.anomalies = set(_of_patients(self._identity, self._others))
 
     def forget_orders(self, key: VisitKey) -> dict[VisitKey, Iterable[str]]:
         """Forget the orders of a visit; return them by the numbers that messages told."""

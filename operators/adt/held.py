@@ -24,7 +24,7 @@ KINDS = ("family", "joined", "order", "bed", "clock", "ward")
 
 
 Packed = tuple[bytes, bytes, int | None]
-"""The summary of a family, the family, and when the first of its visits may be forgotten."""
+"""The summary of a family, the family, and of when the first is that may be forgotten of it."""
 
 
 class Held:
@@ -65,7 +65,7 @@ class Held:
         )  # fmt: skip
 
     def over_ns(self) -> int | None:
-        """Return when the first of its visits that are over was told of last (`Family.over`)."""
+        """Return when the first of what may be forgotten was told of last (`Family.over_ns`)."""
         return self.read().over_ns() if self._packed is None else self._packed[2]
 
     def rest(self) -> None:

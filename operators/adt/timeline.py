@@ -101,7 +101,8 @@ class Timeline(Logic):
     def forget(self, domain: str, clock: int) -> None:
         """Forget the visits that are over in a part of the pages, another one for each clock.
 
-        They are kept for twice the horizon: what is not late may still correct them.
+        They are kept for twice the horizon: what is not late may still correct them. What is
+        strange in messages is forgotten so, too: a merge may still move it.
         """
         limit_ns = self.oldest_ns(domain) - self._horizon_ns
         filled = self.entities.filled()
@@ -123,6 +124,9 @@ class Timeline(Logic):
             for told, orders in family.forget_orders(key).items():
                 for order in orders:
                     self.entities.drop(order_name(domain, told, order))
+        if family.is_empty:
+            self.entities.drop(name)
+            return
         self.entities.put(name, held)
         held.pack()
 

@@ -93,6 +93,8 @@ class Oddity(NamedTuple):
     visit: str
     field: str
     """Such as EVN-6, where it is in a field."""
+    recorded_ns: int = 0
+    """0 in snapshots of before, which kept these for good."""
 
 
 Statement = Fact | Alias | Rekey | Mother | BedStatus | Oddity | Attribute | Observation

@@ -140,7 +140,8 @@ def test_a_merge_says_that_a_number_became_another():
 
 def test_a_merge_into_itself_is_strange_and_merges_nothing():
     [strange] = said("A40", "PID|1||1", "MRG|1")
-    assert strange == Oddity(1_709_629_200 * S, "merge_into_itself", "1^^^GH", "", "")
+    at_ns = 1_709_629_200 * S
+    assert strange == Oddity(at_ns, "merge_into_itself", "1^^^GH", "", "", at_ns)
 
 
 @pytest.mark.parametrize(

@@ -263,7 +263,8 @@ def test_what_separates_the_parts_of_a_key_is_escaped_and_a_sub_id_has_parts():
 
 def test_a_time_that_cannot_be_is_strange():
     [told] = parse("\r".join((HEAD, PID, PV1, OBR, obx(time="20240230"))).encode()).oddities
-    assert told == Oddity(ns("2024-03-05T09:00"), "time_invalid", "7^^^GH", "V1^^^GH", "OBX-14")
+    about = "time_invalid", "7^^^GH", "V1^^^GH", "OBX-14"
+    assert told == Oddity(ns("2024-03-05T09:00"), *about, ns("2024-03-05T10:00"))
 
 
 def test_only_the_observation_with_the_doubtful_time_is_strange():
@@ -275,7 +276,8 @@ def test_only_the_observation_with_the_doubtful_time_is_strange():
 def test_a_doubt_about_the_sending_is_told_once():
     segments = "EVN|R01|20240230", PID, PV1, OBR, obx(), obx(code="2951-2^Sodium^LN")
     [told] = parse("\r".join((HEAD, *segments)).encode()).oddities
-    assert told == Oddity(ns("2024-03-05T09:00"), "time_invalid", "7^^^GH", "V1^^^GH", "EVN-2")
+    about = "time_invalid", "7^^^GH", "V1^^^GH", "EVN-2"
+    assert told == Oddity(ns("2024-03-05T09:00"), *about, ns("2024-03-05T10:00"))
 
 
 def test_the_zone_of_a_site_counts_where_a_message_names_none():

@@ -8,15 +8,22 @@ from typing import Any
 
 import orjson
 
+from connectors.hl7.message import Message
+from operators.adt.held import Held
 from operators.adt.timeline import PARTS, Timeline
 from operators.outputs import Outputs
+from state.adt.facts import Oddity
 from state.adt.outputs import OUTPUTS
 from tests.operators.adt.domains import history
 from tests.operators.adt.tables import Tables, tables, told
+from tests.reference.adt import timeline
+from tests.reference.adt.rows import table
 
 DAY = 86_400 * 10**9
 SHORT = {"window_ns": DAY // 24, "corrected_ns": DAY, "horizon_ns": 10 * DAY}
 """A horizon of ten days."""
+COLUMNS = ("kind", "patient", "visit", "location", "start", "end", "field")
+"""Of an anomaly, in the order of the reference."""
 
 
 def adt(trigger: str, day: int, hour: int = 8, visit: str = "1", more: str = "") -> bytes:
@@ -86,7 +93,7 @@ def test_results_of_a_visit_that_no_admission_told_are_forgotten_too():
     result = adt("R01", 1, 9, more=f"OBR|1||F1\r{obx}").replace(b"ADT^R01", b"ORU^R01")
     logic, found, _ = run(result, *beats(23))
     assert len(found["observations"]) == 1
-    assert len(logic.entities) == 3, "the patient, the bed Z and the clock"
+    assert len(logic.entities) == 2, "the bed Z and the clock"
     final = result.replace(b"20240301", b"20240312").replace(b"||F|||20240312", b"||F|||20240301")
     preliminary = result.replace(b"||F|||", b"||P|||").replace(b"PID|1", b"PID|2")
     stay = [adt("A01", 1), adt("A03", 1, 9), final]
@@ -121,3 +128,71 @@ def test_within_the_horizon_nothing_changes():
     for number in range(100):
         raws = history(rng)
         assert tables(raws, make=partial(Timeline, **SHORT)) == tables(raws), f"{number}: {raws}"
+
+
+def odd(day: int, visit: str = "1") -> bytes:
+    """Return a message of a trigger that HL7 does not know."""
+    return adt("A99", day, visit=visit)
+
+
+def strange(logic: Timeline) -> list[Oddity]:
+    """Return what is kept of what is strange in messages."""
+    held = [logic.entities.get(name) for name in logic.entities]
+    families = [each.read() for each in held if isinstance(each, Held)]
+    return [each for family in families for each in family.strange()]
+
+
+def test_what_is_strange_in_a_message_is_forgotten_and_its_row_stays():
+    nobody = odd(1).replace(b"PID|1||P1^^^GH^MR", b"PID|1")
+    before, shown, _ = run(odd(1), nobody)
+    logic, found, _ = run(odd(1), nobody, *beats(23))
+    assert len(strange(before)) == 2
+    assert strange(logic) == []
+    assert len(logic.entities) == 2, "the bed Z and the clock"
+    assert found["anomalies"] == shown["anomalies"]
+    assert [row["kind"] for row in found["anomalies"]] == ["trigger_unknown"] * 2
+
+
+def test_what_is_told_again_counts_from_the_last_time():
+    """The clinical time is the same, so it is one anomaly."""
+    again = odd(1).replace(b"EVN|A99|2024030108", b"EVN|A99|2024031208")
+    logic, found, _ = run(odd(1), again, *beats(23))
+    assert [each.recorded_ns for each in strange(logic)] == [1_710_230_400 * 10**9]
+    assert [row["kind"] for row in found["anomalies"]] == ["trigger_unknown"]
+
+
+def test_a_merge_moves_what_is_strange_within_the_horizon_and_leaves_what_is_forgotten():
+    def merge(day: int) -> bytes:
+        return adt("A40", day, 23, visit="2", more="MRG|P1^^^GH^MR")
+
+    for raws in ([odd(1), merge(10)], [merge(10), odd(1)]):
+        _, found, _ = run(*raws)
+        assert [row["patient"] for row in found["anomalies"]] == ["P2^^^GH"]
+    _, found, late = run(odd(1), *beats(23), merge(23))
+    assert [row["patient"] for row in found["anomalies"]] == ["P1^^^GH"]
+    assert not late
+
+
+def test_the_state_of_what_is_strange_is_bounded_by_the_horizon():
+    sizes = []
+    for days in (24, 30):
+        logic, found, _ = run(*(odd(day, str(day)) for day in range(1, days + 1)))
+        assert len(found["anomalies"]) == days
+        sizes.append(len(strange(logic)))
+        assert len(logic.entities) == sizes[-1] + 1, "one of each, and the clock"
+    assert sizes == [sizes[0]] * 2
+
+
+def test_after_the_horizon_the_rows_are_those_of_the_reference_and_nothing_strange_is_kept():
+    rng = random.Random(5)
+    seen = 0
+    for number in range(150):
+        raws = history(rng)
+        wanted = timeline([Message(raw) for raw in raws]).anomalies
+        shuffled = rng.sample(raws, len(raws))
+        logic, found, late = run(*shuffled, *beats(28))
+        assert (strange(logic), late) == ([], []), f"{number}: {raws}"
+        rows = [{name: row[name] for name in COLUMNS} for row in found["anomalies"]]
+        assert table(rows) == wanted, f"{number}: {raws}"
+        seen += any(row["kind"].startswith("t") for row in found["anomalies"])
+    assert seen > 20
