@@ -66,10 +66,24 @@ def test_a_column_and_an_output_that_are_not_in_the_list_are_dropped(mode):
 
 
 def test_of_dates_the_year_of_admission_survives_and_lengths_in_days():
-    found = one("encounters", encounter())
+    found = one("encounters", encounter(stay_s=255_600, boarding_s=900))
     assert found == {
         "status": "finished", "class": "I", "admitted_year": 2023, "discharged_day": 2
     }  # fmt: skip
+
+
+def test_the_facility_is_not_told_and_a_bed_tells_nothing_of_when():
+    bed = {**WHO, "location": "4W^1^A", "status": "O", "since": "2023-12-30T08:00:00Z"}
+    (found,) = made({"beds": [bed]})["beds"]
+    assert found.keys() == {"patient", "visit", "location", "status"}
+    (visit,) = made({"encounters": [encounter()]})["encounters"]
+    assert "domain" not in visit
+
+
+@pytest.mark.parametrize("sent", ["0112", "01 Bo", "1", "\uff10\uff11"])
+def test_a_code_that_only_begins_as_one_is_dropped(sent):
+    assert "disposition" not in one("encounters", encounter(disposition=sent))
+    assert one("encounters", encounter(disposition="01"))["disposition"] == "01"
 
 
 def test_a_stay_keeps_its_order_and_no_year():
@@ -121,10 +135,11 @@ def test_who_becomes_90_has_another_code_so_that_releases_cannot_be_joined():
     assert young["patient"] != old["patient"] == older["patient"]
 
 
-def test_an_observation_of_an_age_is_dropped():
+@pytest.mark.parametrize("code", ["21112-8", "21611-9", "21612-7", "29553-5", "30525-0"])
+def test_an_observation_of_an_age_is_dropped(code):
     value = {"value": "93", "comparator": None, "value_ucum": 93.0, "unit_ucum": "a"}
     seen = WHO | value | {"system": "LN", "status": "final", "time": "2023-12-30T09:00:00Z"}
-    assert made({"observations": [seen | {"code": "30525-0"}]})["observations"] == []
+    assert made({"observations": [seen | {"code": code}]})["observations"] == []
     assert one("observations", seen | {"code": "718-7"})["value_ucum"] == 93.0
 
 
@@ -183,6 +198,14 @@ def test_a_code_is_kept_through_merges_and_is_never_shared():
 def test_codes_are_of_the_operating_system_and_not_of_the_patient():
     first, second = (made({"patients": [patient()]})["patients"] for _ in range(2))
     assert first != second
+    assert len(first[0]["patient"]) == 32, "128 bits"
+
+
+@pytest.mark.parametrize("mode", ["safe_harbor", "pseudonymised"])
+def test_a_bed_of_one_name_in_two_hospitals_has_two_codes(mode):
+    beds = [{"domain": each, "location": "4W^1^A", "status": "O"} for each in ("GH", "NH")]
+    found = {row["location"] for row in made({"beds": beds}, mode)["beds"]}
+    assert len({each.split("^")[0] for each in found}) == len(found) == 2
 
 
 TIMES = st.datetimes(datetime.fromisoformat("1980-01-01"), datetime.fromisoformat("2100-01-01"))
@@ -208,17 +231,25 @@ def test_pseudonymised_intervals_are_exact_and_move_with_the_patient(admitted, d
 
 
 def test_pseudonyms_and_shifts_are_of_the_key():
-    rows = {"encounters": [encounter(), encounter(patient="8^^^GH")]}
+    rows = {"encounters": [encounter(patient=f"{number}^^^GH") for number in range(9)]}
     first = made(rows, "pseudonymised")["encounters"]
     other = made(rows, "pseudonymised", Pseudonyms(Seal(Keyring.generate()), 365))["encounters"]
     assert {row["patient"] for row in first}.isdisjoint(row["patient"] for row in other)
-    assert first[0]["admitted"] != first[1]["admitted"] or other[0] != other[1]
+    assert len({row["admitted"] for row in first}) > 4
+    assert sorted(row["admitted"] for row in first) != sorted(row["admitted"] for row in other)
 
 
 @pytest.mark.parametrize("born", ["1950", "1950-06", "9999-12-31", "0001-01-01"])
 def test_a_birth_date_moves_in_the_precision_that_it_has(born):
     found = one("patients", patient(birth_date=born), "pseudonymised")
     assert len(found.get("birth_date", born)) == len(born)
+
+
+def test_eleven_are_told_and_ten_are_not():
+    cells = counts({"encounters": [{"admitted_year": 2024, "class": "I"}] * 11})
+    assert [cell["visits"] for cell in cells] == [11]
+    cells = counts({"encounters": [{"admitted_year": 2024, "class": "I"}] * 10})
+    assert [cell["visits"] for cell in cells] == [None]
 
 
 @given(st.lists(st.sampled_from(["I", "E", None])))

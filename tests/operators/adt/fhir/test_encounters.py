@@ -105,6 +105,31 @@ def test_a_finished_visit_has_a_period_a_length_and_no_active_place():
     assert found["location"][0]["status"] == "completed"
 
 
+@pytest.mark.parametrize(
+    ("status", "place"),
+    [
+        ("planned", "planned"),
+        ("in-progress", "active"),
+        ("onleave", "active"),
+        ("finished", "completed"),
+        ("cancelled", "completed"),
+        ("entered-in-error", "completed"),
+    ],
+)
+def test_a_place_that_nobody_left_is_as_its_visit_is(status, place):
+    found = encounter(stay("4W", "08:00"), status=status)
+    assert (found["status"], found["location"][0]["status"]) == (status, place)
+
+
+def test_the_number_of_a_visit_is_a_visit_number_also_where_nothing_else_is_known():
+    whole = encounter()
+    assert whole["identifier"][1]["type"]["coding"][0]["code"] == "VN"
+    stub = the(told(change("conditions"))[-1], "Encounter")
+    assert stub["status"] == "unknown"
+    assert stub["identifier"][1] == whole["identifier"][1]
+    assert stub["subject"] == whole["subject"]
+
+
 def test_a_discharge_before_the_admission_leaves_the_end_alone():
     found = encounter(status="finished", discharged="2024-03-05T07:00:00Z", stay_s=-3600)
     assert found["period"] == {"end": "2024-03-05T07:00:00Z"}
@@ -132,6 +157,7 @@ def test_a_visit_taken_back_is_entered_in_error_and_has_lost_its_number():
     found = the(bundle, "Encounter")
     assert found["status"] == "entered-in-error"
     assert len(found["identifier"]) == 1
+    assert found["subject"] == encounter()["subject"]
 
 
 def test_a_timeline_taken_back_leaves_a_visit_without_places():
