@@ -20,6 +20,7 @@ from state.adt.deidentified import (
     FORMS,
     MOST_DIGITS,
     NEEDED,
+    PER_YEAR,
     SMALL_ZIP3,
     STATES,
     Mode,
@@ -69,10 +70,11 @@ class Deidentifier:
         self._names = names
         self._tables = tables
         self._small = frozenset(small_zip3)
+        # A day of a visit that is not over, beside the date of the release, would tell a date.
         self._began = {
             (row["domain"], row["patient"], row["visit"]): _time(row["admitted"])
             for row in tables.get("encounters", ())
-            if row["admitted"]
+            if row["admitted"] and row["discharged"]
         }
         self._merged = {
             (row["domain"], row["patient"]): [(row["domain"], each) for each in row["merged"]]
@@ -196,7 +198,13 @@ def _times(tables: Tables) -> Iterator[tuple[Parts, int]]:
 def _is_measured(row: Row, found: Row) -> bool:
     """Return whether an observation is a number that is neither an age nor an identifier."""
     digits = re.sub(r"[eE].*|\D", "", row.get("value") or "").lstrip("0")
-    return len(digits) <= MOST_DIGITS and found.get("code") not in AGES
+    return len(digits) <= MOST_DIGITS and found.get("code") not in AGES and not _is_old(found)
+
+
+def _is_old(found: Row) -> bool:
+    """Return whether a number is a time that only the age of somebody over 89 is as long as."""
+    per_year = PER_YEAR.get(found.get("unit_ucum", ""))
+    return per_year is not None and abs(found.get("value_ucum", 0)) >= OLDEST * per_year
 
 
 def _has_form(output: str, field: str, value: Any) -> bool:

@@ -53,6 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write a file for each output that may leave, and the counts of visits."""
     settings = load_settings(args.config)
+    _make_empty(args.out)
     seal = _seal(settings)
     tables = {
         output.name: list(_rows(path, output, seal))
@@ -63,10 +64,23 @@ def run(args: argparse.Namespace) -> int:
         raise Misuse(f"{args.directory} has no tables of adt: replay or export writes them")
     found = _deidentified(settings.of(Adt), tables, seal, args.codes)
     found["counts"] = counts(found)
-    args.out.mkdir(parents=True, exist_ok=True)
     written = [_write(args.out, name, rows) for name, rows in found.items()]
     print_written(written, as_json=args.json)
     return 0
+
+
+def _make_empty(path: Path) -> None:
+    """Make a directory where there is none. Raises Misuse where it holds anything.
+
+    A file of a former release would be taken for one of this.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        filled = any(path.iterdir())
+    except OSError as error:
+        raise Misuse(f"cannot write {path}: {error.strerror}") from None
+    if filled:
+        raise Misuse(f"{path} is not empty: name a new directory for --out")
 
 
 def _deidentified(

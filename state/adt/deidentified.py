@@ -170,5 +170,12 @@ SMALL_ZIP3 = (
     "823", "830", "831", "878", "879", "884", "890", "893",
 )  # fmt: skip
 """Where 20,000 people or fewer live, by the census of 2000 (OCR's guidance)."""
-AGES = frozenset({"21112-8", "21611-9", "21612-7", "29553-5", "30525-0"})
-"""LOINC: the birth date, and ages: estimated, reported, calculated, any."""
+AGES = frozenset({
+    "21112-8", "80904-6",  # birth date, birth year
+    "21611-9", "21612-7", "29553-5", "30525-0",  # estimated, reported, calculated, any
+    "30972-4", "35267-4", "35659-2",  # at an adverse event, at onset, as a specimen was taken
+    "39016-1", "43993-5", "63900-5",  # at death, at delivery, now or at death
+})  # fmt: skip
+"""LOINC: what tells an age or a birth."""
+PER_YEAR = {"a": 1.0, "a_g": 1.0, "a_j": 1.0, "a_t": 1.0, "mo": 12.0, "wk": 52.1775, "d": 365.2425}
+"""How many of a unit of time in UCUM are a year: so long a time is an age, whatever its code."""

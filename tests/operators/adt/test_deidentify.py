@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 
 from connectors.adt.codes import Codes, Pseudonyms
 from operators.adt.deidentify import LEAST_CELL, Deidentifier, Tables, counts
-from state.adt.deidentified import ALLOWED, FORMS, SMALL_ZIP3, Mode, Treatment
+from state.adt.deidentified import (
+    ALLOWED,
+    FORMS,
+    PER_YEAR,
+    SMALL_ZIP3,
+    Mode,
+    Treatment,
+)
 from state.adt.outputs import OUTPUTS
 from state.outputs import to_json
 from state.sealing import Keyring, Seal
@@ -141,6 +148,48 @@ def test_an_observation_of_an_age_is_dropped(code):
     seen = WHO | value | {"system": "LN", "status": "final", "time": "2023-12-30T09:00:00Z"}
     assert made({"observations": [seen | {"code": code}]})["observations"] == []
     assert one("observations", seen | {"code": "718-7"})["value_ucum"] == 93.0
+
+
+def measured(code: str, value: float, unit: str) -> dict[str, Any]:
+    told = {"value": f"{value:g}", "comparator": None, "value_ucum": value, "unit_ucum": unit}
+    return WHO | told | {"code": code, "system": "LN", "status": "final", "time": None}
+
+
+@pytest.mark.parametrize("mode", ["safe_harbor", "pseudonymised"])
+@pytest.mark.parametrize("code", ["30525-0", "21612-7", "29553-5", "63900-5", "80904-6", "21112-8"])
+def test_an_observation_of_an_age_or_a_birth_is_dropped(code, mode):
+    for value in (93.0, 40.0, 1931.0):
+        assert made({"observations": [measured(code, value, "a")]}, mode)["observations"] == []
+
+
+@pytest.mark.parametrize("unit", PER_YEAR)
+@pytest.mark.parametrize("mode", ["safe_harbor", "pseudonymised"])
+def test_a_time_of_89_years_is_an_age_whatever_its_code(unit, mode):
+    for years, left in ((88, 1), (89.1, 0), (93, 0)):
+        row = measured("8310-5", round(years * PER_YEAR[unit], 1), unit)
+        assert len(made({"observations": [row]}, mode)["observations"]) == left
+    assert len(made({"observations": [measured("718-7", 1e5, "mg")]}, mode)["observations"]) == 1
+
+
+def test_of_a_visit_that_is_not_over_no_day_is_told():
+    """The date of the release less the newest of them would be that of the admission."""
+    stay = {"location": "4W^1^A", "class": "I", "inferred": False, "end": None}
+    at = {"start": "2024-01-01T09:00:00Z", "time": "2024-01-01T09:00:00Z"}
+    diagnosis = {"code": "I50.9", "system": "I10C", "type": "F", "rank": "1"}
+    rows = {
+        "location_visits": [WHO | stay | {"start": at["start"]}],
+        "conditions": [WHO | diagnosis | {"time": at["time"]}],
+        "observations": [measured("718-7", 9.1, "g/dL") | {"time": at["time"]}],
+    }
+    for status in ("in-progress", "onleave", "cancelled", "finished"):
+        left = "2024-01-02T07:00:00Z" if status == "finished" else None
+        visit = encounter(status=status, discharged=left, stay_s=None, boarding_s=7200)
+        found = made({"encounters": [visit], **rows})
+        told = {name for table in found.values() for row in table for name in row}
+        days = {name for name in told if name.endswith("_day")}
+        wanted = {"discharged_day", "start_day", "time_day"} if left else set()
+        assert (days, found["encounters"][0]["admitted_year"]) == (wanted, 2023)
+        assert not [name for name in told if name.endswith("_s")]
 
 
 @pytest.mark.parametrize(

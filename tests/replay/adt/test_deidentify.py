@@ -173,6 +173,18 @@ def test_misuse_is_one_line(replayed, monkeypatch, capsys, mode, source, told):
     assert err.count("\n") == 1
 
 
+def test_a_directory_that_holds_something_is_refused_and_left_alone(replayed, monkeypatch, capsys):
+    monkeypatch.setenv("HEADRACE_ADT__DEIDENTIFY", "safe_harbor")
+    (replayed / "1").mkdir()
+    (replayed / "1" / "beds.jsonl").write_text("of last year")
+    assert main(["deidentify", "adt", "plain", "--out", "1"]) == 2
+    assert "1 is not empty" in capsys.readouterr().err
+    assert lines(replayed / "1") == {"beds.jsonl": [b"of last year"]}
+    assert not (replayed / "keys" / "adt.codes").exists()
+    assert main(["deidentify", "adt", "plain", "--out", "1/beds.jsonl"]) == 2
+    assert "cannot write 1/beds.jsonl" in capsys.readouterr().err
+
+
 def test_codes_under_other_keys_do_not_open_and_are_not_written_over(tmp_path):
     path = tmp_path / "adt.codes"
     with kept_codes(path, Seal(Keyring.generate())) as codes:
