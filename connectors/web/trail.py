@@ -22,6 +22,9 @@ MAX_LINE = 1 << 20
 """Bytes that an entry may have: so much is read to find the last one."""
 
 
+_Waiting = tuple[int, dict[str, Any], "Future[None]"]
+
+
 class Head(Protocol):
     """The last entry of a chain."""
 
@@ -58,7 +61,7 @@ class Trail:
         self._path = path
         self._chain = chain
         self._file: int | None = None
-        self._waiting: deque[tuple[int, dict[str, Any], Future[None]]] = deque()
+        self._waiting: deque[_Waiting] = deque()
         self._writer = ThreadPoolExecutor(1, "audit")
         self._failing = False
 
@@ -103,17 +106,23 @@ class Trail:
             self._write([(ts_ns, what) for ts_ns, what, _ in taken])
         except (OSError, Misuse) as error:
             reason = error.strerror if isinstance(error, OSError) else str(error)
-            failure = Unaudited(reason)
-            if not self._failing:  # once, not for each of thousands
-                LOG.error("%s", failure)  # noqa: TRY400  # a trace adds nothing
-            self._failing = True
-            for _, _, done in taken:
-                done.set_exception(failure)
+            self._fail(taken, Unaudited(reason))
+        except BaseException as error:
+            # A fault of ours is no full disk, and whoever waits must not wait for good.
+            self._fail(taken, error)
+            raise
         else:
             self._failing = False
             self.head = self._chain.head
             for _, _, done in taken:
                 done.set_result(None)
+
+    def _fail(self, taken: list[_Waiting], failure: BaseException) -> None:
+        if not self._failing:  # once, not for each of thousands
+            LOG.error("%s", failure, exc_info=None if isinstance(failure, Unaudited) else failure)
+        self._failing = True
+        for _, _, done in taken:
+            done.set_exception(failure)
 
     def _write(self, entries: list[tuple[int, dict[str, Any]]]) -> None:
         if self._file is None:
@@ -126,7 +135,7 @@ class Trail:
             while left:
                 left = left[os.write(self._file, left) :]
             os.fsync(self._file)
-        except OSError:
+        except BaseException:
             self._forget()  # the next entry finds out what of these is there
             raise
 

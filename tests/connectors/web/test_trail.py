@@ -117,6 +117,17 @@ def test_a_full_disk_refuses_and_what_follows_is_whole(path, capsys):
     assert "2 entries" in capsys.readouterr().out
 
 
+def test_a_fault_of_ours_is_told_as_itself_and_breaks_no_chain(path, caplog):
+    with trail(path) as made:
+        put(made, 1)
+        with pytest.raises(TypeError):
+            made.add(2, {"number": object()}).result(PATIENCE_S)
+        put(made, 3)
+    assert verify(path) == 0
+    assert len(lines(path)) == 2
+    assert [record.exc_info is not None for record in caplog.records] == [True]
+
+
 def test_what_was_acknowledged_before_a_kill_is_there(path):
     program = (
         "import sys\nfrom pathlib import Path\nfrom connectors.web.trail import Trail\n"
