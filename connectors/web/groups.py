@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 from connectors.redis.keys import Keys
@@ -40,6 +40,12 @@ class Client(Protocol):
     def flush(self) -> None:
         """Send what waits."""
 
+    def reread(self, subscription: Subscription, then: Callable[[], None]) -> None:
+        """Audit that it reads again what a secret output's channel holds; ``then`` gives it that.
+
+        Where the audit cannot be written, the subscription ends.
+        """
+
     def heartbeat(self, frame: bytes, now_s: float, unix_s: float) -> None:
         """Tell that we are there."""
 
@@ -47,10 +53,13 @@ class Client(Protocol):
 class Subscription:
     """A channel as one client has it. ``begun`` once it has its snapshot or was resumed.
 
+    ``rereads``: it begins again as soon as that is audited.
     ``until_s``: when it ends (monotonic clock), where it is a break-glass read; else None.
     """
 
-    __slots__ = ("accepted", "after", "asked", "begun", "group", "pending", "session", "until_s")
+    __slots__ = (
+        "accepted", "after", "asked", "begun", "group", "pending", "rereads", "session", "until_s",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -67,6 +76,7 @@ class Subscription:
         self.until_s = until_s
         self.accepted = False
         self.begun = False
+        self.rereads = False
         self.pending: dict[str, Record] = {}
 
 

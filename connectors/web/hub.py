@@ -7,6 +7,7 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from connectors.redis.keys import Keys
 from connectors.web import frames
@@ -187,10 +188,27 @@ class Hub:
             made: dict[str, list[bytes]] = {}
             for subscription in [s for members in group.members.values() for s in members]:
                 if self._joining.stop(subscription) or subscription.begun:
-                    self._joining.reset(subscription, reason, made)
-                else:
+                    self._reset(subscription, reason, made)
+                elif not subscription.rereads:
                     self._joining.begin(subscription)
         self._flush()
+
+    def _reset(self, subscription: Subscription, reason: str, made: dict[str, list[bytes]]) -> None:
+        """Begin again; of a secret output once that is audited, as the first read was."""
+        channel = subscription.group.channel
+        if not channel.source.private:
+            self._joining.reset(subscription, reason, made)
+            return
+        subscription.begun, subscription.rereads = False, True
+        again = partial(self._begin_again, subscription, reason)
+        subscription.session.reread(subscription, partial(self.once_loaded, channel, again))
+
+    def _begin_again(self, subscription: Subscription, reason: str) -> None:
+        group, session = subscription.group, subscription.session
+        subscription.rereads = False
+        if subscription in group.members[session.encoding]:  # else it has left meanwhile
+            self._joining.reset(subscription, reason)
+            session.flush()
 
     async def _take(self, mirror: Mirror, entries: Sequence[FeedEntry]) -> None:
         found: dict[Group, list[Record]] = {}

@@ -214,9 +214,27 @@ class Session:
         if failure is None:
             self._join(wish)
         else:
-            reason = "the audit of reads cannot be written now"
-            self.error("unaudited", reason, str(wish.channel))
+            self._unaudited(str(wish.channel))
         self.flush()
+
+    def reread(self, subscription: Subscription, then: Callable[[], None]) -> None:
+        """Audit that a channel is read again, then begin it again, or end it."""
+
+        def audited(failure: BaseException | None) -> None:
+            name = subscription.group.name
+            if self.subscriptions.get(name) is not subscription:
+                return  # nobody waits for it any more
+            if failure is None:
+                then()
+            else:
+                self._leave(name)
+                self._unaudited(name)
+                self.flush()
+
+        self._wishes.again(self.subject, self._address, subscription.group, audited)
+
+    def _unaudited(self, channel: str) -> None:
+        self.error("unaudited", "the audit of reads cannot be written now", channel)
 
     def _join(self, wish: Wish) -> None:
         until_s = time.monotonic() + self._limits.break_glass_s if wish.reason else None

@@ -11,6 +11,7 @@ import orjson
 
 from connectors.web.channels import Channel
 from connectors.web.frames import Position, Record
+from connectors.web.groups import Group
 from connectors.web.hub import Hub
 from connectors.web.reads import Read, Reads
 from connectors.web.tokens import BREAK_GLASS, MAX_REASON, Access, Refused, is_reason
@@ -73,6 +74,23 @@ class Wishes:
         held = self._hub.held(wish.channel, wish.access)
         ended = asyncio.wrap_future(self._reads.add(self._read(subject, address, wish, held)))
         ended.add_done_callback(partial(self._audited, wish))
+
+    def again(
+        self,
+        subject: str,
+        address: str,
+        group: Group,
+        then: Callable[[BaseException | None], None],
+    ) -> None:
+        """Audit that the client reads again what a channel holds; ``then`` gets the error, if any.
+
+        The reason of a break-glass read is in the entry of its beginning.
+        """
+        wish = Wish(group.channel, group.access, group.name, None, "")
+        held = self._hub.held(wish.channel, wish.access)
+        read = self._read(subject, address, wish, held)._replace(action="reset")
+        ended = asyncio.wrap_future(self._reads.add(read))
+        ended.add_done_callback(lambda done: then(done.exception()))
 
     def left(self, subject: str, address: str, channel: Channel) -> None:
         """Audit that a subscription has ended; nothing waits for it."""

@@ -31,8 +31,8 @@ GLASS = "Headrace-Break-Glass"
 class Hospital:
     """Writes records into Redis as the flow does."""
 
-    def __init__(self, url: str) -> None:
-        keys, shard = Keys("adt", 1), shard_name(0)
+    def __init__(self, url: str, generation: int = 1) -> None:
+        keys, shard = Keys("adt", generation), shard_name(0)
         sink = RedisSink(
             SecretStr(url), keys, uuid.uuid4().hex, 100_000, [shard], [shard], Lifecycle(), "one"
         )

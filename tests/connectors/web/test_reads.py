@@ -7,7 +7,9 @@ from contextlib import asynccontextmanager
 
 import httpx2
 import pytest
+import redis
 
+from connectors.redis.reader import promote
 from connectors.web.reads import MAX_NAMED, hashed
 from flows.__main__ import main
 from state.adt.outputs import ENCOUNTERS
@@ -17,6 +19,7 @@ from tests.connectors.web.patients import (
     HIS,
     SCOPE,
     SEAL,
+    Hospital,
     entries,
     told,
 )
@@ -125,6 +128,53 @@ def test_what_cannot_be_audited_is_not_answered(asking, path):
             # What is not secret is served all the same.
             assert (await get("/latest/market/bars")).status_code == 200
             assert (await client.subscribe("market.bars"))["type"] == "subscribed"
+
+    play(scene)
+
+
+def switched(redis_url):
+    """Let another generation, with her in another ward, be the one that readers see."""
+    hospital = Hospital(redis_url, 2)
+    hospital.admit(HERS, "V1", "C")
+    with redis.Redis.from_url(redis_url) as connection:
+        promote(connection, "adt", 2)
+    return hospital
+
+
+def test_what_is_sent_again_after_a_reset_is_audited_again(asking, path, redis_url):
+    async def scene():
+        async with asking() as (_, url, headers), connected(url, **headers) as client:
+            await client.subscribe(f"adt.beds?patient={HERS}")
+            await client.next("snapshot")
+            after = switched(redis_url)
+            assert (await client.next("reset"))["reason"] == "generation"
+            assert len(entries(path)) == 2, "before it is sent"
+            (record,) = (await client.next("snapshot"))["records"]
+            assert record["location"] == "C^1^1"
+            after.bed("C", None, None)
+            assert (await client.next("delta"))["records"], "it goes on"
+
+    play(scene)
+    found = [told(event) for event in entries(path)]
+    assert [(e["action"], e["records"], e["about"], e["query"]) for e in found] == [
+        ("subscribe", 1, [SHE], f"patient={SHE}"),
+        ("reset", 1, [SHE], f"patient={SHE}"),
+        ("unsubscribe", None, [], f"patient={SHE}"),
+    ]
+
+
+def test_what_cannot_be_audited_is_not_sent_again(asking, path, redis_url):
+    async def scene():
+        async with asking() as (_, url, headers), connected(url, **headers) as client:
+            await client.subscribe("adt.beds")
+            await client.next("snapshot")
+            path.unlink()
+            switched(redis_url)
+            found = await client.next("reset", "snapshot", "error")
+            assert (found["type"], found["code"], found["channel"]) == (
+                "error", "unaudited", "adt.beds"
+            )  # fmt: skip
+            assert (await client.subscribe("adt.beds"))["code"] == "unaudited"
 
     play(scene)
 

@@ -173,10 +173,10 @@ def test_a_time_of_89_years_is_an_age_whatever_its_code(unit, mode):
 
 def test_of_a_visit_that_is_not_over_no_day_is_told():
     """The date of the release less the newest of them would be that of the admission."""
-    stay = {"location": "4W^1^A", "class": "I", "inferred": False, "end": None}
+    stay: dict[str, Any] = {"location": "4W^1^A", "class": "I", "inferred": False, "end": None}
     at = {"start": "2024-01-01T09:00:00Z", "time": "2024-01-01T09:00:00Z"}
     diagnosis = {"code": "I50.9", "system": "I10C", "type": "F", "rank": "1"}
-    rows = {
+    rows: dict[str, list[dict[str, Any]]] = {
         "location_visits": [WHO | stay | {"start": at["start"]}],
         "conditions": [WHO | diagnosis | {"time": at["time"]}],
         "observations": [measured("718-7", 9.1, "g/dL") | {"time": at["time"]}],
