@@ -23,6 +23,7 @@ from operators.adt.beds import spans
 from operators.adt.cancels import by_time, having
 from operators.adt.census import presences
 from operators.adt.identity import Identity
+from operators.adt.orders import Deletion
 from operators.adt.shown import (
     NOTHING,
     Anomaly,
@@ -76,6 +77,8 @@ class Family:
         """Who its patients are, as of the last `refresh`."""
         self.ordered: dict[VisitKey, list[VisitKey]] = {}
         """The numbers under which messages told of the orders of each visit (none: "")."""
+        self.deleted: dict[str, Deletion] = {}
+        """The last deletion of each person, as of the last `refresh`."""
         self._attributes = Attributes()
         self._orders: dict[VisitKey, dict[str, int]] = {}
         """The orders of each number, and on which day each was recorded last."""
@@ -134,6 +137,7 @@ class Family:
             known.update((each, max(day, known.get(each, day))) for each, day in orders.items())
         self.patients.update(other.patients)
         self.ordered.update(other.ordered)
+        self.deleted.update(other.deleted)
         self.versions.update(other.versions)
         self.shown.update(other.shown)
         self.anomalies = self.anomalies | other.anomalies
@@ -376,15 +380,26 @@ class Family:
         return set(told)
 
     def _reorder(self) -> list[Moved]:
-        """Work out anew under which numbers messages told of the orders of each visit."""
+        """Work out anew under which numbers messages told of the orders of each visit.
+
+        Return those of which that has changed, and those of persons who were deleted since.
+        """
         before, after = self.ordered, defaultdict[VisitKey, list[VisitKey]](list)
+        deleted, self.deleted = (
+            self.deleted,
+            {
+                patient: max(Deletion(fact.recorded_ns, where) for fact, where in facts.items())
+                for patient, facts in self._deletions.items()
+            },
+        )
         for told in sorted(self._orders):
             after[self.order_key(told)].append(told)
         self.ordered = dict(after)
         return [
-            Moved(key, before.get(key, []), after.get(key, []))
+            Moved(key, before.get(key, []), after.get(key, []), deleted.get(key[0]))
             for key in sorted(before.keys() | after.keys())
             if sorted(before.get(key, [])) != after.get(key, [])
+            or deleted.get(key[0]) != self.deleted.get(key[0])
         ]
 
     def _change(self, key: VisitKey) -> Change | None:

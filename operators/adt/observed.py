@@ -59,6 +59,11 @@ class Observed(NamedTuple):
     """Which one of those that order, code, sub id and time do not tell apart; the output's key."""
 
     @property
+    def name(self) -> Name:
+        """Return what messages about it share."""
+        return _name(self.filler or "", self.code, self.system or "", self.sub_id or "")
+
+    @property
     def is_result(self) -> bool:
         """Return whether scores may use it: it is neither pending, cancelled nor wrong."""
         return self.status in RESULTS
@@ -73,11 +78,34 @@ class Name(NamedTuple):
     sub_id: str
 
 
-def observed(key: VisitKey, told: Iterable[Observation]) -> list[Observed]:
+def observed(
+    key: VisitKey, told: Collection[Observation], deleted_ns: int | None = None
+) -> list[Observed]:
     """Return what stands of one patient's visit, in an order of its content.
 
-    ``key`` is the number under which both are known now. The observations may have others.
+    ``key`` is the number under which both are known now. The observations may have others. What was
+    recorded until the person was deleted (``deleted_ns``) is entered in error, unless newer is told
+    of the same.
     """
+    gone = [each for each in told if is_gone(each, deleted_ns)]
+    if not gone:
+        return _observed(key, told)
+    rows = _observed(key, [each for each in told if not is_gone(each, deleted_ns)])
+    told_again = {(row.name, row.time) for row in rows}
+    rows += [
+        row._replace(status=WRONG)
+        for row in _observed(key, gone)
+        if (row.name, row.time) not in told_again
+    ]
+    return sorted(rows, key=_order)
+
+
+def is_gone(observation: Observation, deleted_ns: int | None) -> bool:
+    """Return whether the deletion of its person takes an observation back."""
+    return deleted_ns is not None and observation.recorded_ns <= deleted_ns
+
+
+def _observed(key: VisitKey, told: Iterable[Observation]) -> list[Observed]:
     by_name: dict[Name, set[Observation]] = defaultdict(set)
     for each in told:
         by_name[name_of(each)].add(each)
@@ -92,8 +120,7 @@ def observed(key: VisitKey, told: Iterable[Observation]) -> list[Observed]:
 
 def name_of(observation: Observation) -> Name:
     """Return what messages about the same observation share, its time aside."""
-    system = ALIKE.get(observation.system, observation.system)
-    return Name(observation.filler, observation.code, system, observation.sub_id)
+    return _name(observation.filler, observation.code, observation.system, observation.sub_id)
 
 
 def standing(told: Collection[Observation]) -> list[Observation]:
@@ -108,6 +135,10 @@ def standing(told: Collection[Observation]) -> list[Observation]:
     if newest.status == PRELIMINARY and any(each.confirms for each in told):
         return [each._replace(status=FINAL) for each in found]
     return found
+
+
+def _name(filler: str, code: str, system: str, sub_id: str) -> Name:
+    return Name(filler, code, ALIKE.get(system, system), sub_id)
 
 
 def _by_time(of_name: set[Observation]) -> Iterator[tuple[int, set[Observation]]]:

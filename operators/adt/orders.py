@@ -10,13 +10,13 @@ import pickle
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from operators.adt.observed import Name, Observed, name_of, observed
+from operators.adt.observed import Name, Observed, is_gone, name_of, observed
 from state.adt.facts import VisitKey
 from state.adt.observations import Observation
 from state.clock import DAY_NS
 from state.records import Coordinates
 
-Told = Mapping[Observation, Coordinates]
+Observations = Mapping[Observation, Coordinates]
 
 
 def order_of(observation: Observation) -> str:
@@ -44,7 +44,7 @@ class Order:
         self._told: dict[Observation, Coordinates] | None = {} if packed is None else None
         self._packed = packed
 
-    def read(self) -> Told:
+    def read(self) -> Observations:
         """Return the observations; nobody may change them."""
         if self._told is None:
             assert self._packed is not None, "it is the one or the other"
@@ -54,7 +54,7 @@ class Order:
             }
         return self._told
 
-    def at(self, time_ns: int | None) -> Told:
+    def at(self, time_ns: int | None) -> Observations:
         """Return the observations of one time; all for None.
 
         What a monitor tells of one time says nothing of another, and of a day there are hundreds.
@@ -94,10 +94,24 @@ class Standing(NamedTuple):
     causes: dict[Name, list[Coordinates]]
 
 
-def standing(key: VisitKey, orders: Iterable[Told]) -> Standing:
-    """Return what stands of an order of a visit, of which messages told under several numbers."""
+class Deletion(NamedTuple):
+    """When the last deletion of a person was recorded, and where it was told."""
+
+    recorded_ns: int
+    where: Coordinates
+
+
+def standing(key: VisitKey, orders: Iterable[Observations], deletion: Deletion | None) -> Standing:
+    """Return what stands of an order of a visit, of which messages told under several numbers.
+
+    ``deletion`` is that of the patient.
+    """
+    deleted_ns = None if deletion is None else deletion.recorded_ns
     told = {each: where for order in orders for each, where in order.items()}
     causes: dict[Name, list[Coordinates]] = {}
     for each, where in told.items():
-        causes.setdefault(name_of(each), []).append(where)
-    return Standing(dict.fromkeys(observed(key, told)), causes)
+        of_name = causes.setdefault(name_of(each), [])
+        of_name.append(where)
+        if deletion is not None and is_gone(each, deleted_ns):
+            of_name.append(deletion.where)
+    return Standing(dict.fromkeys(observed(key, told, deleted_ns)), causes)

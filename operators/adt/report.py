@@ -10,7 +10,7 @@ from operators.adt.attributes import Condition, Patient
 from operators.adt.census import NOBODY, Correction, Counts, ward_of
 from operators.adt.domain import EMPTY, Bed
 from operators.adt.family import Family
-from operators.adt.observed import ALIKE, Name, Observed
+from operators.adt.observed import Observed
 from operators.adt.orders import Standing
 from operators.adt.shown import Anomaly, Change, PatientChange, Shown
 from operators.adt.visit import Row
@@ -107,7 +107,7 @@ class Report:
             self._put("observations", parts, self._where, None)
         for parts, row in now.items():
             if then.get(parts) != row:
-                causes = sorted(set(after.causes[_name(row)]))[-MOST_CAUSES:]
+                causes = sorted(set(after.causes[row.name]))[-MOST_CAUSES:]
                 record = {**row._asdict(), "visit": row.visit or None}
                 record |= {"observation": self._key(parts), "because": [*map(place, causes)]}
                 self._put("observations", parts, self._where, record)
@@ -317,11 +317,6 @@ def _observed_parts(row: Observed) -> tuple[str, ...]:
     number = row.filler or ""
     told = (row.visit, row.patient, number, row.code, row.system or "", row.sub_id or "")
     return (*told, row.time, str(row.nth))
-
-
-def _name(row: Observed) -> Name:
-    system = row.system or ""
-    return Name(row.filler or "", row.code, ALIKE.get(system, system), row.sub_id or "")
 
 
 def _seconds(start_ns: int | None, end_ns: int | None) -> int | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from operators.adt.family import Family
 from operators.adt.held import SEPARATOR, Entities, Held
-from operators.adt.orders import Order, Standing, order_of, standing
+from operators.adt.orders import Observations, Order, Standing, order_of, standing
 from operators.adt.report import Report
 from operators.adt.shown import Moved
 from state.adt.facts import Told, VisitKey
@@ -33,7 +33,7 @@ class Results:
         key = family.order_key(told)
         part = key, order, None if observation.filler else observation.clinical_ns
         if part not in self._before:
-            self._before[part] = self._standing(part, family.ordered.get(key, ()))
+            self._before[part] = self._standing(family, part)
             self._families[key] = family
         place, entity = self._order(told, order)
         if not entity.add(observation, self._told.coordinates):
@@ -45,26 +45,30 @@ class Results:
         return True
 
     def move(self, family: Family, moved: Iterable[Moved]) -> None:
-        """Note the orders that are known under other numbers since a merge."""
-        for key, before, after in moved:
+        """Note the orders that a merge or a deletion changes."""
+        for key, before, after, deletion in moved:
             for order in {each for told in (*before, *after) for each in family.orders(told)}:
                 part = key, order, None
-                self._before[part] = self._standing(part, before)
+                self._before[part] = standing(key, self._read(before, part), deletion)
             self._families[key] = family
 
     def tell(self, report: Report) -> None:
         """Emit what stands otherwise than before."""
         for part, before in sorted(self._before.items(), key=lambda each: each[0]):
-            told = self._families[part[0]].ordered.get(part[0], ())
-            report.observations(before, self._standing(part, told))
+            report.observations(before, self._standing(self._families[part[0]], part))
 
     def opened(self) -> Iterable[Order]:
         """Return the orders that were asked for."""
         return self._open.values()
 
-    def _standing(self, part: Part, told: Sequence[VisitKey]) -> Standing:
-        key, order, time_ns = part
-        return standing(key, [self._order(each, order)[1].at(time_ns) for each in told])
+    def _standing(self, family: Family, part: Part) -> Standing:
+        key = part[0]
+        told = family.ordered.get(key, ())
+        return standing(key, self._read(told, part), family.deleted.get(key[0]))
+
+    def _read(self, told: Sequence[VisitKey], part: Part) -> list[Observations]:
+        _, order, time_ns = part
+        return [self._order(each, order)[1].at(time_ns) for each in told]
 
     def _order(self, told: VisitKey, order: str) -> tuple[str, Order]:
         """Return an order of a visit and its name, an empty one where nothing was told of it."""

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from operators.adt.attributes import Condition, Fields, Patient, details
 from operators.adt.beds import Span
 from operators.adt.census import Presence
+from operators.adt.orders import Deletion
 from operators.adt.visit import Encounter, Row
 from state.adt.facts import VisitKey
 
@@ -66,11 +67,13 @@ class PatientChange(NamedTuple):
 
 
 class Moved(NamedTuple):
-    """The orders of a visit were told under other numbers than was known."""
+    """Orders of a visit were told under other numbers than was known, or its patient deleted."""
 
     key: VisitKey
     before: list[VisitKey]
     after: list[VisitKey]
+    deletion: Deletion | None
+    """The one that was known before."""
 
 
 class Changes(NamedTuple):

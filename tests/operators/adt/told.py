@@ -92,7 +92,7 @@ class Told:
         return [
             {**row._asdict(), "visit": row.visit or None}
             for key, told in by_key.items()
-            for row in observed(key, told)
+            for row in observed(key, told, self._person_deleted_ns(key[0]))
         ]
 
     def _of(self, *kinds: type) -> list[Any]:
@@ -105,6 +105,10 @@ class Told:
             if number
             else (self._identity.survivor(patient), "")
         )
+
+    def _person_deleted_ns(self, patient: str) -> int | None:
+        found = self._deleted_ns(patient, None)
+        return int(found) if found > float("-inf") else None
 
     def _deleted_ns(self, patient: str, number: str | None) -> float:
         """Return when the last deletion of a person, or of a visit, was recorded."""

@@ -43,7 +43,9 @@ would expect:
 26. Anomalies of messages have the clinical time as start; only times that are used can be invalid
     or ambiguous. An anomaly is one row, however often it is said.
 27. The state of a bed is that of its latest clinical time.
-28. There is no horizon here; charset_mismatch, count_mismatch and sequence_gap are not of visits.
+28. Results of a person who is deleted are entered in error, if they were recorded no later than the
+    deletion and nothing newer is told of the same observation (results.py).
+29. There is no horizon here; charset_mismatch, count_mismatch and sequence_gap are not of visits.
 """
 
 from __future__ import annotations
