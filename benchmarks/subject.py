@@ -52,6 +52,11 @@ class Subject:
     """Starts to bring recordings; nothing passes before the gate allows it."""
     arrival: Callable[[Rig, Sequence[Path]], Arrival]
     """Returns how recordings came to lie in the topics of a run."""
+    backlog: int = 500
+    """How many messages come while a flow is down ..."""
+    ahead: int = 500
+    """... and behind the point at which something happens to it: it has to be at work then. All
+    points of a run together must leave some of the input for the last one."""
     listener: str = ""
     """What `headrace ingest` runs; "" where messages are published."""
     asked: str = ""

@@ -11,9 +11,6 @@ from benchmarks.rig import FlowRun, Rig, eventually
 from benchmarks.subject import Subject
 from state.errors import Broken
 
-BACKLOG = 500
-"""How many messages come while a flow is down."""
-
 
 class Trial:
     """The flows, the feed, and where they are."""
@@ -49,7 +46,7 @@ class Trial:
     def disturbed(self) -> None:
         """Note that a flow begins anew: the feed goes on for a while, as it would."""
         self._disturbed = time.monotonic()
-        self.feed.gate.allow_more(BACKLOG)
+        self.feed.gate.allow_more(self.subject.backlog)
 
     def since_disturbed(self) -> float:
         """Return how many seconds ago a flow last began anew."""
@@ -61,7 +58,7 @@ class Trial:
         wanted = max(int(share * self.feed.count), self.consumed() + 1)
         wanted = min(wanted, self.feed.count)
         # Not all that there is: a fast flow would be through with it before an incident begins.
-        self.feed.gate.allow(min(wanted + BACKLOG, self.feed.count))
+        self.feed.gate.allow(min(wanted + self.subject.ahead, self.feed.count))
         self.until(f"{share:.0%} of the input", lambda: self.consumed() >= wanted)
 
     def consumed(self) -> int:
@@ -136,6 +133,9 @@ class Trial:
         return self.rig.start(name, *words)
 
 
+AT_THE_END = ", with nothing left to come"
+
+
 @dataclass(frozen=True)
 class Incident:
     """Something that happens once ``at`` of the input is worked off, and ``jitter_s`` later.
@@ -161,5 +161,7 @@ class Incident:
         else:
             time.sleep(max(0.0, self.after_s - trial.since_disturbed()))
             when = f"{trial.since_disturbed():.1f} s after the last start"
+        if trial.feed.gate.passed()[0] == trial.feed.count:
+            when += AT_THE_END
         self.act(trial)
         return f"{self.name}, {when}"

@@ -10,7 +10,6 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Iterator
-from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from benchmarks.adt.listener import KEPT, settings
 from benchmarks.adt.senders import Senders, arrival
 from benchmarks.campaign import Campaign, Plan, planned
 from benchmarks.incidents import Act, kill_flow, kill_supervisor, kill_worker
-from benchmarks.rig import Rig
+from benchmarks.rig import PATIENCE_S, Rig
 from benchmarks.subject import Subject
 from benchmarks.trial import Incident, Trial
 from connectors.adt.envelope import TOPIC
@@ -48,7 +47,8 @@ LONGEST_START_S = 5.0
 TRIES = 20
 TAKEN_S = 0.3
 """By then senders have taken what a killed listener had answered, and send nothing again yet."""
-WHILE = 60
+LOOK_S = 0.001
+WHILE = 30
 """How many messages come before a listener is killed that has stored what it has not answered."""
 
 
@@ -63,7 +63,7 @@ def campaign(directory: Path, seed: int, messages: int) -> Campaign:
                 for offset, each in enumerate(made)
             ]
             writer.write(TOPIC, partition, rows_content(numbered))
-    return Campaign(_subject(free_port()), [path], directory)
+    return Campaign(_subject(free_port(), messages), [path], directory)
 
 
 def _facilities() -> list[bytes]:
@@ -87,8 +87,8 @@ def _messages(seed: int, number: int, name: bytes) -> list[Sent]:
     return list(made.values())
 
 
-def _subject(port: int) -> Subject:
-    """Return patient care with its listener on a port."""
+def _subject(port: int, messages: int) -> Subject:
+    """Return patient care with its listener on a port; a run has so many messages."""
     return Subject(
         "adt",
         flows=("adt", "history"),
@@ -104,6 +104,8 @@ def _subject(port: int) -> Subject:
         make_topics=_make_topics,
         source=lambda _, recordings: Senders(recordings, port).start(),
         arrival=arrival,
+        backlog=messages // 100,
+        ahead=messages // 24,
         listener=LISTENER,
     )
 
@@ -152,8 +154,9 @@ def kill_unanswered() -> Act:
             trial.until("the senders", feed.settled)
             if feed.accepted == feed.count:
                 return  # nothing is left that could be under way
+            accepted = feed.accepted
             feed.gate.allow_more(WHILE)
-            trial.until("an answer", partial(_has_more, feed, feed.accepted))
+            _wait_for_more(feed, accepted)
             trial.flows[LISTENER].kill()
             time.sleep(TAKEN_S)
             unanswered = trial.produced() - feed.accepted
@@ -165,5 +168,11 @@ def kill_unanswered() -> Act:
     return act
 
 
-def _has_more(feed: Senders, accepted: int) -> bool:
-    return feed.accepted > accepted
+def _wait_for_more(feed: Senders, accepted: int) -> None:
+    """Return as soon as one more is accepted: a moment later nothing may be under way."""
+    deadline_s = time.monotonic() + PATIENCE_S
+    while feed.accepted == accepted:
+        feed.check()
+        if time.monotonic() > deadline_s:
+            raise Broken("a message is not answered")
+        time.sleep(LOOK_S)

@@ -18,8 +18,8 @@ from replay.message import Message
 from replay.recording import Recording
 from state.errors import Broken
 
-RATE = 2_500
-"""Messages a second, more than come: each waits for its answer."""
+RATE = 300
+"""Messages a second: those behind a point last for some tenths of a second, in which it happens."""
 ANSWER_S = 60.0
 LOOK_S = 0.005
 

@@ -9,7 +9,7 @@ from benchmarks.adt.crash import kill_unanswered, plans
 from benchmarks.adt.senders import arrived
 from benchmarks.held import Arrival
 from benchmarks.incidents import kill_flow, kill_worker
-from benchmarks.trial import Incident
+from benchmarks.trial import AT_THE_END, Incident
 from flows.servers.kafka import missing_for_kafka
 from replay.message import Message
 
@@ -36,6 +36,7 @@ def test_listener_flow_and_history_are_killed_and_nothing_is_lost_or_taken_twice
     result = made.run(incidents, told.append)
     assert result.faults == [], told
     assert len(told) == 3
+    assert not [each for each in told if each.endswith(AT_THE_END)]
 
 
 def test_the_same_seed_plans_the_same_points_and_all_kinds_come_up():
