@@ -51,6 +51,8 @@ def test_without_a_year_of_birth_there_are_no_rows(patients):
         ("O", [], 9202),
         ("I", ["E", "I"], 262),
         ("E", ["I", "E"], 262),
+        ("I", ["E"], 262),
+        ("R", ["R"], 9202),
         ("B", ["B"], 0),
         (None, [None], 0),
     ],
@@ -83,6 +85,39 @@ def test_an_open_visit_ends_as_a_date_where_it_was_last_told_of():
     assert (found["visit_end_date"], found["visit_end_datetime"]) == (date(2024, 3, 6), None)
 
 
+def test_an_open_visit_that_began_later_ends_as_it_began():
+    later = encounter(admitted="2024-03-09T08:00:00Z", discharged=None)
+    assert row("visit_occurrence", encounters=[later])["visit_end_date"] == date(2024, 3, 9)
+
+
+def test_a_discharge_before_the_admission_is_start_and_end():
+    found = row("visit_occurrence", encounters=[encounter(discharged="2024-03-04T07:00:00Z")])
+    moment = datetime.fromisoformat("2024-03-04T07:00:00")
+    assert found["visit_start_datetime"] == found["visit_end_datetime"] == moment
+    assert found["visit_start_date"] == found["visit_end_date"] == moment.date()
+
+
+def test_a_bed_of_one_name_in_two_hospitals_is_two_places():
+    sites = [
+        rows(whole(encounters=[encounter(domain=each)]))["care_site"][0] for each in ("GH", "NH")
+    ]
+    assert sites[0]["care_site_source_value"] == sites[1]["care_site_source_value"]
+    assert sites[0]["care_site_id"] != sites[1]["care_site_id"]
+
+
+def test_results_and_diagnoses_name_their_visit():
+    found = rows(whole(observations=[observation(), observation(value="no", value_ucum=None)]))
+    (visit,) = found["visit_occurrence"]
+    for table in ("measurement", "observation", "condition_occurrence"):
+        (told,) = found[table]
+        assert told["visit_occurrence_id"] == visit["visit_occurrence_id"], table
+
+
+def test_who_was_not_admitted_has_no_visit():
+    found = rows(whole(encounters=[encounter(admitted=None, status="in-progress")], stays=[]))
+    assert found["visit_occurrence"] == found["visit_detail"] == []
+
+
 @pytest.mark.parametrize("status", ["planned", "cancelled", "entered-in-error"])
 def test_what_never_was_is_no_visit(status):
     found = rows(whole(encounters=[encounter(status=status)], stays=[]))
@@ -92,11 +127,12 @@ def test_what_never_was_is_no_visit(status):
 
 
 def test_visits_follow_each_other():
-    later = {"visit": "V2", "admitted": "2024-04-01T08:00:00Z", "discharged": None}
-    found = rows(whole(encounters=[encounter(**later), encounter()]))["visit_occurrence"]
-    assert [each["visit_source_value"] for each in found] == [VISIT["visit"], "V2"]
+    later = {"admitted": "2024-04-01T08:00:00Z", "discharged": None}
+    told = [encounter(visit="V3", **later), encounter(visit="V2", **later), encounter()]
+    found = rows(whole(encounters=told))["visit_occurrence"]
+    assert [each["visit_source_value"] for each in found] == [VISIT["visit"], "V2", "V3"]
     ids = [each["visit_occurrence_id"] for each in found]
-    assert [each["preceding_visit_occurrence_id"] for each in found] == [None, ids[0]]
+    assert [each["preceding_visit_occurrence_id"] for each in found] == [None, *ids[:-1]]
 
 
 def test_a_diagnosis_without_a_time_has_that_of_its_visit():
@@ -113,6 +149,7 @@ def test_a_diagnosis_without_a_time_has_that_of_its_visit():
         ({"value": "+4.5", "value_ucum": None, "unit": "frob"}, 4.5),
         ({"value": "negative", "value_ucum": None, "unit": None}, None),
         ({"value": None, "value_ucum": None}, None),
+        ({"value": "\u0661\u0662", "value_ucum": None}, None),
     ],
 )
 def test_a_number_is_a_measurement_and_anything_else_an_observation(fields, number):
@@ -129,10 +166,12 @@ def test_what_was_not_measured_is_no_measurement(status):
     assert rows(whole(observations=[observation(status=status)]))["measurement"] == []
 
 
-def test_a_bound_has_its_operator():
-    assert row("measurement", observations=[observation(comparator=">=")])[
-        "operator_concept_id"
-    ] == 4171755  # fmt: skip
+@pytest.mark.parametrize(
+    ("sent", "concept"), [("<", 4171756), ("<=", 4171754), (">", 4172704), (">=", 4171755)]
+)
+def test_a_bound_has_its_operator(sent, concept):
+    found = row("measurement", observations=[observation(comparator=sent)])
+    assert found["operator_concept_id"] == concept
     assert row("measurement")["operator_concept_id"] is None
 
 
@@ -151,6 +190,8 @@ def test_codes_have_the_concepts_of_a_vocabulary_and_else_0():
     assert diagnosis["condition_concept_id"] == 316139
     assert diagnosis["condition_source_concept_id"] == 45566731
     assert (seen["measurement_concept_id"], seen["unit_concept_id"]) == (3000963, 8713)
+    small = rows(whole(observations=[observation(system="ln")]), concepts)["measurement"][0]
+    assert small["measurement_concept_id"] == 3000963
     assert row("measurement")["measurement_concept_id"] == 0
     local = rows(whole(observations=[observation(system="L")]), concepts)["measurement"][0]
     assert (local["measurement_concept_id"], local["measurement_source_value"]) == (0, "718-7")
