@@ -13,6 +13,7 @@ BENCHMARKS = {
     "risk": "benchmarks.market.risk",
     "adt": "benchmarks.adt.core",
     "mllp": "benchmarks.adt.mllp",
+    "bulk": "benchmarks.adt.bulk",
     "history": "benchmarks.history",
     "pages": "benchmarks.pages",
     "crash": "benchmarks.commands.crash",

@@ -85,6 +85,10 @@ class Reads:
                 return ()
         return tuple(sorted(found))
 
+    def persons(self, numbers: Iterable[str]) -> tuple[str, ...]:
+        """Return what stands for patients' numbers."""
+        return tuple(sorted(filter(None, map(self._hash, numbers))))
+
     def tell(self) -> None:
         """Log the last entry where it is new: kept elsewhere, it proves all entries before it."""
         head = self._trail.head

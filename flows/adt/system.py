@@ -13,4 +13,5 @@ SYSTEM = System(
     flows={"adt": "flows.adt.flow", "fhir": "flows.adt.fhir"},
     outputs=OUTPUTS,
     history="flows.adt.omop",
+    bulk="flows.adt.bulk",
 )

@@ -16,7 +16,8 @@ class System:
     ``settings``: the tables of the settings file that are the system's own. ``flows``: the name of
     each flow -> the module with its ``build``. ``outputs``: those of all its flows, each under its
     flow's name. ``history``: the module that adds to the history flow, by ``add(context,
-    blocks)``; "" for none.
+    blocks)``; "" for none. ``bulk``: the module of what the gateway exports in bulk, which has
+    ``TYPES`` and ``export(work, tell)`` (`connectors.web.bulk`); "" for none.
     """
 
     name: str
@@ -26,3 +27,4 @@ class System:
     first: bool = False
     """Whether it is the one that is shown to who names none."""
     history: str = ""
+    bulk: str = ""

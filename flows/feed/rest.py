@@ -11,6 +11,7 @@ from connectors.kafka.topics import partition_count
 from connectors.postgres.client import Database
 from connectors.redis.client import client
 from connectors.web.audit import Audit
+from connectors.web.bulk import Exports
 from connectors.web.limits import Buckets, Limits
 from connectors.web.reads import CHAIN, Reads
 from connectors.web.rest.connections import Connections
@@ -61,6 +62,7 @@ def rest_parts(
         producing=Producing(cluster),
         dead=Letters(cluster, keys),
         recordings=Recordings(feed.recordings).listed,
+        exports=_exports(settings),
         workers=Workers(feed.workers, checks),
         tokens=tokens,
         seal=seal,
@@ -72,6 +74,22 @@ def rest_parts(
         commands=Buckets(rate, rate),
         now_ns=now_ns,
     )
+
+
+def _exports(settings: Settings) -> Exports | None:
+    """Return what exports in bulk, by the system that can.
+
+    Who may not unseal here may not export either, so without ``feed.jwks`` or ``feed.unseal``
+    there are no keys for it.
+    """
+    module = next((system.bulk for system in systems() if system.bulk), "")
+    if not module:
+        return None
+    feed = settings.feed
+    keyring = settings.sealing.keyring() if feed.jwks or feed.unseal else None
+    url = settings.redis.url.get_secret_value()
+    types = importlib.import_module(module).TYPES
+    return Exports(module, types, feed.exports, url, keyring, feed.exports_bytes)
 
 
 def _max_ahead_ns(settings: Settings) -> dict[str, int]:

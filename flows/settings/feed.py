@@ -51,6 +51,10 @@ class Feed(Part):
     """The systems whose tabs the page has, in their order; () for all."""
     audit: Path = Path(".headrace/audit/reads.jsonl")
     """Where reads of secret outputs are audited (docs/access.md); without it none is answered."""
+    exports: Path = Path(".headrace/exports")
+    """Where the files of bulk exports lie, sealed, for a day ..."""
+    exports_bytes: int = Field(default=16 << 30, ge=1 << 20)
+    """... and how many bytes they may have together."""
     break_glass: Interval = duration_ns("15m")  # type: ignore[assignment]  # as above
     """How long a subscription beyond a token's wards lasts."""
     recordings: Path = Path("recordings")

@@ -21,6 +21,7 @@ from connectors.web import asyncapi
 from connectors.web.limits import Buckets
 from connectors.web.rest import (
     answers,
+    bulk,
     dead,
     history,
     latest,
@@ -36,7 +37,7 @@ from connectors.web.rest.outputs import Catalog
 from connectors.web.rest.pages import PAGE
 from connectors.web.rest.pages import routes as page_routes
 from connectors.web.rest.parts import Parts
-from connectors.web.rest.problems import Problem, answer
+from connectors.web.rest.problems import Problem, answer, problem_of
 from connectors.web.rest.reading import GLASS, audit_refusal
 from connectors.web.rest.rooms import Room
 from connectors.web.tokens import ANYONE, Access
@@ -70,6 +71,7 @@ def operations(catalog: Catalog, rooms: Iterable[Room]) -> tuple[Operation, ...]
         *(operation for room in rooms for operation in room.operations),
         *dead.OPERATIONS,
         *recordings.OPERATIONS,
+        *bulk.OPERATIONS,
         *probes.OPERATIONS,
         Operation("GET", "/openapi.json", get_openapi, "This description", tagged=True, open=True),
         Operation(
@@ -136,7 +138,7 @@ async def _served(operation: Operation, request: Request, parts: Parts) -> Respo
     try:
         response = await _serve(operation, request, parts)
     except Exception as error:  # noqa: BLE001  # each becomes an answer; `problem_of` logs ours
-        response = await answer(request, error)
+        response = operation.told(problem_of(error))
     if operation.method == "POST" and operation.vital:
         command = operation.path.rpartition("/")[2]
         FEED_COMMANDS.labels(command, str(response.status_code)).inc()

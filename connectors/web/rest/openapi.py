@@ -97,6 +97,7 @@ def _responses(operation: Operation) -> dict[str, Any]:
         found[304] = {"description": "The answer is the one that If-None-Match names."}
     codes = {*operation.errors, *ALWAYS} | (set() if operation.open else {401})
     for code in codes:
-        content = {MEDIA_TYPE: {"schema": _REF}}
+        schema = _REF if operation.error_type == MEDIA_TYPE else {"type": "object"}
+        content = {operation.error_type: {"schema": schema}}
         found[code] = {"description": HTTPStatus(code).phrase, "content": content}
     return {str(code): found[code] for code in sorted(found)}

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from connectors.web.rest.problems import Problem
+from connectors.web.rest.problems import MEDIA_TYPE, Problem
 from connectors.web.tokens import Access
 
 if TYPE_CHECKING:
@@ -60,10 +60,12 @@ class Operation:
 
     ``scope`` says what a token needs, for people; the handler asks `Access`. ``errors`` are
     those that not every operation answers. An ``open`` one is served without a token. A ``vital``
-    one is served whatever else is asked for: the kill switch, and whether we live.
+    one is served whatever else is asked for: the kill switch, and whether we live. One that
+    ``reads_query`` checks the parameters of the query by itself. ``told`` makes the answer of an
+    error, which has the type ``error_type``.
     """
 
-    method: Literal["GET", "POST"]
+    method: Literal["GET", "POST", "DELETE"]
     path: str
     handler: Callable[[Call], Awaitable[Response]]
     summary: str
@@ -77,13 +79,17 @@ class Operation:
     errors: tuple[int, ...] = ()
     open: bool = False
     vital: bool = False
+    reads_query: bool = False
+    told: Callable[[Problem], Response] = Problem.response
+    error_type: str = MEDIA_TYPE
 
 
 def parse(operation: Operation, request: Request) -> dict[str, Any]:
     """Return the values of the parameters that were given. Raises Problem with the name."""
     known = {each.name: each for each in operation.parameters if each.where == "query"}
     given = {}
-    for name, text in request.query_params.multi_items():
+    query = [] if operation.reads_query else request.query_params.multi_items()
+    for name, text in query:
         if name not in known:
             raise Problem(400, "there is no such parameter here", name[:64])
         if name in given:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol
 import redis
 
 from connectors.web.audit import Audit
+from connectors.web.bulk import Exports
 from connectors.web.limits import Buckets, Limits
 from connectors.web.reads import Reads
 from connectors.web.rest.connections import Connections
@@ -64,6 +65,8 @@ class Parts:
     dead: DeadLetters
     recordings: Callable[[], Sequence[dict[str, Any]]]
     """Blocks. ``name`` and ``bytes`` of each, and its ``topics`` or the ``error``."""
+    exports: Exports | None
+    """None: no system has any."""
     workers: Workers
     tokens: Tokens | None
     """None: no authentication."""
@@ -82,6 +85,8 @@ class Parts:
 
     def close(self) -> None:
         """Close what was opened; messages under way are waited for."""
+        if self.exports is not None:
+            self.exports.close()
         self.reads.close()
         self.producing.close()
         for room in self.rooms:

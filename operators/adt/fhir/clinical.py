@@ -15,6 +15,11 @@ ABSENT = f"{TERMINOLOGY}data-absent-reason"
 
 def condition(names: Names, record: Record) -> list[Entry]:
     """Return the diagnosis first, then the patient and the visit that it refers to."""
+    return [diagnosed(names, record), *_those(names, record)]
+
+
+def diagnosed(names: Names, record: Record) -> Entry:
+    """Return the diagnosis alone."""
     domain = record["domain"]
     verified = VERIFIED.get(plain(record["type"]), "unconfirmed")
     resource: Resource = {
@@ -26,7 +31,7 @@ def condition(names: Names, record: Record) -> list[Entry]:
         "recordedDate": record["time"],
         **_about(names, record),
     }
-    return [names.put(record["condition"], resource), *_those(names, record)]
+    return names.put(record["condition"], resource)
 
 
 def no_condition(names: Names, key: str) -> list[Entry]:
@@ -42,6 +47,11 @@ def no_condition(names: Names, key: str) -> list[Entry]:
 
 def observation(names: Names, record: Record) -> list[Entry]:
     """Return the observation first, then the patient and the visit that it refers to."""
+    return [observed(names, record), *_those(names, record)]
+
+
+def observed(names: Names, record: Record) -> Entry:
+    """Return the observation alone."""
     resource: Resource = {
         "resourceType": "Observation",
         "status": record["status"],
@@ -50,7 +60,7 @@ def observation(names: Names, record: Record) -> list[Entry]:
         **_value(record),
         **_about(names, record),
     }
-    return [names.put(record["observation"], resource), *_those(names, record)]
+    return names.put(record["observation"], resource)
 
 
 def no_observation(names: Names, key: str) -> list[Entry]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -67,11 +68,13 @@ def plain(text: str | None) -> str:
     return " ".join((text or "").split())
 
 
+@lru_cache(1 << 12)  # a hospital has few, and names them in every resource
 def own(kind: str, *names: str) -> str:
     """Return an address of ours for what has no other: ``urn:headrace:<kind>:<names>``."""
     return ":".join(("urn:headrace", kind, *(quote(name, safe="") for name in names)))
 
 
+@lru_cache(1 << 12)
 def authority(name: str, domain: str) -> str:
     """Return the system of a number: an OID's, else one of ours."""
     if _OID.fullmatch(name):

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
-from uuid import UUID
 
 from operators.adt.fhir.codes import TERMINOLOGY, authority, concept
 
@@ -36,7 +35,9 @@ class Names:
         """Return the address of a resource: a UUID of version 8 (RFC 9562)."""
         number = int.from_bytes(self._hashed(f"fhir.{kind}", key.encode()))
         number = number & ~(0xF << 76) & ~(0x3 << 62) | 8 << 76 | 2 << 62
-        return UUID(int=number).urn
+        digits = f"{number:032x}"
+        parts = digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]
+        return f"urn:uuid:{'-'.join(parts)}"
 
     def put(self, key: str, resource: Resource) -> Entry:
         """Return an entry that makes a resource be so, whether the server has it or not."""
