@@ -62,6 +62,7 @@ COMMAND = {
 
 FLOW = {
     "adt": Process(NOTHING, 105),
+    "deid": Process(NOTHING, 110),
     "fhir": Process(NOTHING, 120),
     "history": Process(NOTHING, 110),
     "market": Process(COMPILED, 265),
@@ -92,7 +93,8 @@ from flows.settings.settings import whole
 from state.lifecycle import Lifecycle
 from state.sealing import Keyring
 
-needed = {{"sealing": {{"keys": Keyring.generate().text()}}, "adt": {{"fhir_base": "https://h/r4"}}}}
+adt = {{"fhir_base": "https://h/r4", "deidentify": "pseudonymised"}}
+needed = {{"sealing": {{"keys": Keyring.generate().text()}}, "adt": adt}}
 flow, settings = find_flow({flow!r}), whole()(**needed)
 offsets = {{each.topic: {{0: 0}} for each in flow.inputs(settings)}}
 context = connect(flow, Start(flow.name, 1, "", offsets), settings, Lifecycle())

@@ -23,6 +23,10 @@ class ChangeDecoder:
         self._output, self._seal = output, seal
         self._names = {column.name for column in output.columns if not column.optional}
 
+    def __deepcopy__(self, memo: object) -> ChangeDecoder:
+        # A replay copies its decoders for each shard; this one keeps nothing of what it decodes.
+        return self
+
     def decode(self, messages: Messages) -> RowBlock[Change]:
         """Return the records in order, and the messages that are none as dead letters.
 

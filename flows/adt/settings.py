@@ -71,7 +71,8 @@ class Adt(Timed):
     fhir_token: SecretStr = Field(default=SecretStr(""), exclude=True)
     """... and the bearer token that it asks for; '' for none."""
     deidentify: Literal["", "safe_harbor", "pseudonymised"] = Field(default="", exclude=True)
-    """How ``headrace deidentify adt`` writes tables of no person. ..."""
+    """How ``headrace deidentify adt`` writes tables of no person; ``headrace run deid`` hands them
+    on as they change, where it is pseudonymised. ..."""
     deidentify_days: int = Field(default=365, ge=1, le=36_500, exclude=True)
     """... By how many days a patient's times move at most, where they are pseudonymised. ..."""
     small_zip3: tuple[Annotated[str, Field(pattern=r"^\d{3}$")], ...] = Field(
@@ -93,3 +94,10 @@ class Adt(Timed):
         if self.correct_census > self.horizon:
             raise ValueError("correct_census is longer than horizon")
         return self
+
+
+class Moved(Timed):
+    """What the rows of the flow ``deid`` depend on: another needs a new generation."""
+
+    days: int = 365
+    small_zip3: tuple[str, ...] = SMALL_ZIP3

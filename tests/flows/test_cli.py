@@ -36,7 +36,10 @@ def _seconds_of_children() -> float:
         (["config"], "headrace config: the following arguments are required: SYSTEM"),
         (["config", "moon"], "headrace: config: there is no system 'moon'"),
         (["config", "market", "--config", "/no/such"], "headrace: config: cannot read"),
-        (["run", "moon"], "headrace: run: there is no system 'moon': choose adt, fhir, market"),
+        (
+            ["run", "moon"],
+            "headrace: run: there is no system 'moon': choose adt, fhir, deid, market",
+        ),
         (["run", "/no/such.py"], "headrace: run: there is no flow file /no/such.py"),
         (["run", "market", "--workers", "9"], "headrace: run: --workers 9: choose 1 to 4"),
         (["run", "market", "--workers", "x"], "headrace run: argument --workers"),
