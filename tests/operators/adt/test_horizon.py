@@ -102,11 +102,11 @@ def test_results_of_a_visit_that_no_admission_told_are_forgotten_too():
 
 
 def test_who_is_still_there_is_not_forgotten():
-    logic, found, _ = run(adt("A01", 1), *beats(20))
+    logic, found, _ = run(adt("A01", 1), *beats(25))
     assert logic.describe("V1")
-    _, after, _ = run(adt("A01", 1), *beats(20), adt("A03", 21))
+    _, after, _ = run(adt("A01", 1), *beats(25), adt("A03", 26))
     assert found["location_visits"][0]["end"] is None
-    assert after["location_visits"][0]["end"] == "2024-03-21T08:00:00Z"
+    assert after["location_visits"][0]["end"] == "2024-03-26T08:00:00Z"
 
 
 def test_a_number_that_was_merged_is_the_survivor_s_for_good():

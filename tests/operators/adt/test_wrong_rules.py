@@ -163,8 +163,8 @@ OF_DOMAINS = {
     ),
     "the first number of any type counts": Wrong(
         FIELDS,
-        'max(usable, key=lambda each: each[0], default=(False, ""))',
-        '(usable or [(False, "")])[0]',
+        'max(usable, key=lambda each: each[0], default=(False, "", ""))',
+        '(usable or [(False, "", "")])[0]',
     ),
     "a deleted person keeps the visits": Wrong(
         TRIGGERS, "    DELETES_PERSON: Effect.DELETES,\n", ""
