@@ -36,7 +36,7 @@ from state.clock import iso_time
 
 _LETTERS = 50
 """Of a source value; CDM 5.4 has varchar(50)."""
-_NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)", re.ASCII)
+_NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)")
 
 
 def no_vocabulary(_: str, __: str) -> Mapped:

@@ -192,6 +192,7 @@ def test_of_a_visit_that_is_not_over_no_day_is_told():
         {"code": "CANARY"},
         {"system": "L"},
         {"value": "078051120", "value_ucum": 78051120.0},
+        {"value": "1234567", "value_ucum": 1234567.0},
         {"value": "see note", "value_ucum": None},
     ],
 )
