@@ -81,7 +81,7 @@ def plantings(segments: list[str], text: str) -> Iterator[tuple[str, bytes]]:
             where = f"{segment[:3]}-{field}"
             yield where, planted(segments, place, field, text)
             parts = fields[field].split("^") if field < len(fields) else []
-            for at in range(len(parts) if len(parts) > 1 else 0):
+            for at in range(len(parts) if any(parts) else 0):
                 one = "^".join([*parts[:at], text, *parts[at + 1 :]])
                 told = "|".join([*fields[:field], one, *fields[field + 1 :]])
                 told_all = [*segments[:place], told, *segments[place + 1 :]]
