@@ -20,7 +20,7 @@ ALONE: Domains = MappingProxyType({})
 def domain(header: Header | None, domains: Domains = ALONE) -> bytes:
     """Return the merge domain, the key of ``adt.raw``: what the sender shares, else its name.
 
-    The name is the first component of MSH-4 (facility), else of MSH-3 (application), as it was
+    The name is the first part of MSH-4 (facility), else of MSH-3 (application), as it was
     sent; else `UNKNOWN`, as where there is no header (None).
     """
     if header is None:
@@ -34,7 +34,8 @@ def shared(header: Header, domains: Domains) -> str:
 
 
 def _name(header: Header) -> bytes:
-    names = (header.part(field) for field in (4, 3))
+    below = header.delimiters.subcomponent.encode("latin_1")
+    names = (header.part(field).split(below, 1)[0].strip() for field in (4, 3))
     return next((name for name in names if name not in (b"", NULL.encode())), UNKNOWN)
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from connectors.adt.envelope import ALONE, Domains
 from connectors.adt.fields import part, plain, within
-from connectors.adt.reader import RECORDED, Place, Reader, needed, placed
+from connectors.adt.reader import FIELD_INVALID, RECORDED, Place, Reader, needed, placed
 from connectors.hl7.message import NOTHING, Message, Segment
 from state.adt.facts import Oddity
 from state.adt.observations import (
@@ -120,7 +120,9 @@ class _Results:
             clinical_ns = self.recorded_ns if taken_ns is None else taken_ns
             for kind, field in self._reader.doubts:
                 told = kind, about.patient, about.visit, field
-                oddities[Oddity(clinical_ns, *told, self.recorded_ns)] = None
+                # Of fields that are left out one is told, however many results a message has.
+                when_ns = self.recorded_ns if kind == FIELD_INVALID else clinical_ns
+                oddities[Oddity(when_ns, *told, self.recorded_ns)] = None
             self._reader.doubts.clear()
         return tuple(observations), tuple(oddities)
 

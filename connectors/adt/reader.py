@@ -33,11 +33,12 @@ class Reader:
     def __init__(self, message: Message, zone: tzinfo, domains: Domains = ALONE) -> None:
         """Read ``message``; ``zone`` counts where neither a time nor MSH-7 names one."""
         msh = message.one("MSH")
-        self.facility = msh.text(4)
+        self._shared = shared(message.header, domains)
+        # Among those who share a domain, a number without an authority has to have its sender's.
+        self.facility = msh.text(4) or (msh.text(3) if self._shared else "")
         self.doubts: dict[tuple[str, str], None] = {}
         """The kind of each doubt and its field, such as EVN-6, in the order of reading."""
         self._message, self._codec = message, message.decoded.codec
-        self._shared = shared(message.header, domains)
         self._own = zone_of(msh.text(7))
         zone = self._own or zone
         home = self._shared or self.facility

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from operator import add
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from operators.adt.visit import Row
 from state.adt.facts import VisitKey
@@ -142,7 +142,7 @@ class Census:
                 delta.add(before, since, self.clock, -1)
                 delta.add(after, since, self.clock)
             if before:
-                self._staying[before[-1].ward].discard(key)
+                _take_out(self._staying, before[-1].ward, key)
             self._put(key, after)
         corrections = []
         for (ward, window), change in sorted(delta.counts().items()):
@@ -173,6 +173,9 @@ class Census:
         return corrections
 
     def _put(self, key: VisitKey, where: tuple[Presence, ...]) -> None:
+        known = self._visits.get(key)
+        if known and (left_ns := known[-1].end_ns) is not None:
+            _take_out(self._ended, left_ns // self._window_ns, key)
         if not where:
             self._visits.pop(key, None)
             self._moving.pop(key, None)
@@ -282,6 +285,18 @@ def _put(told: dict[int, dict[str, Counts]], ward: str, window: int, one: Counts
         of_window.pop(ward, None)
     else:
         of_window[ward] = one
+
+
+N = TypeVar("N")
+
+
+def _take_out(visits: dict[N, set[VisitKey]], name: N, key: VisitKey) -> None:
+    """Take a visit out of the set of a name. A ward is any text: of no visit there is no set."""
+    named = visits.get(name)
+    if named is not None:
+        named.discard(key)
+        if not named:
+            del visits[name]
 
 
 def _is_over(where: Sequence[Presence], time_ns: int) -> bool:

@@ -207,7 +207,7 @@ class Family:
         That is visits that are over, and what is strange in messages.
         """
         of_visits = (ns for _, ns in self._over())
-        return min((*of_visits, *(each.recorded_ns for each in self.strange())), default=None)
+        return min((*of_visits, *(_told_ns(each) for each in self.strange())), default=None)
 
     def strange(self) -> list[Oddity]:
         """Return what is strange in messages, as they told it."""
@@ -232,7 +232,7 @@ class Family:
 
     def _forget_strange(self, before_ns: int) -> None:
         """Forget what was strange in messages: its anomalies stay, as do rows of visits."""
-        old = [each for each in self.strange() if each.recorded_ns < before_ns]
+        old = [each for each in self.strange() if _told_ns(each) < before_ns]
         for each in old:
             del self._others[each]
         if old and self._identity is not None:
@@ -455,6 +455,11 @@ class Family:
             details(attributes),
             conditions(attributes),
         )
+
+
+def _told_ns(oddity: Oddity) -> int:
+    """Return when a message told something strange; snapshots of before do not know it."""
+    return oddity.recorded_ns or oddity.clinical_ns
 
 
 def _last_ns(statement: Fact | Attribute) -> int:

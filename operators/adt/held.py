@@ -38,6 +38,11 @@ class Held:
         self.is_recent = False
         """Whether the family stays open (`operators.adt.recent`)."""
 
+    @property
+    def size(self) -> int:
+        """The number of statements; 0 where the family is not open."""
+        return 0 if self._family is None else self._family.size
+
     def read(self) -> Family:
         """Return the family; nobody may change it."""
         if self._family is None:

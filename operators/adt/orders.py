@@ -35,7 +35,7 @@ def order_of(observation: Observation) -> str:
 class Order:
     """The observations of one order, each with the coordinates of the message that told it."""
 
-    __slots__ = ("_packed", "_told", "is_recent")
+    __slots__ = ("_by_time", "_packed", "_told", "is_recent")
 
     def __init__(self, packed: bytes | None = None) -> None:
         """Empty, or what `pack` gave."""
@@ -43,6 +43,13 @@ class Order:
         """Whether it stays open (`operators.adt.recent`)."""
         self._told: dict[Observation, Coordinates] | None = {} if packed is None else None
         self._packed = packed
+        self._by_time: dict[int, dict[Observation, Coordinates]] | None = None
+        """The same as what was told, where one time of it was asked for."""
+
+    @property
+    def size(self) -> int:
+        """The number of observations; 0 where they are not open."""
+        return 0 if self._told is None else len(self._told)
 
     def read(self) -> Observations:
         """Return the observations; nobody may change them."""
@@ -62,7 +69,11 @@ class Order:
         told = self.read()
         if time_ns is None:
             return told
-        return {each: where for each, where in told.items() if each.clinical_ns == time_ns}
+        if self._by_time is None:
+            self._by_time = {}
+            for each, where in told.items():
+                self._by_time.setdefault(each.clinical_ns, {})[each] = where
+        return self._by_time.get(time_ns, {})
 
     def add(self, observation: Observation, where: Coordinates) -> bool:
         """Take an observation; return whether it is a new one."""
@@ -70,13 +81,15 @@ class Order:
             return False
         assert self._told is not None, "it was read just now"
         self._told[observation] = where
+        if self._by_time is not None:
+            self._by_time.setdefault(observation.clinical_ns, {})[observation] = where
         self._packed = None
         return True
 
     def rest(self) -> None:
         """Keep the bytes alone, where it has not been changed and is not a recent one."""
         if self._packed is not None and not self.is_recent:
-            self._told = None
+            self._told = self._by_time = None
 
     def pack(self) -> bytes:
         """Return it as bytes, which is all that is kept."""

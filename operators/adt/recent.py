@@ -14,24 +14,29 @@ class Packable(Protocol):
 
     is_recent: bool
 
+    @property
+    def size(self) -> int:
+        """The number of statements that are open."""
+
     def rest(self) -> None:
         """Keep the bytes alone, where it has not been changed and is not a recent one."""
 
 
 class Recent:
-    """So many parts of the state that were asked for last."""
+    """The parts of the state that were asked for last, so many statements of them together."""
 
     def __init__(self, most: int) -> None:
-        self._most = most
-        self._used: dict[Packable, None] = {}
+        self._most, self._size = most, 0
+        self._used: dict[Packable, int] = {}
 
     def use(self, part: Packable) -> None:
-        """Keep one open, and close the one that was asked for longest ago."""
-        self._used.pop(part, None)
-        self._used[part] = None
+        """Keep one open, and close those that were asked for longest ago."""
+        size = part.size
+        self._size += size - self._used.pop(part, 0)
+        self._used[part] = size
         part.is_recent = True
-        if len(self._used) > self._most:
+        while self._size > self._most:
             oldest = next(iter(self._used))
-            del self._used[oldest]
+            self._size -= self._used.pop(oldest)
             oldest.is_recent = False
             oldest.rest()

@@ -10,7 +10,7 @@ from operators.adt.attributes import Condition, Patient
 from operators.adt.census import NOBODY, Correction, Counts, ward_of
 from operators.adt.domain import EMPTY, Bed
 from operators.adt.family import Family
-from operators.adt.observed import Observed
+from operators.adt.observed import Name, Observed
 from operators.adt.orders import Standing
 from operators.adt.shown import Anomaly, Change, PatientChange, Shown
 from operators.adt.visit import Row
@@ -105,11 +105,14 @@ class Report:
         then, now = ({_observed_parts(row): row for row in each.rows} for each in (before, after))
         for parts in sorted(then.keys() - now.keys()):
             self._put("observations", parts, self._where, None)
+        causes: dict[Name, list[str]] = {}
         for parts, row in now.items():
             if then.get(parts) != row:
-                causes = sorted(set(after.causes[row.name]))[-MOST_CAUSES:]
+                if row.name not in causes:  # an order may have thousands of results of one name
+                    behind = sorted(set(after.causes[row.name]))[-MOST_CAUSES:]
+                    causes[row.name] = [*map(place, behind)]
                 record = {**row._asdict(), "visit": row.visit or None}
-                record |= {"observation": self._key(parts), "because": [*map(place, causes)]}
+                record |= {"observation": self._key(parts), "because": causes[row.name]}
                 self._put("observations", parts, self._where, record)
 
     def anomalies(self, gone: Collection[Anomaly], new: Collection[Anomaly]) -> None:

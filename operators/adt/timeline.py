@@ -28,8 +28,8 @@ from state.clock import DAY_NS, HOUR_NS
 from state.rows import RowBlock
 
 PATIENT, BED, CLOCK, WARD = "patient", "bed", "clock", "ward"
-MOST_OPEN = 4096
-"""Families that stay open, and orders, of some 10 kB each: a large hospital has fewer patients."""
+MOST_OPEN = 50_000
+"""Statements of families that stay open, 1.5 kB each, and so many of orders, 0.6 kB each."""
 PARTS = 24
 """What may be forgotten is sought in one of so many parts of the pages for each hour: no message
 waits for long."""
@@ -181,7 +181,8 @@ class Work:
         for held in self._held.values():
             self._timeline.families.use(held)
         for order in self._results.opened():
-            self._timeline.orders.use(order)
+            if order.size:
+                self._timeline.orders.use(order)
 
     def _take(self, statement: Statement) -> bool:
         """Add a statement to what it is about; return whether it is a new one."""

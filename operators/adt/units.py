@@ -163,7 +163,10 @@ CHARGES = {"2951-2": 1, "2823-3": 1}
 """Of the ion of a code: Na+, K+. So many equivalents are one mole."""
 
 
-@lru_cache(maxsize=1 << 12)
+LONGEST = 200
+"""No unit has more characters."""
+
+
 def ucum(value: str, unit: str | None, code: str = "") -> Ucum:
     """Return a number in UCUM, in the canonical unit of its LOINC code if the code has one.
 
@@ -173,9 +176,16 @@ def ucum(value: str, unit: str | None, code: str = "") -> Ucum:
     >>> ucum("118", "g/L", "718-7")
     Ucum(value=Decimal('11.8'), unit='g/dL', reason='')
     """
-    wanted = CANONICAL.get(code)
     if not unit:
         return Ucum(None, None, _reason(code, "no unit"))
+    if len(unit) > LONGEST:
+        return Ucum(None, None, _reason(code, "a unit too long for one"))
+    return _ucum(value, unit, code)
+
+
+@lru_cache(maxsize=1 << 12)
+def _ucum(value: str, unit: str, code: str) -> Ucum:
+    wanted = CANONICAL.get(code)
     fitting = [each for each in meanings(unit) if wanted is None or _fits(each, wanted, code)]
     if len(fitting) != 1:
         return Ucum(None, None, _reason(code, f"unit {unit}"))

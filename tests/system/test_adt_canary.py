@@ -145,6 +145,22 @@ def _work(world: World) -> None:
                 wait_until_done(bootstrap, f"adt.{name}", "headrace.history.1", 1)
             world.told.append(str(keeping.probe("/metrics")[1]))
             assert keeping.end() == 0, keeping.log.read_text()
+        _release(world)
+        assert run.end() == 0, run.log.read_text()
+
+
+def _release(world: World) -> None:
+    """Hand the records on without names, in clear."""
+    more = {
+        "HEADRACE_RUN__HTTP_PORT": str(free_port(in_a_row=2)),
+        "HEADRACE_ADT__DEIDENTIFY": "pseudonymised",
+    }
+    words = ("deid", "--from", "earliest")
+    with Run(world.env | more, words, world.directory / "deid.log") as run:
+        run.ready()
+        for name in ("patients", "encounters"):
+            wait_until_done(world.kafka.bootstrap, f"adt.{name}", "headrace.deid.1", 1)
+        world.told.append(str(run.probe("/metrics")[1]))
         assert run.end() == 0, run.log.read_text()
 
 
@@ -198,6 +214,9 @@ def test_the_messages_went_all_the_way(world: World) -> None:
     assert "3 dead letters" in listed
     latest = RedisReader(SecretStr(world.valkey.url), "adt").latest("location_visits")
     assert len(latest) == COUNT
+    released = RedisReader(SecretStr(world.valkey.url), "deid").latest("encounters")
+    assert len(released) == COUNT
+    assert all(b'"sealed"' not in value for value in map(bytes, released.values()))
     with psycopg.connect(world.env["HEADRACE_POSTGRES__DSN"]) as connection:
         rows = connection.execute("SELECT count(*) FROM adt_location_visits").fetchone()
     assert rows is not None
