@@ -119,18 +119,22 @@ def attended(raw: bytes) -> bytes:
     return b"PV1|".join([head, b"|".join(fields)])
 
 
-def ward(care: Care) -> None:
+def ward_messages() -> list[bytes]:
     """Two patients of the intensive care unit, and one of ward 2; one has a diagnosis and a result.
 
     P9 was merged into P1.
     """
-    care.tell(
+    return [
         message("A01", "V1", BED, ago(5), behind=DIAGNOSIS),
         message("A01", "V2", "ICU^1^2", ago(4)),
         attended(message("A01", "V3", OTHER, ago(3))),
         result("V1", "118"),
         message("A40", "V1", BED, ago(2), behind="MRG|P9^^^GH^MR"),
-    )
+    ]
+
+
+def ward(care: Care) -> None:
+    care.tell(*ward_messages())
 
 
 def test_everything_is_exported_valid_and_refers_to_what_is_there(care, gateway):
