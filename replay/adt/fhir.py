@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from connectors.adt.envelope import TOPIC
+from connectors.adt.envelope import TOPIC, domain
+from connectors.hl7.message import Message
 from replay.adt.fhir_messages import (
     Known,
     Made,
@@ -76,7 +77,7 @@ def import_fhir(
         keyed = KeyedWriter(writer, TOPIC, partitions)
         for message in made:
             time_ns = iso_time_ns(message.recorded.isoformat())
-            keyed.add(message.facility.encode(), time_ns, message.raw)
+            keyed.add(domain(Message(message.raw).header), time_ns, message.raw)
             advance(1)
         keyed.end()
     return Imported(keyed.count, ignored)

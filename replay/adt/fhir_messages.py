@@ -100,7 +100,9 @@ def place_of(resource: Resource) -> str:
     """Return PL.1 to PL.3 of a Location: as we told it, else its name as a ward."""
     for each in resource.get("identifier", ()):
         if each.get("system", "").startswith(PLACES):
-            return str(each["value"])
+            parts = str(each["value"]).split("^")
+            told = (part.replace("\\S\\", "^").replace("\\F\\", "|") for part in parts)
+            return "^".join(map(escaped, told))
     return escaped(resource.get("name") or resource["id"])
 
 

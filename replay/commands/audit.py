@@ -7,10 +7,11 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from operators.audit import Verifier, record_hash
 from state.errors import Misuse, NoKeys
+from state.outputs import to_json
 
 ACTIONS = """\
 verify DIR|FILE...   prove that nobody altered the entries, up to the last
@@ -64,6 +65,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--person", metavar="ID", help="show: only what was read of this patient, or may have been"
     )
+    parser.add_argument(
+        "--fhir", action="store_true", help="show: AuditEvents of FHIR R4, one a line (NDJSON)"
+    )
     parser.add_argument("--config", type=Path, metavar="FILE", help="settings file (TOML)")
 
 
@@ -103,11 +107,19 @@ def _show(args: argparse.Namespace) -> int:
                 if event.get("resourceType") != "AuditEvent":
                     raise Misuse(f"{path} holds no reads: `headrace audit verify` is for it")
                 if seal is None or not args.person or concerns(event, seal, args.person):
-                    print(told(event, seal))
+                    print(_resource(entry) if args.fhir else told(event, seal))
         if fault := verifier.fault:
             print(Trouble(path, fault.line, f"entry {fault.number or '?'}: {fault.reason}"))
             return 1
     return 0
+
+
+def _resource(entry: dict[str, Any]) -> str:
+    """Return the AuditEvent of an entry, by whose hash it is found again in the file.
+
+    A reason stays sealed, for a repository of audits is read by others.
+    """
+    return to_json(entry["what"] | {"id": entry["hash"]}).decode()
 
 
 def _opened(file: Path) -> BinaryIO:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from contextlib import closing
 
+import orjson
 import pytest
+from fhir.resources.R4B.auditevent import AuditEvent
 
 from connectors.web.reads import MAX_NAMED, Read, Reads, hashed
 from connectors.web.trail import Trail
@@ -12,10 +14,17 @@ from flows.__main__ import main
 from operators.audit import AuditChain
 from state.outputs import to_json
 from state.sealing import Keyring, Seal
+from tests.operators.adt.fhir.rules import compiled
 
 KEYRING = Keyring.generate()
 SEAL = Seal(KEYRING)
 ANN, BOB = (hashed(SEAL, name) for name in ("Ann", "Bob"))
+RULES = (
+    "id.matches('^[A-Za-z0-9.-]{1,64}$')",
+    "entity.all(name.empty() or query.empty())",  # sev-1
+    "agent.where(requestor = true).count() = 1",
+    "recorded.exists() and source.observer.exists()",
+)
 READS = (
     Read("nurse", "10.0.0.1", "latest", "adt.beds", {"wards": frozenset("A")}, 2, (ANN, BOB)),
     Read("nurse", "10.0.0.1", "latest", "adt.beds", {"patient": frozenset({"Bob"})}, 0),
@@ -49,6 +58,22 @@ def test_each_read_is_a_line(path, capsys):
         "doctor 10.0.0.2 latest adt.encounters 101 records",
         "clerk 10.0.0.3 history adt.beds refused: the scope is missing",
     ]
+
+
+def test_the_reads_are_audit_events_of_fhir(path, capsys):
+    assert show(path, "--fhir") == 0
+    events = [orjson.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert len(events) == len(READS)
+    for event, read in zip(events, READS, strict=True):
+        AuditEvent.model_validate(event)
+        for rule in RULES:
+            assert compiled(rule)(event) == [True], f"{rule}: {event}"
+        assert event["agent"][0]["who"]["identifier"]["value"] == read.subject
+    assert len({event["id"] for event in events}) == len(READS)
+    assert show(path, "--fhir", "--person", "Ann") == 0
+    found = [orjson.loads(line)["id"] for line in capsys.readouterr().out.splitlines()]
+    assert found == [events[0]["id"], events[3]["id"]]
+    assert "collapsed" not in str(events)
 
 
 @pytest.mark.parametrize(("person", "lines"), [("Ann", [0, 3]), ("Bob", [0, 1, 2, 3]), ("X", [3])])
