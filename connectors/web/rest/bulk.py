@@ -214,7 +214,7 @@ def _manifest(job: Job, base: str, *, token: bool) -> dict[str, Any]:
 
 
 Ward = Annotated[str, StringConstraints(min_length=1, max_length=200)]
-Text = Annotated[str, StringConstraints(max_length=8192)]
+Text = Annotated[str, StringConstraints(max_length=1000)]
 PARAMETERS = (
     Parameter("_type", Text, "Only these types, commas between them"),
     Parameter("_since", Text, "Only what changed since then, an instant"),

@@ -97,7 +97,10 @@ def _responses(operation: Operation) -> dict[str, Any]:
         found[304] = {"description": "The answer is the one that If-None-Match names."}
     codes = {*operation.errors, *ALWAYS} | (set() if operation.open else {401})
     for code in codes:
-        schema = _REF if operation.error_type == MEDIA_TYPE else {"type": "object"}
-        content = {operation.error_type: {"schema": schema}}
+        # What is no request of this operation yet, such as one with too long a header, is told so.
+        content = {
+            operation.error_type: {"schema": {"type": "object"}},
+            MEDIA_TYPE: {"schema": _REF},
+        }
         found[code] = {"description": HTTPStatus(code).phrase, "content": content}
     return {str(code): found[code] for code in sorted(found)}
