@@ -19,6 +19,7 @@ from state.adt.deidentified import (
     ALLOWED,
     FORMS,
     MOST_DIGITS,
+    MOVED,
     NEEDED,
     PER_YEAR,
     SMALL_ZIP3,
@@ -119,7 +120,7 @@ class Deidentifier:
             case Treatment.ZIP3:
                 return self._zip3(value)
             case Treatment.SHIFT if whose[1]:
-                return _shifted(field, value, self._names.days(whose))
+                return _shifted(MOVED.get(field, field), value, self._names.days(whose))
         return {}
 
     def _code(self, field: str, row: Row) -> str:

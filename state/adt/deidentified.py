@@ -46,6 +46,8 @@ class Treatments(NamedTuple):
 
 T = Treatment
 _DROP, _KEEP = Treatments(T.DROP, T.DROP), Treatments(T.KEEP, T.KEEP)
+MOVED = {"time": "at"}
+"""The names of moved times, where history has a column of its own of that name."""
 _CODE, _DAY = Treatments(T.CODE, T.CODE), Treatments(T.DAY, T.SHIFT)
 # The facility is a place smaller than a state (B).
 _FACILITY = Treatments(T.DROP, T.CODE)

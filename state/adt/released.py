@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from state.adt.deidentified import ALLOWED, Treatment
+from state.adt.deidentified import ALLOWED, MOVED, Treatment
 from state.adt.outputs import (
     BEDS,
     CONDITIONS,
@@ -51,7 +51,8 @@ def _released(output: Output) -> Output:
                 columns.append(Column(column.name, Kind.KEY, said, optional=True))
             case Treatment.SHIFT:
                 said = f"{column.description} Moved by the patient's days."
-                columns.append(Column(column.name, Kind.TEXT, said, optional=True))
+                name = MOVED.get(column.name, column.name)
+                columns.append(Column(name, Kind.TEXT, said, optional=True))
             case Treatment.ZIP3:
                 columns.extend(_OF_ADDRESSES)
     if output.rows:

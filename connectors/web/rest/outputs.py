@@ -19,6 +19,10 @@ MAX_VALUES = 1000
 Values = Annotated[str, StringConstraints(min_length=1, max_length=8192)]
 
 
+IN_PATH = ("system", "output")
+"""What names an output."""
+
+
 @dataclass(frozen=True)
 class Catalog:
     """All outputs that the application serves, with their tables of history, by their topics."""
@@ -43,8 +47,8 @@ class Catalog:
         systems = dict.fromkeys(output.system for output in self.outputs)
         names = sorted({output.name for output in self.outputs})
         return (
-            Parameter("system", _one_of(systems), "The system", "path"),
-            Parameter("output", _one_of(names), "Its output", "path"),
+            Parameter(IN_PATH[0], _one_of(systems), "The system", "path"),
+            Parameter(IN_PATH[1], _one_of(names), "Its output", "path"),
         )
 
     def is_private(self, system: str) -> bool:
@@ -60,9 +64,12 @@ class Catalog:
 
 
 def filters(names: Iterable[str]) -> tuple[Parameter, ...]:
-    """Return parameters for fields of any output; one that an output does not have is refused."""
+    """Return parameters for fields of any output; one that an output does not have is refused.
+
+    A field that is named as a part of the path is no filter.
+    """
     said = "Only records with this value, or one of several behind commas"
-    return tuple(Parameter(name, Values, said) for name in sorted(set(names)))
+    return tuple(Parameter(name, Values, said) for name in sorted(set(names) - {*IN_PATH}))
 
 
 def filters_of(call: Call, parameters: Iterable[Parameter], source: Source, known: Any) -> Filters:

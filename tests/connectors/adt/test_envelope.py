@@ -56,6 +56,25 @@ def test_facilities_that_share_an_index_have_one_domain_and_the_flow_agrees(
     assert Reader(message, UTC, DOMAINS).domain() == key
 
 
+@pytest.mark.parametrize("domains", [{}, {"LABA": "trust", "LABB": "trust"}])
+def test_who_shares_a_domain_without_a_facility_keeps_the_own_numbers(domains):
+    """Two laboratories with a patient 123 have two patients."""
+    told = set()
+    for sender in ("LABA", "LABB"):
+        raw = rf"MSH|^~\&|{sender}||H||2024||ADT^A01|C1|P|2.5" + "\rPID|1||123"
+        reader = Reader(message := Message(raw.encode()), UTC, domains)
+        told.add((reader.domain(), reader.patient(message.one("PID"))))
+    assert len(told) == 2
+    wanted = {("trust", "123^^^LABA"), ("trust", "123^^^LABB")}
+    assert told == (wanted if domains else {("LABA", "123"), ("LABB", "123")})
+
+
+def test_a_name_with_subcomponents_has_one_domain_and_one_key():
+    message = Message(rb"MSH|^~\&|PAS|GH&1.2.3&ISO|H||2024||ADT^A01|C1|P|2.5")
+    assert domain(message.header) == b"GH"
+    assert Reader(message, UTC).domain() == "GH"
+
+
 @pytest.mark.parametrize(
     ("facility", "place", "domains", "wanted"),
     [

@@ -67,6 +67,15 @@ def test_only_the_number_that_counts_has_to_be_one_that_can_be_kept():
     assert person.patient == "7^^^GH"
 
 
+def test_of_many_results_that_are_left_out_one_anomaly_is_told():
+    """A message of thousands would leave as many in the state of its patient."""
+    odd = [OBX.replace("K^", f"{LONG}^") + f"|||2024030509{minute:02}" for minute in range(50)]
+    told = parse("\r".join((RESULT, PID, PV1, OBR, *odd)).encode()).statements
+    assert [(each.kind, each.field) for each in told if isinstance(each, Oddity)] == [
+        ("field_invalid", "OBX-3")
+    ]
+
+
 def _apart(statement: Any) -> Any:
     """Return a statement without the digest of its message."""
     return statement._replace(digest="") if hasattr(statement, "digest") else statement
@@ -89,6 +98,6 @@ def test_a_result_whose_name_is_too_long_is_left_out_and_said(obr, odd, field):
     [said] = [each for each in told if isinstance(each, Oddity)]
     wanted = ("field_invalid", "7^^^GH", "V1^^^GH", field)
     assert (said.kind, said.patient, said.visit, said.field) == wanted
-    assert said.clinical_ns == 1_709_629_200 * 10**9
+    assert said.clinical_ns == said.recorded_ns == 1_709_632_800 * 10**9
     alone = parse(f"{RESULT}\r{PID}\r{PV1}\r{obr}\r{odd}".encode())
     assert alone.statements == (said,)

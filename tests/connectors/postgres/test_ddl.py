@@ -20,6 +20,7 @@ from connectors.postgres.migrate import FOLDER, migrate, migrations, pending
 from connectors.postgres.reader import records
 from connectors.postgres.tables import Table
 from connectors.web.channels import Source
+from flows.engine.systems import declared_outputs
 from state.clock import DAY_NS
 from state.errors import Misuse
 from state.market.outputs import OUTPUTS
@@ -200,3 +201,9 @@ def server(postgres: Any) -> Any:
 
 def test_every_output_names_known_columns() -> None:
     assert all(isinstance(output, Output) and output.columns for output in OUTPUTS)
+
+
+@pytest.mark.parametrize("output", declared_outputs(), ids=lambda output: output.topic)
+def test_no_column_of_an_output_has_the_name_of_one_of_history(output: Output) -> None:
+    names = [name for name, _, _ in ddl.columns(Table(output))]
+    assert len(names) == len(set(names))

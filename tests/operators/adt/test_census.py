@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 from orjson import loads
 
+from operators.adt.census import Census, Presence
 from operators.adt.timeline import Timeline
 from operators.outputs import Outputs
 from state.adt.outputs import OUTPUTS
+from state.clock import DAY_NS, HOUR_NS
 from tests.operators.adt.domains import history
 from tests.operators.adt.tables import Rows, tables, told
 from tests.operators.adt.test_attributes import Restored
@@ -169,6 +171,18 @@ def test_random_histories_have_the_census_of_their_rows():
         assert tables(raws, make=Restored) == found, f"{number}: {raws}"
         rng.shuffle(raws)
         assert tables(raws) == found, f"{number}: {raws}"
+
+
+def test_a_census_keeps_nothing_of_a_ward_or_an_end_that_no_visit_has():
+    """A ward is any text, and a discharge may be typed a century ahead: each was kept for good."""
+    census = Census(HOUR_NS, 7 * DAY_NS)
+    for n in range(50):
+        stays = (Presence(f"W{n}", 0, None, admitted=True, discharged=False, boarding=()),)
+        ends = (stays[0]._replace(end_ns=(n + 1) * 10**6 * HOUR_NS),)
+        for before, after in (((), stays), (stays, ends), (ends, ())):
+            census.follow([(("P", "V"), before, after)])
+            census.advance((2 * n + 1) * HOUR_NS)
+    assert not any((census._visits, census._moving, census._staying, census._ended))
 
 
 def test_all_orders_of_a_day_give_one_census():

@@ -178,7 +178,7 @@ def test_a_hall_that_is_called_a_bed_costs_what_is_new_in_it():
 
 
 def test_families_stay_open_while_messages_are_about_them(monkeypatch):
-    monkeypatch.setattr(timeline, "MOST_OPEN", 2)
+    monkeypatch.setattr(timeline, "MOST_OPEN", 4)  # two statements of each patient
     raws = [message("A01", "0900", visit("W^1^A", f"P{n}", f"V{n}")) for n in range(4)]
     logic = Timeline(1)
     for block in told([*raws, raws[2]]):

@@ -119,6 +119,10 @@ def test_without_a_unit_that_fits_there_is_a_reason_and_no_value(unit, code, rea
     assert ucum("11.8", unit, code) == Ucum(None, None, reason)
 
 
+def test_what_is_too_long_for_a_unit_is_none_and_not_repeated():
+    assert ucum("1", "x" * 1_000_000, "718-7") == (None, None, "718-7: a unit too long for one")
+
+
 def test_a_unit_of_two_meanings_is_the_one_that_fits_the_code():
     assert ucum("118", "G/L", "718-7") == Ucum(Decimal("11.8"), "g/dL")
     assert ucum("11.3", "G/L", "6690-2") == Ucum(Decimal("11.3"), "10*3/uL")

@@ -9,9 +9,11 @@ import logging
 import re
 import socket
 
+import httpx2
 import pytest
 
 from connectors.web.limits import Limits
+from connectors.web.rest.bulk import JSON, outcome
 from connectors.web.rest.middleware import SECURITY
 from connectors.web.rest.operation import Operation
 from connectors.web.rest.pages import CHARTS_SHA256, PAGE
@@ -27,6 +29,9 @@ VALUES = {
     "partition": "0",
     "offset": "1",
     "sequence": "0",
+    "ward": "4W",
+    "export": "0" * 32,
+    "type": "Patient",
 }
 CLOSED = [operation for operation in OPERATIONS if not operation.open]
 
@@ -37,6 +42,15 @@ def name(operation: Operation) -> str:
 
 def path(operation: Operation) -> str:
     return operation.path.format(**VALUES)
+
+
+def expect_refusal(operation: Operation, answer: httpx2.Response, status: int) -> None:
+    """Check that an answer is a problem, or says the same as FHIR does."""
+    if operation.told is not outcome:
+        expect_problem(answer, status)
+        return
+    assert (answer.status_code, answer.headers["content-type"]) == (status, JSON)
+    assert answer.json()["resourceType"] == "OperationOutcome"
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +103,7 @@ def test_a_method_that_is_not_there_names_those_that_are(anyone, method):
 @pytest.mark.parametrize("operation", CLOSED, ids=name)
 def test_no_route_is_served_without_a_token(guarded, operation):
     answer = guarded.request(operation.method, path(operation))
-    expect_problem(answer, 401)
+    expect_refusal(operation, answer, 401)
     assert answer.headers["www-authenticate"].startswith("Bearer ")
 
 
@@ -97,7 +111,7 @@ def test_no_route_is_served_without_a_token(guarded, operation):
 def test_no_route_is_served_with_scopes_of_others(guarded, issuer, operation):
     header = issuer.header("read:market.nothing write:nothing")
     answer = guarded.request(operation.method, path(operation), headers=header)
-    expect_problem(answer, 403)
+    expect_refusal(operation, answer, 403)
     assert 'error="insufficient_scope"' in answer.headers["www-authenticate"]
 
 
@@ -105,7 +119,8 @@ def test_no_route_is_served_with_scopes_of_others(guarded, issuer, operation):
 def test_no_route_is_served_to_rows_that_it_does_not_have(guarded, issuer, operation):
     scopes = "read:*.* write:portfolios control dead:read dead:retry health recordings"
     header = issuer.header(scopes, rows={"tenant": ["acme"]})
-    expect_problem(guarded.request(operation.method, path(operation), headers=header), 403)
+    answer = guarded.request(operation.method, path(operation), headers=header)
+    expect_refusal(operation, answer, 403)
 
 
 def test_a_token_that_has_expired_or_was_altered_is_refused(guarded, issuer):
