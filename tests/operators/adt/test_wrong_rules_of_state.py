@@ -94,8 +94,8 @@ OF_PERSONS = {
     ),
     "an order stays as it was first kept": Wrong(
         ORDERS,
-        "self._told[observation] = where\n        self._packed = None",
-        "self._told[observation] = where",
+        "        self._packed = None\n        return True",
+        "        return True",
     ),
     "a family stays as it was first kept": Wrong(
         HELD, "family = self.read()\n        self._packed = None", "family = self.read()"
@@ -125,14 +125,14 @@ OF_HORIZON = {
         FAMILY, "        self._forget_strange(before_ns)\n", ""
     ),
     "what is strange is forgotten with a visit": Wrong(
-        FAMILY, "if each.recorded_ns < before_ns]", "]"
+        FAMILY, "if _told_ns(each) < before_ns]", "]"
     ),
     "what is strange waits for a visit": Wrong(
-        FAMILY, "*(each.recorded_ns for each in self.strange())", ""
+        FAMILY, "*(_told_ns(each) for each in self.strange())", ""
     ),
     "a family of nothing is kept": Wrong(TIMELINE, "if family.is_empty:", "if False:"),
     "one part of the pages is looked at": Wrong(
-        TIMELINE, "each % PARTS == clock % PARTS", "each % PARTS == 0"
+        TIMELINE, "range(clock % PARTS, ", "range(0, "
     ),
     "hours without messages are skipped": Wrong(
         TIMELINE,
@@ -248,7 +248,7 @@ def placed_otherwise(rule: Wrong) -> bool:
             name = facility or application or "unknown"
             domain = domains.get(name, name)
             reader = made[READER].Reader(message, UTC, domains)
-            bed = owner or (facility if name in domains else "")
+            bed = owner or (name if name in domains else "")
             home = domain if name in domains else facility
             location = f"W^1^A^{bed}" if bed not in ("", home) else "W^1^A"
             key = made[ENVELOPE].domain(message.header, domains)
