@@ -131,9 +131,7 @@ OF_HORIZON = {
         FAMILY, "*(_told_ns(each) for each in self.strange())", ""
     ),
     "a family of nothing is kept": Wrong(TIMELINE, "if family.is_empty:", "if False:"),
-    "one part of the pages is looked at": Wrong(
-        TIMELINE, "range(clock % PARTS, ", "range(0, "
-    ),
+    "one part of the pages is looked at": Wrong(TIMELINE, "range(clock % PARTS, ", "range(0, "),
     "hours without messages are skipped": Wrong(
         TIMELINE,
         "first = census.clock if before is None else max(before + 1, census.clock - PARTS + 1)",
