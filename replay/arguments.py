@@ -72,3 +72,18 @@ def add_partitions(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--partitions", type=positive, default=1, metavar="N", help="the topic's partitions (1)"
     )
+
+
+def add_import(parser: argparse.ArgumentParser) -> None:
+    """Declare FILE|DIR..., --out, --partitions, --plaintext and --json."""
+    parser.add_argument(
+        "paths",
+        nargs="+",
+        type=Path,
+        metavar="FILE|DIR",
+        help="a file, or a directory: all files in it and below, by name",
+    )
+    add_out_file(parser)
+    add_partitions(parser)
+    add_plaintext(parser)
+    add_json(parser, "the count")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
 from replay import arguments
 from replay.printing import print_recorded
@@ -13,17 +12,7 @@ from replay.progress import progress
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare FILE|DIR..., --out, --partitions, --plaintext and --json."""
-    parser.add_argument(
-        "paths",
-        nargs="+",
-        type=Path,
-        metavar="FILE|DIR",
-        help="a file, or a directory: all files in it and below, by name",
-    )
-    arguments.add_out_file(parser)
-    arguments.add_partitions(parser)
-    arguments.add_plaintext(parser)
-    arguments.add_json(parser, "the count")
+    arguments.add_import(parser)
 
 
 def run(args: argparse.Namespace) -> int:
